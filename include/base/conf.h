@@ -1,0 +1,106 @@
+/*
+ * conf - the settings: one table is the one source of names, defaults, ranges and help.
+ *
+ * `cronward config` prints the table, README's table is checked against it, and a value that
+ * does not parse stops the program with its name, its fault and what is allowed.
+ */
+#ifndef CRONWARD_BASE_CONF_H
+#define CRONWARD_BASE_CONF_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What callers prove that they know.  Each route names one. */
+enum conf_secret {
+	SECRET_CRON_JOB_API_KEY, /* falls back to CRON_SECRET when unset */
+	SECRET_CRON_SECRET,
+	SECRET__MAX
+};
+
+enum {
+	CONF_SCHEDULE_MAX = 32,
+	CONF_EGRESS_MAX = 32,
+};
+
+enum archive_mode { ARCHIVE_ARCHIVE, ARCHIVE_DELETE, ARCHIVE__MAX };
+
+/* An address range; IPv4 ranges stand in their IPv4-mapped form, so there is one comparison. */
+struct conf_cidr {
+	struct in6_addr address;
+	unsigned prefix_bits; /* 0-128 */
+};
+
+struct conf {
+	char *database_url;
+	char *database_password; /* from DATABASE_PASSWORD_FILE; NULL: none */
+	struct secret secrets[SECRET__MAX];
+
+	int64_t run_budget_s;
+	int64_t async_budget_s;
+	int64_t process_requests_max; /* a pool process ends after that many calls; 0: never */
+	enum log_level log_level;
+
+	int64_t webhook_retries_max;
+	int64_t webhook_backoff_base;
+	int64_t webhook_schedule_s[CONF_SCHEDULE_MAX];
+	int64_t webhook_schedule_count; /* 0: the base decides */
+	int64_t webhook_timeout_s;
+	int64_t webhook_batch_size;
+	int64_t webhook_concurrent_max;
+	int64_t webhook_host_concurrent_max;
+	int64_t webhook_disable_after_h;
+	int64_t webhook_run_max; /* 0: no cap; so are the other _run_max */
+
+	int64_t expiry_batch_size;
+	int64_t expiry_run_max;
+
+	int64_t archival_batch_size;
+	int64_t archival_run_max;
+	enum archive_mode archive_mode;
+	int64_t retention_d;
+	int64_t delivery_retention_d;
+	int64_t execution_retention_d;
+	int64_t audit_retention_d;
+
+	struct conf_cidr egress_allow[CONF_EGRESS_MAX];
+	size_t egress_allow_count;
+	char *egress_ca_file; /* NULL: the system's certificates */
+
+	/* Read by the scripts that start the pools; parsed here so that a typo stops the program. */
+	int64_t pool_workers;
+	int64_t pool_api;
+	int64_t pool_inbound;
+	int64_t pool_async;
+};
+
+/*
+ * Reads every setting from the environment and wipes the secrets there.
+ * 0, or -1 with ${e} set to one line: name, what is wrong with the value (never a secret's
+ * value), what is allowed.  conf_finish() is to be called either way.
+ */
+int conf_load(struct conf *c, struct err *e);
+void conf_finish(struct conf *c);
+
+/* The secret that ${which} falls back to where it is unset, else itself; files read again. */
+struct secret *conf_secret(struct conf *c, enum conf_secret which);
+
+/* One row of the table as text, for `cronward config` and for the check of README. */
+struct conf_row {
+	const char *name;
+	const char *fallback; /* the default as text, "" for none */
+	const char *allowed;  /* "1-3600", "archive or delete", … */
+	const char *help;
+	bool secret;
+};
+/* Row ${i}, or false past the end. */
+bool conf_row(size_t i, struct conf_row *ret_row);
+/* The value in force of row ${i} as text; secrets as "set", "unset" or "too short".  Returns ${to}. */
+char *conf_value(const struct conf *c, size_t i, char *to, size_t room);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * secret - what a caller must know, and its rotation.
+ *
+ * A secret NAME comes from NAME or from the file that NAME_FILE names, its predecessor from
+ * NAME_PREVIOUS or NAME_PREVIOUS_FILE; both are accepted while a rotation is under way.  Files
+ * are read again when they change, so that a rotation needs no restart.  Spaces and line ends
+ * around a file's text do not count.
+ */
+#ifndef CRONWARD_BASE_SECRET_H
+#define CRONWARD_BASE_SECRET_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+enum {
+	SECRET_LENGTH_MIN = 16, /* shorter ones leave their routes closed */
+	SECRET_LENGTH_MAX = 4096,
+};
+
+/* One place a secret can come from. */
+struct secret_source {
+	char *path;  /* NULL: it came from the environment */
+	char *value; /* NULL: there is none */
+	size_t len;
+	struct stat seen; /* the file as it was when it was read */
+};
+
+struct secret {
+	const char *name;
+	struct secret_source current, previous;
+};
+
+enum secret_state {
+	SECRET_USABLE,
+	SECRET_UNSET,
+	SECRET_SHORT,
+};
+
+/*
+ * Takes the secret ${name} from the environment and wipes it there (value and variable).
+ * 0, or -1 with ${e} saying what is wrong with NAME_FILE, never what it holds.
+ */
+int secret_load(struct secret *s, const char *name, struct err *e);
+void secret_finish(struct secret *s);
+
+/* Reads changed files again.  A file that is gone or unreadable keeps the value that was read. */
+void secret_refresh(struct secret *s);
+
+/* Of the current value. */
+enum secret_state secret_state(const struct secret *s);
+
+/* Constant-time comparison with the current and, where it is usable, the previous value. */
+bool secret_matches(const struct secret *s, const char *given, size_t given_len);
+
+#endif

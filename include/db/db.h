@@ -1,0 +1,102 @@
+/*
+ * db - one PostgreSQL connection of a process, always in pipeline mode.
+ *
+ * What is sent is a unit: one statement with all that it needs (time-outs, and whether its commit
+ * may be asynchronous), a transaction of its own that ends with its Sync.  Nothing of a session
+ * is used, so every unit may meet another backend: it works through PgBouncer in transaction
+ * mode.  Units sent one after the other travel together and are answered in order; a result
+ * counts only once its Sync has come.
+ *
+ * PQ...exec and PQ...send appear in src/db alone.
+ */
+#ifndef CRONWARD_DB_DB_H
+#define CRONWARD_DB_DB_H
+
+#include "base/auto.h"
+#include "base/err.h"
+#include "db/sql.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+AUTO_DEFINE(PGresult *, PQclear);
+
+struct conf;
+struct db;
+
+enum {
+	DB_UNITS_MAX = 8,            /* in the air at once */
+	DB_QUERY_TIMEOUT_MS = 10000, /* for statements that have no reason for another */
+};
+
+enum db_unit_state {
+	DB_UNIT_IDLE,   /* never sent, or taken back by its owner */
+	DB_UNIT_SENT,   /* waiting for its Sync */
+	DB_UNIT_DONE,   /* committed; result is the caller's to PQclear */
+	DB_UNIT_FAILED, /* the server refused it and rolled it back; err says why */
+	DB_UNIT_LOST,   /* the connection went away: it may have been committed, or not */
+};
+
+/* Values are text, NULL for NULL; they must live until the unit is no longer SENT. */
+struct db_unit {
+	enum sql_id sql;
+	const char *const *args;
+	int args_count;
+	int timeout_ms;    /* statement_timeout; 0 is DB_QUERY_TIMEOUT_MS */
+	bool async_commit; /* a crash of the server may undo it: for claims, which then are due again */
+	enum db_unit_state state;
+	PGresult *result;
+	struct err err;
+};
+
+/* Nothing is connected yet.  ${conf} must outlive the db. */
+struct db *db_create(const struct conf *conf);
+void db_destroy(struct db *db); /* NULL is fine */
+
+/*
+ * Connects unless a good connection is there.  Blocks for connect_timeout (3 s) a host at most.
+ * 0, or -1 with ERR_DATABASE.  Call after fork only.
+ */
+int db_connect(struct db *db, struct err *e);
+/* Whether the connection was good when it was last used. */
+bool db_is_connected(const struct db *db);
+/* Drops the connection; units in the air are LOST. */
+void db_disconnect(struct db *db);
+
+/*
+ * Sends ${unit} behind those in the air, without waiting.  0, or -1 with ${e} set and the unit
+ * LOST when the connection is gone.  The unit must stay where it is until it is no longer SENT.
+ */
+int db_send(struct db *db, struct db_unit *unit, struct err *e);
+/* Reads and writes what can be without waiting, and ends units.  0, or -1: connection lost. */
+int db_pump(struct db *db, struct err *e);
+/* Waits until ${unit} is no longer SENT, at most its timeout and 2 s; then the connection goes. */
+int db_wait(struct db *db, struct db_unit *unit, struct err *e);
+/* For a poll of the caller's: the socket (-1: none), and POLLIN, with POLLOUT where there is a rest. */
+int db_socket(const struct db *db);
+short db_events(const struct db *db);
+
+/*
+ * One statement, waited for: connects where needed, and where an idle connection turns out to be
+ * dead tries once more on a new one.  The result (the caller's, PQclear), or NULL with ${e} set.
+ * DB_ARGS("a", b) gives the values and their number; DB_NONE is for statements without any.
+ */
+PGresult *db_query(struct db *db, enum sql_id sql, const char *const *args, int args_count,
+    struct err *e);
+#define DB_ARGS(...)                                                                               \
+	(const char *const[]){ __VA_ARGS__ }, (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+#define DB_NONE NULL, 0
+
+/* A script of several statements in a transaction of its own, simple protocol; for migrations. */
+int db_script(struct db *db, const char *script, struct err *e);
+
+/* By column name; a name that is not there is a defect and ends the process. */
+const char *db_text(const PGresult *rows, int row, const char *column); /* NULL for NULL */
+int64_t db_number(const PGresult *rows, int row, const char *column);   /* 0 for NULL */
+bool db_bool(const PGresult *rows, int row, const char *column);
+
+/* Whether the server asks to try again: deadlock, serialisation, lock or statement time-out. */
+bool db_err_is_transient(const struct err *e);
+
+#endif

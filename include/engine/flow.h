@@ -1,0 +1,81 @@
+/*
+ * flow - moves rows of one kind through claim, step, settle and release, many in the air.
+ *
+ * A claim is a lease with a token of its own; settle and release match on the token, so a late
+ * process changes nothing.  The next batch is claimed while this one is in the air, and what has
+ * ended is settled in the same flight.  See src/engine/flow.c for the order of things and
+ * sql/README.md for what each statement must do.
+ */
+#ifndef CRONWARD_ENGINE_FLOW_H
+#define CRONWARD_ENGINE_FLOW_H
+
+#include "db/sql.h"
+#include "http/http.h"
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+struct run;
+struct item;
+
+enum verdict {
+	VERDICT_SEND,  /* the request is filled in: send it */
+	VERDICT_DONE,  /* settled for good */
+	VERDICT_RETRY, /* failed, again after item->retry_ms */
+	VERDICT_DEAD,  /* failed for good */
+	VERDICT_PARK,  /* not tried: waits for an event, not for time */
+	VERDICT__MAX
+};
+
+enum {
+	ITEM_ERROR_MAX = 1024,
+};
+
+/* One claimed row on its way. */
+struct item {
+	const PGresult *rows; /* the claim that brought it */
+	int row;
+	/* How it ended, filled in by step. */
+	int64_t retry_ms;
+	int status; /* HTTP; 0: none */
+	char *error; /* NULL, or why it failed; in the run's memory of this item */
+	struct http_timing timing;
+};
+
+/* What the flow needs to know to move rows of one kind.  Read-only. */
+struct flow {
+	/*
+	 * claim($1 limit, $2 lease s, $3 token, $4 due, $5 cursor time, $6 cursor id) -> rows with
+	 * columns id, owner, target (a URL), cursor_at and whatever step reads; in cursor order.
+	 */
+	enum sql_id claim;
+	enum sql_id claim_suspect; /* ($1 lease s, $2 token, $3 due) -> at most one row that was lost twice */
+	enum sql_id bury;          /* ($1 due) dead-letters what was lost five times -> rows */
+	/*
+	 * settle($1 ids, $2 tokens, $3 owners, $4 verdicts, $5 retry ms, $6 status, $7 errors,
+	 * $8-$12 timings, $13 the number given by settle_arg) -> one row: done, retry, dead, park
+	 */
+	enum sql_id settle;
+	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */
+	/* Called with reply NULL first, then with each reply: what to send next, or how it ended. */
+	enum verdict (*step)(struct run *, struct item *, const struct http_reply *, struct http_request *);
+};
+
+/* What differs from run to run. */
+struct flow_limits {
+	int64_t batch_size; /* rows of the first claim; grows while many rows wait */
+	int64_t inflight_max;
+	int64_t inflight_host_max;
+	int64_t items_max; /* of this run; 0: no cap */
+	int64_t timeout_ms; /* of one item */
+	int64_t settle_arg;
+};
+
+/*
+ * Moves every row that was due at the run's start, until none is left or time is up.
+ * Counts into run->processed, succeeded and failed only what was settled.
+ * 0, or -1 with run->err set; what was claimed is settled or handed back either way.
+ */
+int flow_run(struct run *r, const struct flow *f, const struct flow_limits *limits);
+
+#endif

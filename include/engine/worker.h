@@ -1,0 +1,26 @@
+/*
+ * worker - what a worker is: one const struct, one .c, one .sql, one test.
+ */
+#ifndef CRONWARD_ENGINE_WORKER_H
+#define CRONWARD_ENGINE_WORKER_H
+
+#include <jansson.h>
+
+struct run;
+
+enum {
+	WORKER_TALLIES_MAX = 8,
+};
+
+struct worker {
+	const char *name;    /* in locks, executions, headers, logs */
+	const char *summary; /* one line for people */
+	/* What it counts besides run->processed, succeeded and failed; NULL ends the list. */
+	const char *tallies[WORKER_TALLIES_MAX];
+	/* Does the work inside the run's deadline.  0, or -1 with run->err set. */
+	int (*work)(struct run *);
+	/* Adds the worker's own keys to ${body}, in order; counts are 0 in a run that never began. */
+	void (*reply)(const struct run *, json_t *body);
+};
+
+#endif

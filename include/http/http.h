@@ -1,0 +1,104 @@
+/*
+ * http - outgoing HTTP, many requests in the air, on one curl_multi.
+ *
+ * Every request is guarded: http and https alone, no redirect, no proxy, no netrc, certificates
+ * verified, the address really connected to checked (http/guard.h), replies read up to
+ * HTTP_REPLY_MAX.  Connections are reused inside the process.  Create after fork.
+ */
+#ifndef CRONWARD_HTTP_HTTP_H
+#define CRONWARD_HTTP_HTTP_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conf;
+struct http;
+
+enum {
+	HTTP_REPLY_MAX = 64 * 1024,   /* bytes of body that are read; so many of headers, too */
+	HTTP_HEADERS_MAX = 24,        /* of one request */
+	HTTP_HEADER_BYTES_MAX = 4096, /* all headers of one request together */
+	HTTP_ERROR_MAX = 256,
+};
+
+/*
+ * A request being filled in.  url and body must live until its reply has been taken;
+ * headers are copied by http_header().
+ */
+struct http_request {
+	const char *url;
+	const char *body; /* NULL: GET; else POST */
+	size_t body_len;
+	int64_t timeout_ms; /* of the whole request */
+	unsigned headers_count;
+	size_t headers_len;
+	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", inside headers_text */
+	char headers_text[HTTP_HEADER_BYTES_MAX];
+	const char *refused; /* set by http_header(): what was wrong, and the request must not go */
+};
+
+struct http_timing { /* ms since the start of the request; -1: not reached */
+	int32_t name_lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms;
+};
+
+struct http_reply {
+	int status;                 /* 0: no complete reply; error says why */
+	const char *error;          /* NULL, or what went wrong below HTTP, fit for a row */
+	bool refused;               /* ours, before a byte was sent: scheme, address, form of the URL */
+	bool truncated;             /* the body was longer than HTTP_REPLY_MAX and was cut off */
+	const char *retry_after;    /* the header's text, or NULL */
+	const char *body;           /* NUL-terminated; may hold NULs and any bytes */
+	size_t body_len;
+	struct http_timing timing;
+};
+
+/* ${inflight_max} transfers at most.  NULL with ${e} set when curl cannot be had. */
+struct http *http_create(const struct conf *conf, unsigned inflight_max, struct err *e);
+void http_destroy(struct http *h); /* NULL is fine */
+
+void http_request_reset(struct http_request *q);
+/*
+ * Adds "name: value".  A control character, CR, LF or NUL in either, a name that is no token
+ * (RFC 9110 5.1), or no room left sets q->refused instead.
+ */
+void http_header(struct http_request *q, const char *name, const char *value);
+
+/*
+ * Starts ${q}; ${owner} comes back with its reply.  Always 0 while fewer than inflight_max are in
+ * the air; -1 when all places are taken.  A request that cannot even start ends as a reply with
+ * an error, too: there is one way in which requests end.
+ */
+int http_start(struct http *h, const struct http_request *q, void *owner);
+unsigned http_inflight(const struct http *h);
+
+/*
+ * Moves the transfers on, then waits until something happens on one of them or on ${fd} (-1:
+ * none; ${events} as in poll), at most ${timeout_ms}.  Does not wait when a reply is ready.
+ */
+void http_wait(struct http *h, int fd, short events, int timeout_ms);
+
+/*
+ * The next reply that has come, and whose it is; false when there is none.  The reply lives until
+ * the next call of http_next() or http_start().
+ */
+bool http_next(struct http *h, struct http_reply *ret_reply, void **ret_owner);
+
+/* Gives up all transfers in the air without a reply; for the hard end of a run. */
+void http_abort_all(struct http *h);
+
+/*
+ * "scheme://authority" of ${url} as a key for limits per host: its length in bytes from the start
+ * of the text, or 0 when there is none.  Letter case is the caller's business.
+ */
+size_t http_origin_len(const char *url);
+
+/*
+ * The whole seconds that a Retry-After asks for (RFC 9110 10.2.3: seconds or HTTP date), counted
+ * from ${now_unix_s}; 0 for the past; -1 when ${value} is NULL or neither.
+ */
+int64_t http_retry_after_s(const char *value, int64_t now_unix_s);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * workers - the list of all workers.
+ */
+#ifndef CRONWARD_WORKERS_WORKERS_H
+#define CRONWARD_WORKERS_WORKERS_H
+
+#include "engine/worker.h"
+
+extern const struct worker worker_webhook_retry;
+extern const struct worker worker_notification_expiry;
+extern const struct worker worker_data_archival;
+
+/* Ended by NULL. */
+extern const struct worker *const workers[];
+
+/* The worker called ${name}, or NULL. */
+const struct worker *worker_by_name(const char *name);
+
+#endif
