@@ -86,7 +86,6 @@ CREATE INDEX webhook_deliveries_suspect ON webhook_deliveries (lost, next_retry_
 	WHERE lost > 0 AND next_retry_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_open_of_event ON webhook_deliveries (event_id) WHERE next_retry_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_parked ON webhook_deliveries (webhook_id, id) WHERE next_retry_at = 'infinity';
-CREATE INDEX webhook_deliveries_of_webhook ON webhook_deliveries (webhook_id);
 CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (dead_at, id) WHERE dead_at IS NOT NULL;
 
 CREATE TABLE webhook_attempts (
