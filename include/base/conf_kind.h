@@ -1,0 +1,53 @@
+/*
+ * conf_kind - the kinds of settings: how their text is read, and shown again.
+ *
+ * For conf.c, whose table names one for each setting, and for the tests of the parsers.
+ */
+#ifndef CRONWARD_BASE_CONF_KIND_H
+#define CRONWARD_BASE_CONF_KIND_H
+
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conf_setting;
+
+struct conf_kind {
+	/*
+	 * Puts ${value} where the setting belongs; "" is unset, for kinds that may be.
+	 * 0, or -1 with ${e} set.  NULL: read by somebody else.
+	 */
+	int (*parse)(
+	    struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
+	/* Adds the value in force to ${to}. */
+	void (*show)(const struct conf *c, const struct conf_setting *s, struct text *to);
+};
+
+/* A row of the table. */
+struct conf_setting {
+	const char *name;
+	const struct conf_kind *kind;
+	const char *fallback;
+	const char *allowed;
+	const char *help;
+	size_t offset; /* of the field in struct conf; of a struct secret_source for secrets */
+	int64_t min, max;
+	const char *const *words; /* by the value of their enum, ended by NULL */
+	bool secret;
+};
+
+extern const struct conf_kind conf_url;         /* char *; wiped from the environment */
+extern const struct conf_kind conf_password;    /* char *; the value is the path of its file */
+extern const struct conf_kind conf_secret_text; /* struct secret_source; secret_load() reads it */
+extern const struct conf_kind conf_secret_file; /* the same, when it came from a file */
+extern const struct conf_kind conf_number;      /* int64_t within min and max */
+extern const struct conf_kind conf_word;        /* an enum */
+extern const struct conf_kind conf_schedule;    /* webhook_schedule_s and its count */
+extern const struct conf_kind conf_egress;      /* egress_allow and its count */
+extern const struct conf_kind conf_path;        /* char *; a file that can be read */
+
+#endif

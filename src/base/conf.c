@@ -1,0 +1,218 @@
+/*
+ * conf - the settings: one table is the one source of names, defaults, ranges and help.
+ *
+ * Defaults are text and take the way of every other value, so a default that is out of its own
+ * range cannot hide.  An empty value counts as unset.
+ */
+#include "base/conf.h"
+
+#include "base/conf_kind.h"
+#include "base/crypto.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void conf_wipe_free(char *text);
+
+static const char *const conf_levels[] = { "error", "warn", "info", "debug", NULL };
+static const char *const conf_modes[] = { "archive", "delete", NULL };
+
+static const char *const conf_secret_name[SECRET__MAX] = {
+	[SECRET_CRON_JOB_API_KEY] = "CRON_JOB_API_KEY",
+	[SECRET_CRON_SECRET] = "CRON_SECRET",
+};
+
+#define CONF_NUMBER(name_, field_, fallback_, min_, max_, help_)                                   \
+	{                                                                                          \
+		.name = (name_), .kind = &conf_number, .fallback = (fallback_),                    \
+		.allowed = #min_ "-" #max_, .help = (help_),                                       \
+		.offset = offsetof(struct conf, field_), .min = (min_), .max = (max_)              \
+	}
+
+#define CONF_WORD(name_, field_, fallback_, words_, allowed_, help_)                               \
+	{                                                                                          \
+		.name = (name_), .kind = &conf_word, .fallback = (fallback_),                      \
+		.allowed = (allowed_), .help = (help_), .offset = offsetof(struct conf, field_),   \
+		.words = (words_)                                                                  \
+	}
+
+#define CONF_OTHER(name_, kind_, field_, allowed_, help_)                                          \
+	{                                                                                          \
+		.name = (name_), .kind = &(kind_), .fallback = "", .allowed = (allowed_),          \
+		.help = (help_), .offset = offsetof(struct conf, field_)                           \
+	}
+
+#define CONF_HIDDEN(name_, kind_, field_, allowed_, help_)                                         \
+	{                                                                                          \
+		.name = (name_), .kind = &(kind_), .fallback = "", .allowed = (allowed_),          \
+		.help = (help_), .offset = offsetof(struct conf, field_), .secret = true           \
+	}
+
+#define CONF_SECRET(name_, which_, help_)                                                          \
+	CONF_HIDDEN(                                                                               \
+	    name_, conf_secret_text, secrets[which_].current, "16-4096 characters", help_),        \
+	    CONF_HIDDEN(name_ "_FILE", conf_secret_file, secrets[which_].current,                  \
+		"a readable file", "file with " name_ ", read again when it changes"),             \
+	    CONF_HIDDEN(name_ "_PREVIOUS", conf_secret_text, secrets[which_].previous,             \
+		"16-4096 characters", "accepted as well while " name_ " is rotated"),              \
+	    CONF_HIDDEN(name_ "_PREVIOUS_FILE", conf_secret_file, secrets[which_].previous,        \
+		"a readable file", "file with " name_ "_PREVIOUS, read again when it changes")
+
+static const struct conf_setting conf_settings[] = {
+	CONF_HIDDEN("DATABASE_URL", conf_url, database_url, "a libpq connection string or URI",
+	    "where PostgreSQL is; may name several hosts and TLS modes"),
+	CONF_HIDDEN("DATABASE_PASSWORD_FILE", conf_password, database_password, "a readable file",
+	    "file with the password for DATABASE_URL"),
+	CONF_SECRET("CRON_SECRET", SECRET_CRON_SECRET, "what callers of the cron routes prove"),
+	CONF_SECRET("CRON_JOB_API_KEY", SECRET_CRON_JOB_API_KEY,
+	    "what callers of /api/workers prove; CRON_SECRET when unset"),
+
+	CONF_NUMBER("RUN_BUDGET_S", run_budget_s, "20", 1, 3600,
+	    "seconds from a call's arrival until it starts no more items"),
+	CONF_NUMBER("ASYNC_BUDGET_S", async_budget_s, "300", 1, 3600,
+	    "the same for calls with Prefer: respond-async"),
+	CONF_NUMBER("PROCESS_REQUESTS_MAX", process_requests_max, "10000", 0, 1000000000,
+	    "calls after which a pool process makes room for a new one; 0: never"),
+	CONF_WORD("LOG_LEVEL", log_level, "info", conf_levels, "error, warn, info or debug",
+	    "what is logged, and what is worse"),
+
+	CONF_NUMBER("MAX_WEBHOOK_RETRIES", webhook_retries_max, "5", 0, 100,
+	    "tries of a delivery after the first one"),
+	CONF_NUMBER("WEBHOOK_RETRY_BACKOFF_BASE", webhook_backoff_base, "2", 1, 3600,
+	    "retry n waits this to the power of n, in seconds"),
+	CONF_OTHER("WEBHOOK_RETRY_SCHEDULE", conf_schedule, webhook_schedule_s,
+	    "up to 32 times of 1s-30d such as 5s,5m,30m,2h",
+	    "waits between tries; instead of the two settings above"),
+	CONF_NUMBER("WEBHOOK_TIMEOUT_S", webhook_timeout_s, "10", 1, 30,
+	    "seconds that a receiver has for its reply"),
+	CONF_NUMBER("WEBHOOK_BATCH_SIZE", webhook_batch_size, "500", 1, 10000,
+	    "deliveries claimed at once"),
+	CONF_NUMBER("WEBHOOK_MAX_CONCURRENT", webhook_concurrent_max, "64", 1, 1000,
+	    "deliveries in the air at once, of a run"),
+	CONF_NUMBER("WEBHOOK_HOST_CONCURRENT", webhook_host_concurrent_max, "16", 1, 1000,
+	    "deliveries in the air at once, to one host"),
+	CONF_NUMBER("WEBHOOK_DISABLE_AFTER_HOURS", webhook_disable_after_h, "120", 0, 8760,
+	    "hours of nothing but failures that disable an endpoint; 0: never"),
+	CONF_NUMBER("WEBHOOK_RUN_MAX", webhook_run_max, "0", 0, 1000000000,
+	    "deliveries tried by one run; 0: no cap"),
+
+	CONF_NUMBER("NOTIFICATION_EXPIRY_BATCH_SIZE", expiry_batch_size, "1000", 1, 100000,
+	    "notifications expired by one statement"),
+	CONF_NUMBER("NOTIFICATION_EXPIRY_RUN_MAX", expiry_run_max, "0", 0, 1000000000,
+	    "notifications expired by one run; 0: no cap"),
+
+	CONF_NUMBER("DATA_ARCHIVAL_BATCH_SIZE", archival_batch_size, "10000", 1, 100000,
+	    "rows moved or deleted by one statement"),
+	CONF_NUMBER("DATA_ARCHIVAL_RUN_MAX", archival_run_max, "0", 0, 1000000000,
+	    "rows moved or deleted by one run; 0: no cap"),
+	CONF_WORD("ARCHIVE_MODE", archive_mode, "archive", conf_modes, "archive or delete",
+	    "whether old events and notifications are kept in archive tables"),
+	CONF_NUMBER("RETENTION_DAYS", retention_d, "90", 1, 36500,
+	    "days that events and notifications stay in their tables"),
+	CONF_NUMBER("DELIVERY_RETENTION_DAYS", delivery_retention_d, "90", 1, 36500,
+	    "days that ended deliveries and their attempts stay"),
+	CONF_NUMBER("EXECUTION_RETENTION_DAYS", execution_retention_d, "30", 1, 36500,
+	    "days that the executions of runs stay"),
+	CONF_NUMBER("AUDIT_RETENTION_DAYS", audit_retention_d, "365", 1, 36500,
+	    "days that the acts of operators stay on record"),
+
+	CONF_OTHER("EGRESS_ALLOW", conf_egress, egress_allow,
+	    "up to 32 addresses or CIDRs such as 10.0.0.0/8,::1",
+	    "private addresses that outgoing calls may reach all the same"),
+	CONF_OTHER("EGRESS_CA_FILE", conf_path, egress_ca_file, "a readable PEM file",
+	    "certificates that outgoing calls trust; the system's when unset"),
+
+	CONF_NUMBER("POOL_WORKERS", pool_workers, "7", 1, 256,
+	    "processes for worker calls; by default the number of workers and 4 more"),
+	CONF_NUMBER("POOL_API", pool_api, "4", 1, 256, "processes for short reads"),
+	CONF_NUMBER("POOL_INBOUND", pool_inbound, "4", 1, 256, "processes for inbound events"),
+	CONF_NUMBER("POOL_ASYNC", pool_async, "2", 1, 256,
+	    "processes for calls with Prefer: respond-async"),
+};
+
+enum {
+	CONF_SETTINGS_COUNT = sizeof(conf_settings) / sizeof(conf_settings[0]),
+};
+
+int
+conf_load(struct conf *c, struct err *e)
+{
+	size_t i;
+	int rc = 0;
+
+	*c = (struct conf){ .database_url = NULL };
+	/* All of them, whatever is wrong with one: no secret stays in the environment. */
+	for (i = 0; i < SECRET__MAX; i++)
+		if (secret_load(&c->secrets[i], conf_secret_name[i], e) != 0)
+			rc = -1;
+	for (i = 0; i < CONF_SETTINGS_COUNT; i++) {
+		const struct conf_setting *s = &conf_settings[i];
+		const char *value = getenv(s->name);
+
+		if (!value || value[0] == '\0')
+			value = s->fallback;
+		if (s->kind->parse && s->kind->parse(c, s, value, e) != 0)
+			rc = -1;
+	}
+	return rc;
+}
+
+void
+conf_finish(struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < SECRET__MAX; i++)
+		secret_finish(&c->secrets[i]);
+	conf_wipe_free(c->database_url);
+	conf_wipe_free(c->database_password);
+	free(c->egress_ca_file);
+	*c = (struct conf){ .database_url = NULL };
+}
+
+struct secret *
+conf_secret(struct conf *c, enum conf_secret which)
+{
+	struct secret *s = &c->secrets[which];
+
+	secret_refresh(s);
+	if (which == SECRET_CRON_JOB_API_KEY && secret_state(s) == SECRET_UNSET) {
+		s = &c->secrets[SECRET_CRON_SECRET];
+		secret_refresh(s);
+	}
+	return s;
+}
+
+bool
+conf_row(size_t i, struct conf_row *ret_row)
+{
+	const struct conf_setting *s = &conf_settings[i];
+
+	if (i >= CONF_SETTINGS_COUNT)
+		return false;
+	*ret_row = (struct conf_row){ s->name, s->fallback, s->allowed, s->help, s->secret };
+	return true;
+}
+
+char *
+conf_value(const struct conf *c, size_t i, char *to, size_t room)
+{
+	struct text value = { 0 };
+
+	if (i < CONF_SETTINGS_COUNT)
+		conf_settings[i].kind->show(c, &conf_settings[i], &value);
+	if (room > 0)
+		snprintf(to, room, "%s", value.at ? value.at : "");
+	text_finish(&value);
+	return to;
+}
+
+static void
+conf_wipe_free(char *text)
+{
+	if (text)
+		crypto_wipe(text, strlen(text));
+	free(text);
+}
