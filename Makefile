@@ -12,7 +12,7 @@ MIGRATIONS := $(sort $(wildcard sql/migrations/*.sql))
 VERSION := 0.1.0
 
 WARN  := -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
-         -Wformat=2 -Wswitch-enum -Wpointer-arith -Wwrite-strings -Wundef -Werror
+         -Wformat=2 -Wpointer-arith -Wwrite-strings -Wundef -Werror
 ifdef SAN
 CFLAGS  := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) $(SANFLAGS)
 else

@@ -28,6 +28,7 @@ struct db;
 enum {
 	DB_UNITS_MAX = 8,            /* in the air at once */
 	DB_QUERY_TIMEOUT_MS = 10000, /* for statements that have no reason for another */
+	DB_GRACE_MS = 2000,          /* the server gives up first; when it cannot, we do */
 };
 
 enum db_unit_state {
@@ -44,7 +45,10 @@ struct db_unit {
 	const char *const *args;
 	int args_count;
 	int timeout_ms;    /* statement_timeout; 0 is DB_QUERY_TIMEOUT_MS */
-	bool async_commit; /* a crash of the server may undo it: for claims, which then are due again */
+	bool async_commit; /* a crash of the server may undo it: for claims, which then are due
+			      again */
+	/* Filled in by db. */
+	int64_t sent_ms;
 	enum db_unit_state state;
 	PGresult *result;
 	struct err err;
@@ -55,7 +59,8 @@ struct db *db_create(const struct conf *conf);
 void db_destroy(struct db *db); /* NULL is fine */
 
 /*
- * Connects unless a good connection is there.  Blocks for connect_timeout (3 s) a host at most.
+ * Connects unless a good connection is there; one that died while it was idle is noticed before
+ * anything is sent on it.  Blocks for connect_timeout (3 s) a host at most.
  * 0, or -1 with ERR_DATABASE.  Call after fork only.
  */
 int db_connect(struct db *db, struct err *e);
@@ -69,23 +74,28 @@ void db_disconnect(struct db *db);
  * LOST when the connection is gone.  The unit must stay where it is until it is no longer SENT.
  */
 int db_send(struct db *db, struct db_unit *unit, struct err *e);
-/* Reads and writes what can be without waiting, and ends units.  0, or -1: connection lost. */
+/*
+ * Reads and writes what can be without waiting, and ends units.  0, or -1 with ${e} set:
+ * connection lost, or given up because a unit took longer than its timeout and DB_GRACE_MS.
+ */
 int db_pump(struct db *db, struct err *e);
-/* Waits until ${unit} is no longer SENT, at most its timeout and 2 s; then the connection goes. */
+/* Pumps and waits until ${unit} is no longer SENT.  0, or -1 with ${e} set unless it is DONE. */
 int db_wait(struct db *db, struct db_unit *unit, struct err *e);
-/* For a poll of the caller's: the socket (-1: none), and POLLIN, with POLLOUT where there is a rest. */
+/* For a poll of the caller's: the socket (-1: none), and POLLIN, with POLLOUT where there is a
+ * rest. */
 int db_socket(const struct db *db);
 short db_events(const struct db *db);
 
 /*
- * One statement, waited for: connects where needed, and where an idle connection turns out to be
- * dead tries once more on a new one.  The result (the caller's, PQclear), or NULL with ${e} set.
+ * One statement, waited for; connects where needed (see db_connect).  The result (the caller's,
+ * PQclear), or NULL with ${e} set.  With ERR_DATABASE it may have been committed, or not.
  * DB_ARGS("a", b) gives the values and their number; DB_NONE is for statements without any.
  */
-PGresult *db_query(struct db *db, enum sql_id sql, const char *const *args, int args_count,
-    struct err *e);
+PGresult *db_query(
+    struct db *db, enum sql_id sql, const char *const *args, int args_count, struct err *e);
 #define DB_ARGS(...)                                                                               \
-	(const char *const[]){ __VA_ARGS__ }, (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+	(const char *const[]){ __VA_ARGS__ },                                                      \
+	    (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 #define DB_NONE NULL, 0
 
 /* A script of several statements in a transaction of its own, simple protocol; for migrations. */

@@ -1,8 +1,8 @@
 /*
  * sql - every statement of the program by name.
  *
- * The text lives in the files of sql/ in blocks "-- name: x"; the build makes one list of it, so enum,
- * text and parameter count cannot drift.
+ * The text lives in the files of sql/ in blocks "-- name: x"; the build makes one list of it, so
+ * enum, text and parameter count cannot drift.
  */
 #ifndef CRONWARD_DB_SQL_H
 #define CRONWARD_DB_SQL_H

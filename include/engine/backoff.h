@@ -12,8 +12,8 @@ enum {
 };
 
 struct backoff {
-	int64_t first_s;  /* the wait after the first failure */
-	int64_t factor;   /* each next wait is so many times the one before */
+	int64_t first_s; /* the wait after the first failure */
+	int64_t factor;  /* each next wait is so many times the one before */
 	int64_t cap_s;
 	const int64_t *schedule_s; /* when set: wait number n of this list, its last one for more */
 	size_t schedule_count;

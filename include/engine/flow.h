@@ -28,28 +28,47 @@ enum verdict {
 };
 
 enum {
-	ITEM_ERROR_MAX = 1024,
+	ITEM_ERROR_MAX = 1024, /* bytes that are stored */
+	FLOW_COLUMNS_MAX = 16,
 };
 
 /* One claimed row on its way. */
 struct item {
 	const PGresult *rows; /* the claim that brought it */
+	const int *columns;   /* of flow->columns in rows */
+	struct arena *memory; /* lives until the item is settled */
 	int row;
 	/* How it ended, filled in by step. */
-	int64_t retry_ms;
 	int status; /* HTTP; 0: none */
-	char *error; /* NULL, or why it failed; in the run's memory of this item */
+	int64_t retry_ms;
+	const char *error; /* NULL, or why it failed: valid UTF-8, at most ITEM_ERROR_MAX */
 	struct http_timing timing;
 };
+
+/* The value of flow->columns[column]; NULL for NULL. */
+static inline const char *
+item_text(const struct item *item, int column)
+{
+	int number = item->columns[column];
+
+	return PQgetisnull(item->rows, item->row, number)
+		   ? NULL
+		   : PQgetvalue(item->rows, item->row, number);
+}
+
+/* Says why the item failed; printf-like, cleaned and cut to ITEM_ERROR_MAX. */
+void item_fail(struct item *item, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the flow needs to know to move rows of one kind.  Read-only. */
 struct flow {
 	/*
-	 * claim($1 limit, $2 lease s, $3 token, $4 due, $5 cursor time, $6 cursor id) -> rows with
-	 * columns id, owner, target (a URL), cursor_at and whatever step reads; in cursor order.
+	 * claim($1 limit, $2 lease s, $3 token, $4 due, $5 cursor at, $6 cursor id, $7 owners to
+	 * pass over) -> rows with columns id, owner, target (a URL), cursor_at (microseconds since
+	 * 1970) and what step reads, all behind the cursor; in any order.
 	 */
 	enum sql_id claim;
-	enum sql_id claim_suspect; /* ($1 lease s, $2 token, $3 due) -> at most one row that was lost twice */
+	enum sql_id claim_suspect; /* ($1 lease s, $2 token, $3 due) -> one row that was lost twice,
+				      if any */
 	enum sql_id bury;          /* ($1 due) dead-letters what was lost five times -> rows */
 	/*
 	 * settle($1 ids, $2 tokens, $3 owners, $4 verdicts, $5 retry ms, $6 status, $7 errors,
@@ -57,8 +76,13 @@ struct flow {
 	 */
 	enum sql_id settle;
 	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */
-	/* Called with reply NULL first, then with each reply: what to send next, or how it ended. */
-	enum verdict (*step)(struct run *, struct item *, const struct http_reply *, struct http_request *);
+	/* Columns that step reads, looked up once a claim; item_text() takes the index.  NULL ends.
+	 */
+	const char *columns[FLOW_COLUMNS_MAX + 1];
+	/* Called with reply NULL first, then with each reply: what to send next, or how it ended.
+	 */
+	enum verdict (*step)(
+	    struct run *, struct item *, const struct http_reply *, struct http_request *);
 };
 
 /* What differs from run to run. */
@@ -66,7 +90,7 @@ struct flow_limits {
 	int64_t batch_size; /* rows of the first claim; grows while many rows wait */
 	int64_t inflight_max;
 	int64_t inflight_host_max;
-	int64_t items_max; /* of this run; 0: no cap */
+	int64_t items_max;  /* of this run; 0: no cap */
 	int64_t timeout_ms; /* of one item */
 	int64_t settle_arg;
 };

@@ -25,8 +25,10 @@ struct http;
 enum {
 	RUN_LOCK_EXPIRY_S = 15,
 	RUN_LOCK_LIFE_MAX_S = 3600,
-	RUN_HARD_END_MS = 5000,   /* the hard end comes so long after the budget */
-	RUN_STATEMENT_MAX_MS = 10000, /* below the lock's expiry, so no statement outlives the lock */
+	RUN_HARD_END_MS = 5000, /* the hard end comes so long after the budget */
+	RUN_RENEW_MS = 1000,
+	RUN_STATEMENT_MAX_MS =
+	    10000, /* below the lock's expiry, so no statement outlives the lock */
 	RUN_TIME_TEXT_MAX = 40,
 	RUN_CALLER_MAX = 128,
 };
@@ -56,15 +58,16 @@ struct run {
 	int64_t arrived_ms; /* when the call reached nginx */
 	int64_t soft_end_ms;
 	int64_t hard_end_ms;
-	/* The database's clock when the run began, as text for "due at the run's start", and in ms. */
+	/* The database's clock when the run began, as text for "due at the run's start", and in ms.
+	 */
 	char started_at[RUN_TIME_TEXT_MAX];
 	int64_t db_began_ms;   /* database, since 1970 */
 	int64_t mono_began_ms; /* the same moment on CLOCK_MONOTONIC */
-	/* When and for how long the lock was last renewed; renewal is a unit that is sent ahead. */
+	/* The lock's renewal: when it was last sent, and the unit that carries it. */
 	int64_t renewed_ms;
 	struct db_unit renewal;
-	const char *renewal_args[3];
-	char fence_text[24];
+	const char *renewal_args[5];
+	char fence_text[24], expiry_text[8], life_text[8]; /* seconds */
 	/* ERR_BUSY: who holds the lock. */
 	char busy_since[RUN_TIME_TEXT_MAX]; /* RFC 3339 */
 	int64_t busy_retry_s;
@@ -105,6 +108,8 @@ int run_end(struct run *r);
 enum run_outcome run_outcome(const struct run *r);
 /* {"processed":…,"succeeded":…,"failed":…, tallies}; the caller's. */
 json_t *run_counts(const struct run *r);
+/* What stands under "run" in a reply: id, worker, durationMs, more; null when it never began. */
+json_t *run_summary(const struct run *r);
 /* The whole JSON reply of a run that has ended: the worker's keys, then "run".  The caller's. */
 json_t *run_reply(const struct run *r);
 
@@ -122,10 +127,10 @@ int64_t run_db_now_ms(const struct run *r);
 PGresult *run_query(struct run *r, enum sql_id sql, const char *const *args, int args_count);
 
 /*
- * For those who have a pipeline going: sends the renewal when it is time, and takes its answer.
- * 0, or -1 with run->err: the lock was lost to somebody else, and the run must end.
+ * For those who have a pipeline going: takes the answer of the last renewal and, when it is time
+ * (once a second at most), sends the next.  0, or -1 with run->err: the lock was lost to somebody
+ * else, and the run must end.
  */
 int run_renew(struct run *r);
-int run_renewed(struct run *r);
 
 #endif

@@ -65,7 +65,7 @@ CREATE TABLE webhook_deliveries (
 	event_id uuid NOT NULL,
 	status text NOT NULL DEFAULT 'pending'
 		CHECK (status IN ('pending', 'processing', 'delivered', 'failed')),
-	priority smallint NOT NULL DEFAULT 0,
+	priority smallint NOT NULL DEFAULT 0, -- every waiting row has one; deliveries go by time alone
 	attempts integer NOT NULL DEFAULT 0,
 	lost integer NOT NULL DEFAULT 0,
 	next_retry_at timestamptz DEFAULT clock_timestamp(),

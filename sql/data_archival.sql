@@ -1,0 +1,171 @@
+-- data-archival: moves what is older than its retention out of the way, and prunes histories.
+-- Each statement has the sweep's form (include/engine/sweep.h): ($1 limit, $2 the run's start,
+-- $3 days, $4 cursor at, $5 cursor id) -> moved, seen, cursor_at, cursor_id.
+
+-- name: events_archive
+-- An event whose deliveries are not all finished stays.  The row leaves its table only in the
+-- statement that puts it into the archive.  The sub-select, unlike NOT EXISTS, is never turned
+-- into a join over all open deliveries.
+WITH c AS MATERIALIZED (
+	SELECT id, created_at,
+	       (SELECT true FROM webhook_deliveries d
+	         WHERE d.event_id = e.id AND d.next_retry_at IS NOT NULL LIMIT 1) AS is_open
+	  FROM platform_events e
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM platform_events e
+	 WHERE e.id = ANY (ARRAY(SELECT id FROM c WHERE is_open IS NULL))
+	RETURNING e.id, e.event_type, e.payload, e.created_at
+), kept AS (
+	INSERT INTO platform_events_archive AS a (id, event_type, payload, created_at)
+	SELECT id, event_type, payload, created_at FROM moved
+	    ON CONFLICT (id) DO UPDATE
+	   SET event_type = EXCLUDED.event_type, payload = EXCLUDED.payload, created_at = EXCLUDED.created_at
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: events_delete
+WITH c AS MATERIALIZED (
+	SELECT id, created_at,
+	       (SELECT true FROM webhook_deliveries d
+	         WHERE d.event_id = e.id AND d.next_retry_at IS NOT NULL LIMIT 1) AS is_open
+	  FROM platform_events e
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM platform_events e
+	 WHERE e.id = ANY (ARRAY(SELECT id FROM c WHERE is_open IS NULL))
+	RETURNING e.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: notifications_archive
+WITH c AS MATERIALIZED (
+	SELECT id, created_at
+	  FROM platform_notifications
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM platform_notifications n
+	 WHERE n.id = ANY (ARRAY(SELECT id FROM c))
+	RETURNING n.id, n.user_id, n.title, n.expires_at, n.status, n.dismissed_at, n.created_at
+), kept AS (
+	INSERT INTO platform_notifications_archive
+	       (id, user_id, title, expires_at, status, dismissed_at, created_at)
+	SELECT id, user_id, title, expires_at, status, dismissed_at, created_at FROM moved
+	    ON CONFLICT (id) DO UPDATE
+	   SET user_id = EXCLUDED.user_id, title = EXCLUDED.title, expires_at = EXCLUDED.expires_at,
+	       status = EXCLUDED.status, dismissed_at = EXCLUDED.dismissed_at, created_at = EXCLUDED.created_at
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: notifications_delete
+WITH c AS MATERIALIZED (
+	SELECT id, created_at
+	  FROM platform_notifications
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM platform_notifications n
+	 WHERE n.id = ANY (ARRAY(SELECT id FROM c))
+	RETURNING n.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: deliveries_prune
+-- Finished deliveries; their attempts go with them (trigger).  Walks the primary key, for ids
+-- grow with time, and is through at the first row that is young enough: no further index has to
+-- be paid for by every settle.
+WITH c AS MATERIALIZED (
+	SELECT id, created_at, next_retry_at IS NULL AS is_finished
+	  FROM webhook_deliveries
+	 WHERE id > $5::bigint AND $4::bigint IS NOT NULL
+	 ORDER BY id
+	 LIMIT $1::int
+), moved AS (
+	DELETE FROM webhook_deliveries d
+	 WHERE d.id = ANY (ARRAY(SELECT id FROM c WHERE is_finished
+	                            AND created_at < $2::timestamptz - make_interval(days => $3::int)))
+	   AND d.next_retry_at IS NULL
+	RETURNING d.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved,
+       CASE WHEN last.created_at < $2::timestamptz - make_interval(days => $3::int)
+            THEN (SELECT count(*) FROM c) ELSE 0 END AS seen,
+       0 AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY id DESC LIMIT 1) last ON true;
+
+-- name: executions_prune
+WITH c AS MATERIALIZED (
+	SELECT id, started_at
+	  FROM cron_job_executions
+	 WHERE started_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (started_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY started_at, id
+	 LIMIT $1::int
+), moved AS (
+	DELETE FROM cron_job_executions x
+	 WHERE x.id = ANY (ARRAY(SELECT id FROM c)) AND x.status <> 'running'
+	RETURNING x.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.started_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT started_at, id FROM c ORDER BY started_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: audit_prune
+WITH c AS MATERIALIZED (
+	SELECT id, at
+	  FROM audit_log
+	 WHERE at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::bigint)
+	 ORDER BY at, id
+	 LIMIT $1::int
+), moved AS (
+	DELETE FROM audit_log x WHERE x.id = ANY (ARRAY(SELECT id FROM c)) RETURNING x.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT at, id FROM c ORDER BY at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: denied_prune
+-- Whole minutes; there are few rows in one.
+WITH c AS MATERIALIZED (
+	SELECT minute
+	  FROM cron_denied
+	 WHERE minute < $2::timestamptz - make_interval(days => $3::int)
+	   AND minute > timestamptz 'epoch' + $4::bigint * interval '1 microsecond' AND $5::text IS NOT NULL
+	 ORDER BY minute
+	 LIMIT $1::int
+), moved AS (
+	DELETE FROM cron_denied x WHERE x.minute = ANY (ARRAY(SELECT minute FROM c)) RETURNING x.minute
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM (SELECT max(minute) FROM c)) * 1000000)::bigint AS cursor_at, '0' AS cursor_id;

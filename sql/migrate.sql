@@ -1,0 +1,7 @@
+-- Which schema is here.
+
+-- name: table
+SELECT to_regclass('cronward_schema') IS NOT NULL AS is_there;
+
+-- name: version
+SELECT COALESCE(max(version), 0) AS version FROM cronward_schema;

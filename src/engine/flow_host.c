@@ -1,0 +1,175 @@
+/*
+ * flow_host - who may be sent to next.
+ *
+ * Each host has a queue and a limit of its own, so one that hangs holds back nobody but itself.
+ * The limit starts low, grows by one with each success, and is halved by each answer that says
+ * "too much" (429, 502, 503, 504) or by none at all.  Hosts with something to send and room for
+ * it stand in a ring and are served in turn.
+ */
+#include "flow_parts.h"
+
+#include "base/arena.h"
+#include "engine/run.h"
+
+#include <string.h>
+
+enum {
+	FLOW_OWNERS_MAX = 256, /* passed over in one claim; more are claimed and wait */
+};
+
+static struct flow_host *flow_host_find(struct flow_hosts *, const char *origin, size_t len);
+static void flow_host_make_ready(struct flow_hosts *, struct flow_host *);
+static bool flow_reply_is_overload(const struct http_reply *);
+static int flow_host_add_owners(const struct flow_host *, struct text *, int room);
+
+void
+flow_hosts_init(struct flow_hosts *h, struct arena *memory, int limit_max)
+{
+	*h = (struct flow_hosts){ .memory = memory, .limit_max = limit_max };
+}
+
+void
+flow_hosts_queue(struct flow_hosts *h, struct flow_item *item, const char *url)
+{
+	item->host = flow_host_find(h, url, http_origin_len(url));
+	flow_list_push(&item->host->waiting, item);
+	h->waiting++;
+	flow_host_make_ready(h, item->host);
+}
+
+struct flow_item *
+flow_hosts_next(struct flow_hosts *h)
+{
+	while (h->ring_first) {
+		struct flow_host *host = h->ring_first;
+		struct flow_item *item = NULL;
+
+		h->ring_first = host->ring_next;
+		if (!h->ring_first)
+			h->ring_last = NULL;
+		host->is_ready = false;
+		/* Its queue may have been drained, its limit halved, since it took its place. */
+		if (host->waiting.count == 0 || host->inflight >= host->limit)
+			continue;
+		item = flow_list_shift(&host->waiting);
+		h->waiting--;
+		host->inflight++;
+		flow_host_make_ready(h, host);
+		return item;
+	}
+	return NULL;
+}
+
+void
+flow_hosts_landed(struct flow_hosts *h, struct flow_host *host, const struct http_reply *reply)
+{
+	host->inflight--;
+	if (reply && flow_reply_is_overload(reply))
+		host->limit = host->limit > 1 ? host->limit / 2 : 1;
+	else if (reply && reply->status / 100 == 2 && host->limit < h->limit_max)
+		host->limit++;
+	flow_host_make_ready(h, host);
+}
+
+void
+flow_hosts_drain(struct flow_hosts *h, int64_t claimed_before_ms, struct flow_list *to)
+{
+	for (struct flow_host *host = h->all; host; host = host->all_next)
+		while (host->waiting.first &&
+		       host->waiting.first->batch->claimed_ms < claimed_before_ms) {
+			flow_list_push(to, flow_list_shift(&host->waiting));
+			h->waiting--;
+		}
+}
+
+int
+flow_hosts_full(struct flow_hosts *h, int full, struct text *owners)
+{
+	int others = h->waiting, room = FLOW_OWNERS_MAX;
+
+	text_reset(owners);
+	text_array_begin(owners);
+	/* As long as fewer wait in all, no host can be full. */
+	for (struct flow_host *host = h->waiting < full ? NULL : h->all; host;
+	     host = host->all_next)
+		if (host->waiting.count >= full) {
+			others -= host->waiting.count;
+			room = flow_host_add_owners(host, owners, room);
+		}
+	text_array_end(owners);
+	return others;
+}
+
+static struct flow_host *
+flow_host_find(struct flow_hosts *h, const char *origin, size_t len)
+{
+	struct flow_host **bucket = NULL, *host = NULL;
+	uint32_t hash = 2166136261U; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)origin[i]) * 16777619U;
+	bucket = &h->buckets[hash % FLOW_HOST_BUCKETS];
+	for (host = *bucket; host; host = host->bucket_next)
+		if (host->origin_len == len && memcmp(host->origin, origin, len) == 0)
+			return host;
+	host = arena_alloc(h->memory, sizeof *host);
+	host->origin = arena_copy(h->memory, origin, len);
+	host->origin_len = len;
+	host->limit = h->limit_max < FLOW_HOST_START ? h->limit_max : FLOW_HOST_START;
+	host->bucket_next = *bucket;
+	*bucket = host;
+	host->all_next = h->all;
+	h->all = host;
+	return host;
+}
+
+/* Puts ${host} at the end of the ring if it has something to send and room for it. */
+static void
+flow_host_make_ready(struct flow_hosts *h, struct flow_host *host)
+{
+	if (host->is_ready || host->waiting.count == 0 || host->inflight >= host->limit)
+		return;
+	host->is_ready = true;
+	host->ring_next = NULL;
+	if (h->ring_last)
+		h->ring_last->ring_next = host;
+	else
+		h->ring_first = host;
+	h->ring_last = host;
+}
+
+static bool
+flow_reply_is_overload(const struct http_reply *reply)
+{
+	switch (reply->status) {
+	case 0:
+		return !reply->refused;
+	case 429:
+	case 502:
+	case 503:
+	case 504:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Each owner once: the items of one claim are few owners' in runs, so the last one is compared. */
+static int
+flow_host_add_owners(const struct flow_host *host, struct text *owners, int room)
+{
+	const char *last = "";
+
+	for (const struct flow_item *item = host->waiting.first; item && room > 0;
+	     item = item->next) {
+		const char *owner =
+		    PQgetvalue(item->item.rows, item->item.row, item->batch->column_owner);
+
+		if (strcmp(owner, last) == 0 || (owners->at && strstr(owners->at, owner)))
+			continue;
+		text_array_add_plain(owners, owner);
+		last = owner;
+		room--;
+	}
+	return room;
+}

@@ -1,0 +1,170 @@
+/*
+ * flow_parts - what the three files of the flow share; nobody else includes it.
+ *
+ *	flow.c        the loop: admission, start, replies, the end
+ *	flow_host.c   queues and limits per host
+ *	flow_store.c  claims, settlements and releases on their way to the database
+ */
+#ifndef CRONWARD_ENGINE_FLOW_PARTS_H
+#define CRONWARD_ENGINE_FLOW_PARTS_H
+
+#include "base/crypto.h"
+#include "base/text.h"
+#include "db/db.h"
+#include "engine/flow.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	FLOW_HOST_BUCKETS = 1024,
+	FLOW_HOST_START = 4, /* in the air to a host that has not answered yet in this run */
+	/* A claimed row starts within this time or is handed back, so leases can be short. */
+	FLOW_WAIT_MAX_MS = 20000,
+	FLOW_SETTLE_ARRAYS = 12,
+	FLOW_TICK_MS = 100,
+};
+
+struct flow_batch;
+struct flow_host;
+
+struct flow_item {
+	struct item item;
+	struct flow_batch *batch;
+	struct flow_host *host;
+	struct flow_item *next; /* in whatever list it is on */
+	enum verdict verdict;
+};
+
+struct flow_list {
+	struct flow_item *first, *last;
+	int count;
+};
+
+/* The rows of one claim; freed when the last of them is settled or handed back. */
+struct flow_batch {
+	PGresult *rows;
+	struct arena *memory;
+	char token[CRYPTO_UUID_TEXT_MAX];
+	int64_t claimed_ms;
+	int open;
+	int column_id, column_owner;
+	int columns[FLOW_COLUMNS_MAX];
+	struct flow_item items[];
+};
+
+struct flow_host {
+	const char *origin; /* scheme://authority, not terminated */
+	size_t origin_len;
+	int limit, inflight;
+	struct flow_list waiting;
+	bool is_ready; /* on the ring: something waits and may go */
+	struct flow_host *ring_next, *bucket_next, *all_next;
+};
+
+struct flow_hosts {
+	struct arena *memory;
+	int limit_max;
+	int waiting; /* items of all hosts */
+	struct flow_host *ring_first, *ring_last, *all;
+	struct flow_host *buckets[FLOW_HOST_BUCKETS];
+};
+
+/* Items whose end is to be written in one statement. */
+struct flow_settlement {
+	struct flow_list items;
+	int tries;
+	int64_t not_before_ms;
+	bool is_resent; /* it may have been committed before the connection was lost */
+	struct flow_settlement *next;
+};
+
+enum flow_phase {
+	FLOW_MAIN,    /* claims batches */
+	FLOW_SUSPECT, /* all is done but rows that were lost twice, one at a time */
+	FLOW_OVER,    /* claims no more */
+};
+
+struct flow_cursor {
+	int64_t at, id;
+};
+
+/* The claim being prepared or in the air; its texts live as long as it may be sent again. */
+struct flow_claim {
+	struct db_unit unit;
+	bool is_open;   /* sent, and its answer not taken yet */
+	bool is_repeat; /* its answer was lost: to be sent again as it was */
+	bool is_scout;
+	int limit;
+	int failures;
+	int64_t not_before_ms;
+	struct flow_cursor from;
+	char limit_text[16], lease_text[16], at_text[24], id_text[24];
+	char token[CRYPTO_UUID_TEXT_MAX];
+	struct text owners;
+	const char *args[7];
+};
+
+struct flow_state {
+	struct run *run;
+	const struct flow *flow;
+	const struct flow_limits *limits;
+	struct flow_hosts hosts;
+	struct http_request request;
+	struct flow_list ended; /* to be settled */
+	struct flow_list back;  /* to be handed back */
+	int64_t ended_first_ms; /* since when the oldest of ended waits */
+	int64_t aged_ms;        /* when waiting items were last looked at for their age */
+
+	enum flow_phase phase;
+	int batch_size, batch_max;
+	int64_t claimed;
+	int open; /* claimed and neither settled nor handed back */
+	struct flow_cursor cursor, scout;
+	int64_t wrapped_ms, scout_not_before_ms;
+	struct flow_claim claim;
+
+	struct db_unit settle_unit, release_unit;
+	struct flow_settlement *settling, *again; /* in the air; to be tried again */
+	struct flow_list releasing;
+	struct text settle_arrays[FLOW_SETTLE_ARRAYS], release_arrays[2];
+	char settle_arg[24];
+	const char *settle_args[FLOW_SETTLE_ARRAYS + 1], *release_args[2];
+	int64_t reconnect_ms, reconnect_pause_ms;
+};
+
+/* flow.c */
+void flow_list_push(struct flow_list *, struct flow_item *);
+struct flow_item *flow_list_shift(struct flow_list *);
+/* Moves all of ${from} behind ${to}. */
+void flow_list_append(struct flow_list *to, struct flow_list *from);
+
+/* flow_host.c */
+void flow_hosts_init(struct flow_hosts *, struct arena *, int limit_max);
+/* Queues ${item} at the host of ${url}. */
+void flow_hosts_queue(struct flow_hosts *, struct flow_item *, const char *url);
+/* The next item that may go, its host's in turn, counted as in flight; NULL: none. */
+struct flow_item *flow_hosts_next(struct flow_hosts *);
+/* An item of flow_hosts_next() has ended; a NULL ${reply} says that nothing was sent. */
+void flow_hosts_landed(struct flow_hosts *, struct flow_host *, const struct http_reply *);
+/* Takes what waits and was claimed before ${claimed_before_ms} off the queues, onto ${to}. */
+void flow_hosts_drain(struct flow_hosts *, int64_t claimed_before_ms, struct flow_list *to);
+/*
+ * Hosts for which at least ${full} items wait: their items' owners go into ${owners} as an array
+ * literal.  Returns the number of items that wait for other hosts.
+ */
+int flow_hosts_full(struct flow_hosts *, int full, struct text *owners);
+
+/* flow_store.c */
+void flow_store_init(struct flow_state *);
+void flow_store_finish(struct flow_state *);
+/* Dead-letters what was lost five times.  0, or -1 with run->err. */
+int flow_store_bury(struct flow_state *);
+/* Sends the next flight when the last one is back and there is reason for one. */
+void flow_store_send(struct flow_state *);
+/* Takes what the database has answered. */
+void flow_store_take(struct flow_state *);
+/* Whether anything is in the air to the database, or still to be written. */
+bool flow_store_is_idle(const struct flow_state *);
+
+#endif

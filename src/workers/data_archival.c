@@ -1,0 +1,84 @@
+/*
+ * data-archival - moves old events and notifications into their archives, and prunes histories.
+ *
+ * Every table that grows is swept here, each by its own retention, a batch in turn.  With
+ * ARCHIVE_MODE=delete events and notifications are deleted instead.
+ *
+ * Tables: platform_events, platform_notifications and their archives, webhook_deliveries,
+ * webhook_attempts, cron_job_executions, cron_denied, audit_log.  SQL: sql/data_archival.sql.
+ * Tests: tests/integration/data_archival.test.mjs.
+ */
+#include "base/conf.h"
+#include "engine/run.h"
+#include "engine/sweep.h"
+#include "workers/workers.h"
+
+#define UUID_MIN "00000000-0000-0000-0000-000000000000"
+
+enum {
+	ARCHIVAL_EVENTS,
+	ARCHIVAL_NOTIFICATIONS,
+	ARCHIVAL_DELIVERIES,
+	ARCHIVAL_EXECUTIONS,
+	ARCHIVAL_AUDIT,
+	ARCHIVAL_DENIED,
+	ARCHIVAL__MAX
+};
+
+static int data_archival_work(struct run *);
+static void data_archival_reply(const struct run *, json_t *);
+
+const struct worker worker_data_archival = {
+	.name = "data-archival",
+	.summary = "archive old events and notifications, prune histories",
+	.tallies = {
+		[ARCHIVAL_EVENTS] = "archived_events",
+		[ARCHIVAL_NOTIFICATIONS] = "archived_notifications",
+		[ARCHIVAL_DELIVERIES] = "pruned_deliveries",
+		[ARCHIVAL_EXECUTIONS] = "pruned_executions",
+		[ARCHIVAL_AUDIT] = "pruned_audit",
+		[ARCHIVAL_DENIED] = "pruned_denied",
+	},
+	.work = data_archival_work,
+	.reply = data_archival_reply,
+};
+
+static int
+data_archival_work(struct run *r)
+{
+	const struct conf *c = r->conf;
+	bool archive = c->archive_mode == ARCHIVE_ARCHIVE;
+	const struct sweep sweeps[ARCHIVAL__MAX] = {
+		/* Deliveries first: their end frees their events. */
+		{ SQL_DATA_ARCHIVAL_DELIVERIES_PRUNE, c->archival_batch_size,
+		    c->delivery_retention_d, ARCHIVAL_DELIVERIES, false, "0" },
+		{ archive ? SQL_DATA_ARCHIVAL_EVENTS_ARCHIVE : SQL_DATA_ARCHIVAL_EVENTS_DELETE,
+		    c->archival_batch_size, c->retention_d, ARCHIVAL_EVENTS, true, UUID_MIN },
+		{ archive ? SQL_DATA_ARCHIVAL_NOTIFICATIONS_ARCHIVE
+			  : SQL_DATA_ARCHIVAL_NOTIFICATIONS_DELETE,
+		    c->archival_batch_size, c->retention_d, ARCHIVAL_NOTIFICATIONS, true,
+		    UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_EXECUTIONS_PRUNE, c->archival_batch_size,
+		    c->execution_retention_d, ARCHIVAL_EXECUTIONS, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_AUDIT_PRUNE, c->archival_batch_size, c->audit_retention_d,
+		    ARCHIVAL_AUDIT, false, "0" },
+		{ SQL_DATA_ARCHIVAL_DENIED_PRUNE, c->archival_batch_size, c->execution_retention_d,
+		    ARCHIVAL_DENIED, false, "" },
+	};
+
+	return sweep_run(r, sweeps, ARCHIVAL__MAX, c->archival_run_max);
+}
+
+static void
+data_archival_reply(const struct run *r, json_t *body)
+{
+	int64_t events = r->tally[ARCHIVAL_EVENTS],
+		notifications = r->tally[ARCHIVAL_NOTIFICATIONS];
+
+	json_object_set_new(body, "archived_events", json_integer(events));
+	json_object_set_new(body, "archived_notifications", json_integer(notifications));
+	json_object_set_new(body, "retention_days", json_integer(r->conf->retention_d));
+	json_object_set_new(body, "message",
+	    json_sprintf("%lld event%s and %lld notification%s archived", (long long)events,
+		events == 1 ? "" : "s", (long long)notifications, notifications == 1 ? "" : "s"));
+}

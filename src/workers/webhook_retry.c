@@ -1,0 +1,239 @@
+/*
+ * webhook-retry - delivers webhooks, new ones and failed ones alike, as they come due.
+ *
+ * An event fans out to its deliveries by trigger, in the transaction that inserts it.  A delivery
+ * is one signed POST (Standard Webhooks 1.0.0): 2xx delivers it, 410 disables the endpoint, and
+ * all else is tried again by the schedule until the tries are used up; then it is a dead letter.
+ *
+ * Tables: webhook_deliveries, webhook_attempts, app_webhooks, platform_events.
+ * SQL: sql/webhook_retry.sql.  Tests: tests/integration/webhook_retry.test.mjs.
+ */
+#include "base/conf.h"
+#include "base/text.h"
+#include "engine/backoff.h"
+#include "engine/flow.h"
+#include "engine/run.h"
+#include "http/sign.h"
+#include "workers/workers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STATUS_GONE = 410,
+	REPLY_EXCERPT_MAX = 512,
+};
+
+/* Columns of the claim, in the order of webhook_flow.columns. */
+enum {
+	COLUMN_ID,
+	COLUMN_URL,
+	COLUMN_ATTEMPTS,
+	COLUMN_IS_ACTIVE,
+	COLUMN_SECRET,
+	COLUMN_PREVIOUS_SECRET,
+	COLUMN_HEADERS,
+	COLUMN_BODY,
+};
+
+static int webhook_retry_work(struct run *);
+static void webhook_retry_reply(const struct run *, json_t *);
+static enum verdict webhook_step(
+    struct run *, struct item *, const struct http_reply *, struct http_request *);
+static enum verdict webhook_request(struct run *, struct item *, struct http_request *);
+static int webhook_sign(struct run *, struct item *, struct http_request *, const char *body);
+static int webhook_add_headers(struct item *, struct http_request *);
+static bool webhook_header_is_ours(const char *name);
+static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
+static enum verdict webhook_again(struct run *, struct item *, const struct http_reply *);
+
+const struct worker worker_webhook_retry = {
+	.name = "webhook-retry",
+	.summary = "deliver webhooks that are due, new and failed alike",
+	.work = webhook_retry_work,
+	.reply = webhook_retry_reply,
+};
+
+static const struct flow webhook_flow = {
+	.claim = SQL_WEBHOOK_RETRY_CLAIM,
+	.claim_suspect = SQL_WEBHOOK_RETRY_CLAIM_SUSPECT,
+	.bury = SQL_WEBHOOK_RETRY_BURY,
+	.settle = SQL_WEBHOOK_RETRY_SETTLE,
+	.release = SQL_WEBHOOK_RETRY_RELEASE,
+	.columns = {
+		[COLUMN_ID] = "id",
+		[COLUMN_URL] = "target",
+		[COLUMN_ATTEMPTS] = "attempts",
+		[COLUMN_IS_ACTIVE] = "is_active",
+		[COLUMN_SECRET] = "secret",
+		[COLUMN_PREVIOUS_SECRET] = "previous_secret",
+		[COLUMN_HEADERS] = "headers",
+		[COLUMN_BODY] = "body",
+	},
+	.step = webhook_step,
+};
+
+static int
+webhook_retry_work(struct run *r)
+{
+	const struct conf *c = r->conf;
+	const struct flow_limits limits = {
+		.batch_size = c->webhook_batch_size,
+		.inflight_max = c->webhook_concurrent_max,
+		.inflight_host_max = c->webhook_host_concurrent_max,
+		.items_max = c->webhook_run_max,
+		.timeout_ms = run_item_timeout_ms(r, c->webhook_timeout_s),
+		.settle_arg = c->webhook_disable_after_h,
+	};
+
+	return flow_run(r, &webhook_flow, &limits);
+}
+
+static void
+webhook_retry_reply(const struct run *r, json_t *body)
+{
+	json_object_set_new(body, "retried", json_integer(r->processed));
+	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
+	json_object_set_new(body, "failed", json_integer(r->failed));
+	json_object_set_new(body, "message",
+	    json_sprintf(
+		"%lld webhook%s retried", (long long)r->processed, r->processed == 1 ? "" : "s"));
+}
+
+static enum verdict
+webhook_step(
+    struct run *r, struct item *item, const struct http_reply *reply, struct http_request *q)
+{
+	return reply ? webhook_judge(r, item, reply) : webhook_request(r, item, q);
+}
+
+/* What cannot be sent, since its row is at fault and not its receiver, is dead at once. */
+static enum verdict
+webhook_request(struct run *r, struct item *item, struct http_request *q)
+{
+	const char *body = item_text(item, COLUMN_BODY);
+
+	if (item_text(item, COLUMN_IS_ACTIVE)[0] != 't')
+		return VERDICT_PARK;
+	if (!body) {
+		item_fail(item, "the event was deleted before it could be delivered");
+		return VERDICT_DEAD;
+	}
+	q->url = item_text(item, COLUMN_URL);
+	q->body = body;
+	q->body_len = strlen(body);
+	http_header(q, "content-type", "application/json");
+	if (webhook_sign(r, item, q, body) != 0 || webhook_add_headers(item, q) != 0)
+		return VERDICT_DEAD;
+	if (q->refused) {
+		item_fail(item, "the endpoint's headers: %s", q->refused);
+		return VERDICT_DEAD;
+	}
+	return VERDICT_SEND;
+}
+
+static int
+webhook_sign(struct run *r, struct item *item, struct http_request *q, const char *body)
+{
+	const char *id = item_text(item, COLUMN_ID);
+	const char *secrets[SIGN_KEYS_MAX] = { item_text(item, COLUMN_SECRET),
+		item_text(item, COLUMN_PREVIOUS_SECRET) };
+	int64_t now_s = run_db_now_ms(r) / 1000;
+	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
+	struct sign_key keys[SIGN_KEYS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < SIGN_KEYS_MAX && secrets[i]; i++)
+		if (sign_key_parse(&keys[count++], secrets[i]) != 0) {
+			item_fail(item,
+			    "the endpoint's %s is neither whsec_ and base64 nor a short text",
+			    i == 0 ? "secret" : "previous_secret");
+			return -1;
+		}
+	snprintf(timestamp, sizeof timestamp, "%" PRId64, now_s);
+	sign_webhook(keys, count, id, now_s, body, strlen(body), signature);
+	http_header(q, "webhook-id", id);
+	http_header(q, "webhook-timestamp", timestamp);
+	http_header(q, "webhook-signature", signature);
+	return 0;
+}
+
+/* The endpoint's own headers: a JSON object of texts. */
+static int
+webhook_add_headers(struct item *item, struct http_request *q)
+{
+	const char *text = item_text(item, COLUMN_HEADERS), *name = NULL;
+	json_t *value = NULL;
+
+	if (!text)
+		return 0;
+
+	json_auto_t *headers = json_loads(text, 0, NULL);
+
+	json_object_foreach(headers, name, value)
+	{
+		if (!json_is_string(value) || webhook_header_is_ours(name)) {
+			item_fail(item, "the endpoint's header \"%s\" %s", name,
+			    json_is_string(value) ? "is not its to set" : "is no text");
+			return -1;
+		}
+		http_header(q, name, json_string_value(value));
+	}
+	return 0;
+}
+
+static bool
+webhook_header_is_ours(const char *name)
+{
+	static const char *const ours[] = { "webhook-id", "webhook-timestamp", "webhook-signature",
+		"content-type", "content-length", "transfer-encoding", "host", "connection",
+		"expect" };
+
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (strcasecmp(name, ours[i]) == 0)
+			return true;
+	return false;
+}
+
+static enum verdict
+webhook_judge(struct run *r, struct item *item, const struct http_reply *reply)
+{
+	char excerpt[REPLY_EXCERPT_MAX];
+
+	if (reply->status / 100 == 2)
+		return VERDICT_DONE;
+	if (reply->status == 0) {
+		item_fail(item, "%s", reply->error);
+		return reply->refused ? VERDICT_DEAD : webhook_again(r, item, reply);
+	}
+	text_clean(excerpt, sizeof excerpt, reply->body, reply->body_len);
+	item_fail(item, "HTTP %d%s%s", reply->status, *excerpt ? ": " : "", excerpt);
+	if (reply->status == STATUS_GONE) {
+		/* Settling disables the endpoint; this delivery waits with its others. */
+		item->retry_ms = 0;
+		return VERDICT_RETRY;
+	}
+	return webhook_again(r, item, reply);
+}
+
+static enum verdict
+webhook_again(struct run *r, struct item *item, const struct http_reply *reply)
+{
+	const struct conf *c = r->conf;
+	const struct backoff backoff = {
+		.first_s = c->webhook_backoff_base,
+		.factor = c->webhook_backoff_base,
+		.cap_s = BACKOFF_RETRY_AFTER_MAX_S,
+		.schedule_s = c->webhook_schedule_s,
+		.schedule_count = (size_t)c->webhook_schedule_count,
+	};
+	int64_t failures = strtoll(item_text(item, COLUMN_ATTEMPTS), NULL, 10) + 1;
+
+	if (failures > c->webhook_retries_max)
+		return VERDICT_DEAD;
+	item->retry_ms = backoff_ms(
+	    &backoff, failures, http_retry_after_s(reply->retry_after, run_db_now_ms(r) / 1000));
+	return VERDICT_RETRY;
+}
