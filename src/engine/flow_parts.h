@@ -1,9 +1,11 @@
 /*
- * flow_parts - what the three files of the flow share; nobody else includes it.
+ * flow_parts - what the files of the flow share; nobody else includes it.
  *
- *	flow.c        the loop: admission, start, replies, the end
- *	flow_host.c   queues and limits per host
- *	flow_store.c  claims, settlements and releases on their way to the database
+ *	flow.c         the loop: admission, start, replies, the end
+ *	flow_host.c    queues and limits per host
+ *	flow_store.c   flights to the database
+ *	flow_claim.c   leases rows, makes items of them
+ *	flow_settle.c  writes how items ended, hands back what was not tried
  */
 #ifndef CRONWARD_ENGINE_FLOW_PARTS_H
 #define CRONWARD_ENGINE_FLOW_PARTS_H
@@ -23,6 +25,7 @@ enum {
 	FLOW_WAIT_MAX_MS = 20000,
 	FLOW_SETTLE_ARRAYS = 12,
 	FLOW_TICK_MS = 100,
+	FLOW_RETRY_MS = 100, /* before something that failed in the database is sent again */
 };
 
 struct flow_batch;
@@ -86,8 +89,10 @@ enum flow_phase {
 };
 
 struct flow_cursor {
-	int64_t at, id;
+	int64_t at, id; /* microseconds since 1970 */
 };
+
+static const struct flow_cursor FLOW_CURSOR_START = { -62135596800000000, 0 }; /* the year 1 */
 
 /* The claim being prepared or in the air; its texts live as long as it may be sent again. */
 struct flow_claim {
@@ -166,5 +171,20 @@ void flow_store_send(struct flow_state *);
 void flow_store_take(struct flow_state *);
 /* Whether anything is in the air to the database, or still to be written. */
 bool flow_store_is_idle(const struct flow_state *);
+/* Lets go of items that are settled or handed back; a batch goes with its last one. */
+void flow_close(struct flow_state *, struct flow_list *items);
+
+/* flow_claim.c */
+/* Whether to claim now, and what: prepares s->claim unless the last one is to be repeated. */
+bool flow_claim_choose(struct flow_state *);
+void flow_claim_send(struct flow_state *);
+void flow_claim_take(struct flow_state *);
+
+/* flow_settle.c */
+/* Sends what failed before and is due again, else what has ended since. */
+void flow_settle_send(struct flow_state *);
+void flow_settle_take(struct flow_state *);
+void flow_release_send(struct flow_state *);
+void flow_release_take(struct flow_state *);
 
 #endif

@@ -1,0 +1,202 @@
+/*
+ * flow_claim - leases rows, batch by batch, and makes items of them.
+ *
+ * The cursor is the last row that was claimed, so that a claim never walks over what this run has
+ * had before, dead row versions included; it goes back to the start when a claim comes back short,
+ * and every FLOW_WRAP_MS for rows that were committed late.  While whole batches wait for hosts
+ * that take no more, scouts, with a cursor of their own, look behind them for other hosts' rows.
+ *
+ * A claim whose answer was lost is repeated with its token and so finds its own rows.
+ */
+#include "flow_parts.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "engine/run.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	FLOW_CLAIM_FAILURES = 3,
+	FLOW_WRAP_MS = 15000,
+	FLOW_SCOUT_PAUSE_MS = 2000,
+	FLOW_WAITING_BATCHES = 4, /* so many batches may wait in all */
+};
+
+static void flow_claim_prepare(struct flow_state *, int limit);
+static void flow_claim_advance(struct flow_state *, const PGresult *);
+static void flow_claim_intake(struct flow_state *, PGresult *);
+
+/* Whether to claim now, and what: fills in s->claim unless the last one is to be repeated. */
+bool
+flow_claim_choose(struct flow_state *s)
+{
+	struct flow_claim *c = &s->claim;
+	int64_t now_ms = clock_mono_ms(), left = s->batch_size;
+	int others = 0;
+
+	if (c->is_repeat)
+		return c->not_before_ms <= now_ms;
+	if (s->phase == FLOW_OVER || c->not_before_ms > now_ms)
+		return false;
+	if (s->limits->items_max > 0 && s->limits->items_max - s->claimed < left)
+		left = s->limits->items_max - s->claimed;
+	if (left == 0) {
+		s->phase = FLOW_OVER;
+		s->run->more = true;
+		return false;
+	}
+	if (s->phase == FLOW_SUSPECT) {
+		if (s->open > 0)
+			return false;
+		flow_claim_prepare(s, 1);
+		return true;
+	}
+	others = flow_hosts_full(&s->hosts, s->batch_size, &c->owners);
+	c->is_scout = c->owners.len > 2;
+	if (others >= s->batch_size || s->hosts.waiting >= FLOW_WAITING_BATCHES * s->batch_size ||
+	    (c->is_scout && now_ms < s->scout_not_before_ms))
+		return false;
+	flow_claim_prepare(s, (int)left);
+	return true;
+}
+
+void
+flow_claim_send(struct flow_state *s)
+{
+	s->claim.is_open = true;
+	s->claim.is_repeat = false;
+	db_send(s->run->db, &s->claim.unit, NULL);
+}
+
+void
+flow_claim_take(struct flow_state *s)
+{
+	struct flow_claim *c = &s->claim;
+
+	c->is_open = false;
+	if (c->unit.state == DB_UNIT_DONE) {
+		c->failures = 0;
+		flow_claim_advance(s, c->unit.result);
+		flow_claim_intake(s, c->unit.result);
+		return;
+	}
+	c->not_before_ms = clock_mono_ms() + (FLOW_RETRY_MS << c->failures);
+	if (c->unit.state == DB_UNIT_LOST) {
+		c->is_repeat = true;
+	} else if (++c->failures == FLOW_CLAIM_FAILURES || !db_err_is_transient(&c->unit.err)) {
+		err_pass(&s->run->err, &c->unit.err);
+		s->run->more = true;
+		s->phase = FLOW_OVER;
+	}
+}
+
+static void
+flow_claim_prepare(struct flow_state *s, int limit)
+{
+	struct flow_claim *c = &s->claim;
+	int64_t lease_s = (s->limits->timeout_ms + FLOW_WAIT_MAX_MS) / 1000 + 2;
+
+	if (clock_mono_ms() - s->wrapped_ms >= FLOW_WRAP_MS) {
+		s->cursor = FLOW_CURSOR_START;
+		s->wrapped_ms = clock_mono_ms();
+	}
+	c->from = c->is_scout ? s->scout : s->cursor;
+	c->limit = limit;
+	crypto_uuid(c->token);
+	snprintf(c->limit_text, sizeof c->limit_text, "%d", limit);
+	snprintf(c->lease_text, sizeof c->lease_text, "%lld", (long long)lease_s);
+	snprintf(c->at_text, sizeof c->at_text, "%lld", (long long)c->from.at);
+	snprintf(c->id_text, sizeof c->id_text, "%lld", (long long)c->from.id);
+	c->unit = (struct db_unit){ .args = c->args, .async_commit = true };
+	if (s->phase == FLOW_SUSPECT) {
+		const char *const args[] = { c->lease_text, c->token, s->run->started_at };
+
+		memcpy(c->args, args, sizeof args);
+		c->unit.sql = s->flow->claim_suspect;
+		c->unit.args_count = sizeof args / sizeof *args;
+	} else {
+		const char *const args[] = { c->limit_text, c->lease_text, c->token,
+			s->run->started_at, c->at_text, c->id_text, c->owners.at };
+
+		memcpy(c->args, args, sizeof args);
+		c->unit.sql = s->flow->claim;
+		c->unit.args_count = sizeof args / sizeof *args;
+	}
+}
+
+/* Moves cursor and phase on by what the claim has brought. */
+static void
+flow_claim_advance(struct flow_state *s, const PGresult *rows)
+{
+	struct flow_claim *c = &s->claim;
+	int count = PQntuples(rows);
+	struct flow_cursor last = c->from, *cursor = c->is_scout ? &s->scout : &s->cursor;
+
+	if (s->phase == FLOW_SUSPECT) {
+		if (count == 0)
+			s->phase = FLOW_OVER;
+		return;
+	}
+	/* An UPDATE returns its rows in any order. */
+	for (int i = 0; i < count; i++) {
+		struct flow_cursor at = { db_number(rows, i, "cursor_at"),
+			db_number(rows, i, "id") };
+
+		if (at.at > last.at || (at.at == last.at && at.id > last.id))
+			last = at;
+	}
+	*cursor = last;
+	if (count == c->limit) {
+		s->batch_size = s->batch_size * 2 < s->batch_max ? s->batch_size * 2 : s->batch_max;
+	} else if (c->is_scout) {
+		s->scout = s->cursor;
+		s->scout_not_before_ms = clock_mono_ms() + FLOW_SCOUT_PAUSE_MS;
+	} else if (c->from.at == FLOW_CURSOR_START.at) {
+		/* Everything that was due has been claimed, by us or by whoever holds it. */
+		s->phase = s->phase == FLOW_MAIN ? FLOW_SUSPECT : s->phase;
+	} else {
+		s->cursor = FLOW_CURSOR_START;
+		s->wrapped_ms = clock_mono_ms();
+	}
+}
+
+/* Makes items of the claimed rows and queues them; owns ${rows} from here on. */
+static void
+flow_claim_intake(struct flow_state *s, PGresult *rows)
+{
+	int count = PQntuples(rows), target = PQfnumber(rows, "target");
+	struct flow_batch *b = NULL;
+
+	if (count == 0) {
+		PQclear(rows);
+		return;
+	}
+	b = mem_zero(1, sizeof *b + (size_t)count * sizeof *b->items);
+	b->rows = rows;
+	b->memory = arena_create();
+	b->claimed_ms = s->claim.unit.sent_ms;
+	b->open = count;
+	b->column_id = PQfnumber(rows, "id");
+	b->column_owner = PQfnumber(rows, "owner");
+	memcpy(b->token, s->claim.token, sizeof b->token);
+	for (int i = 0; s->flow->columns[i]; i++) {
+		b->columns[i] = PQfnumber(rows, s->flow->columns[i]);
+		assert(b->columns[i] >= 0);
+	}
+	for (int i = 0; i < count; i++) {
+		b->items[i] = (struct flow_item){
+			.batch = b,
+			.item = { .rows = rows,
+			    .columns = b->columns,
+			    .memory = b->memory,
+			    .row = i,
+			    .timing = { -1, -1, -1, -1, -1 } },
+		};
+		flow_hosts_queue(&s->hosts, &b->items[i], PQgetvalue(rows, i, target));
+	}
+	s->claimed += count;
+	s->open += count;
+}
