@@ -1,0 +1,61 @@
+// A pool of processes exactly as the product starts it: spawn-fcgi opens the socket, multiwatch
+// keeps the processes alive.
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { tempFolder } from './clean.mjs';
+import { fcgiCall } from './fcgi.mjs';
+import { childrenOf, cleanEnv, isAlive, start } from './process.mjs';
+import { program } from './program.mjs';
+import { until } from './wait.mjs';
+
+export class Pool {
+  #supervisor;
+
+  // `env` is all that the program gets to see.
+  static async start({ env, size = 2, build = 'release', name = 'pool' }) {
+    const pool = new Pool();
+    const folder = tempFolder(name);
+    pool.size = size;
+    pool.socket = path.join(folder, 'sock');
+    pool.logFile = path.join(folder, 'log');
+    const args = ['-n', '-s', pool.socket, '-M', '0660', '--', '/usr/bin/multiwatch', '-f', String(size),
+      '-r', '1000000', '-t', '1', '--', program(build), 'serve'];
+    pool.#supervisor = start('spawn-fcgi', args, { env: cleanEnv(env), log: pool.logFile, deathSignal: 'TERM' });
+    chmodSync(folder, 0o711);
+    await pool.whenFull();
+    return pool;
+  }
+
+  get pid() {
+    return this.#supervisor.pid;
+  }
+
+  // The processes that serve now.
+  processes() {
+    return childrenOf(this.pid).filter(isAlive);
+  }
+
+  async whenFull(timeoutMs = 10_000) {
+    await until(() => {
+      if (!this.#supervisor.running) throw new Error(`the pool ended:\n${this.log()}`);
+      return existsSync(this.socket) && this.processes().length === this.size;
+    }, { what: `a pool of ${this.size}`, timeoutMs, everyMs: 2 });
+  }
+
+  call(method, url, options) {
+    return fcgiCall(this.socket, method, url, options);
+  }
+
+  log() {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
+  }
+
+  signal(name) {
+    this.#supervisor.signal(name);
+  }
+
+  // Drains: multiwatch tells its children to end and waits for them.
+  async stop(graceMs = 40_000) {
+    return this.#supervisor.stop('SIGTERM', graceMs);
+  }
+}
