@@ -104,7 +104,7 @@ struct flow_claim {
 	int failures;
 	int64_t not_before_ms;
 	struct flow_cursor from;
-	char limit_text[16], lease_text[16], at_text[24], id_text[24];
+	char limit_text[24], lease_text[24], at_text[24], id_text[24];
 	char token[CRYPTO_UUID_TEXT_MAX];
 	struct text owners;
 	const char *args[7];
