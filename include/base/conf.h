@@ -72,7 +72,7 @@ struct conf {
 	size_t egress_allow_count;
 	char *egress_ca_file; /* NULL: the system's certificates */
 
-	/* Read by the scripts that start the pools; parsed here so that a typo stops the program. */
+	/* For the scripts that start the pools; parsed here so that a typo is found. */
 	int64_t pool_workers;
 	int64_t pool_api;
 	int64_t pool_inbound;
@@ -100,7 +100,7 @@ struct conf_row {
 };
 /* Row ${i}, or false past the end. */
 bool conf_row(size_t i, struct conf_row *ret_row);
-/* The value in force of row ${i} as text; secrets as "set", "unset" or "too short".  Returns ${to}. */
+/* The value in force of row ${i}; a secret's is "set", "unset" or "too short".  Returns ${to}. */
 char *conf_value(const struct conf *c, size_t i, char *to, size_t room);
 
 #endif

@@ -18,7 +18,8 @@ enum {
 /* Characters and NUL of the base64 form of ${n} bytes. */
 #define CRYPTO_BASE64_MAX(n) (((n) + 2) / 3 * 4 + 1)
 
-void crypto_sha256(const void *data, size_t len, unsigned char ret_digest[static CRYPTO_SHA256_BYTES]);
+void crypto_sha256(
+    const void *data, size_t len, unsigned char ret_digest[static CRYPTO_SHA256_BYTES]);
 
 /* A part of a message that lies in several places. */
 struct crypto_part {

@@ -35,7 +35,7 @@ void text_array_add_plain(struct text *t, const char *value);
 void text_array_add_number(struct text *t, int64_t value);
 void text_array_end(struct text *t);
 
-/* The whole of ${s} as a decimal within [min, max], no sign but '-', no space: true and *ret_value. */
+/* The whole of ${s} as a decimal in [min, max], no sign but '-', no space: true, *ret_value. */
 bool text_to_int64(const char *s, int64_t min, int64_t max, int64_t *ret_value);
 /* A length of time: digits and a unit (ms, s, m, h, d): true and *ret_ms. */
 bool text_to_duration_ms(const char *s, int64_t *ret_ms);

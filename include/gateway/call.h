@@ -1,0 +1,55 @@
+/*
+ * call - one request on its way through the gateway.
+ */
+#ifndef CRONWARD_GATEWAY_CALL_H
+#define CRONWARD_GATEWAY_CALL_H
+
+#include "base/err.h"
+#include "engine/run.h"
+#include "gateway/denied.h"
+#include "gateway/reply.h"
+#include "gateway/request.h"
+
+#include <fcgiapp.h>
+#include <stdint.h>
+
+struct arena;
+struct conf;
+struct db;
+struct http;
+struct route;
+
+/* What a pool process has; lives as long as it. */
+struct gateway {
+	struct conf *conf;
+	struct db *db;
+	struct http *http;   /* NULL until the first run */
+	struct arena *arena; /* of the call that is being answered */
+	struct denied denied;
+};
+
+struct call {
+	struct gateway *gateway; /* lent */
+	FCGX_Stream *in;         /* the body; gone once the reply has been sent */
+	int64_t began_ms;        /* when this process took it up, CLOCK_MONOTONIC */
+	struct request request;
+	const struct route *route; /* NULL: no such path */
+	const char *rest;          /* of the path, behind a prefix route */
+	unsigned secrets;          /* which of the route's secrets the caller knows */
+	struct run run;
+	const char *outcome; /* of a worker's call: run_outcome_name[], "busy" or "denied" */
+	struct reply reply;
+	struct err err;
+	/* NULL, or what is left to do once the caller has its reply. */
+	void (*afterwards)(struct call *);
+};
+
+/*
+ * Reads the request, finds its route, checks method and secret, lets the route's handler answer.
+ * Afterwards c->reply is complete, whatever happened.
+ */
+void call_answer(struct call *c, struct gateway *g, const FCGX_Request *q);
+/* The one log line of a call that has ended. */
+void call_log(const struct call *c);
+
+#endif
