@@ -76,11 +76,9 @@ struct flow {
 	 */
 	enum sql_id settle;
 	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */
-	/* Columns that step reads, looked up once a claim; item_text() takes the index.  NULL ends.
-	 */
+	/* Columns that step reads, looked up once a claim, for item_text().  NULL ends. */
 	const char *columns[FLOW_COLUMNS_MAX + 1];
-	/* Called with reply NULL first, then with each reply: what to send next, or how it ended.
-	 */
+	/* Called with reply NULL first, then with each reply: what to send next, or the end. */
 	enum verdict (*step)(
 	    struct run *, struct item *, const struct http_reply *, struct http_request *);
 };

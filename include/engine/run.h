@@ -58,8 +58,7 @@ struct run {
 	int64_t arrived_ms; /* when the call reached nginx */
 	int64_t soft_end_ms;
 	int64_t hard_end_ms;
-	/* The database's clock when the run began, as text for "due at the run's start", and in ms.
-	 */
+	/* The database's clock when the run began: "due at the run's start", and in ms. */
 	char started_at[RUN_TIME_TEXT_MAX];
 	int64_t db_began_ms;   /* database, since 1970 */
 	int64_t mono_began_ms; /* the same moment on CLOCK_MONOTONIC */

@@ -19,8 +19,7 @@ struct worker {
 	const char *tallies[WORKER_TALLIES_MAX];
 	/* Does the work inside the run's deadline.  0, or -1 with run->err set. */
 	int (*work)(struct run *);
-	/* Adds the worker's own keys to ${body}, in order; counts are 0 in a run that never began.
-	 */
+	/* Adds the worker's own keys to ${body}, in order; all 0 in a run that never began. */
 	void (*reply)(const struct run *, json_t *body);
 };
 

@@ -20,8 +20,7 @@
 #include <string.h>
 
 enum {
-	/* No item's time-out is longer than the hard end; this is for a transfer that will not end.
-	 */
+	/* No time-out is longer than the hard end; this is for a transfer that will not end. */
 	FLOW_ABORT_GRACE_MS = 1000,
 	FLOW_AGE_CHECK_MS = 1000,
 };
