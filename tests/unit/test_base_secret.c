@@ -1,0 +1,382 @@
+/*
+ * Secrets: where they come from, how they rotate, and that a broken file closes nothing and
+ * opens nothing.
+ */
+#include "base/secret.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define A_TEXT "0123456789abcdef"
+#define B_TEXT "fedcba9876543210"
+
+static char dir[] = "/tmp/cronward-secret-XXXXXX";
+static char path[64], path_next[64];
+
+static int
+group_setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/secret", dir);
+	snprintf(path_next, sizeof(path_next), "%s/next", dir);
+	return 0;
+}
+
+static int
+group_teardown(void **state)
+{
+	(void)state;
+	unlink(path);
+	unlink(path_next);
+	return rmdir(dir);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	unsetenv("S");
+	unsetenv("S_FILE");
+	unsetenv("S_PREVIOUS");
+	unsetenv("S_PREVIOUS_FILE");
+	unlink(path);
+	rmdir(path);
+	return 0;
+}
+
+/* Into the same file, as an editor that does not rename would. */
+static void
+write_file(const char *at, const char *bytes, size_t len)
+{
+	int fd = open(at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+}
+
+static void
+write_text(const char *bytes)
+{
+	write_file(path, bytes, strlen(bytes));
+}
+
+static bool
+matches(const struct secret *s, const char *given)
+{
+	return secret_matches(s, given, strlen(given));
+}
+
+static void
+nothing_set_is_unset(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+
+	(void)state;
+	setenv("S", "", 1);
+	setenv("S_FILE", "", 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_int_equal(secret_state(&s), SECRET_UNSET);
+	assert_false(matches(&s, ""));
+	secret_refresh(&s);
+	secret_finish(&s);
+}
+
+static void
+the_environment_gives_and_is_wiped(void **state)
+{
+	static char current[] = "S=" A_TEXT, previous[] = "S_PREVIOUS=" B_TEXT;
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+	size_t i;
+
+	(void)state;
+	putenv(current);
+	putenv(previous);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_int_equal(secret_state(&s), SECRET_USABLE);
+	assert_true(matches(&s, A_TEXT));
+	assert_true(matches(&s, B_TEXT));
+	assert_false(matches(&s, A_TEXT "x"));
+	assert_false(matches(&s, ""));
+	assert_null(getenv("S"));
+	assert_null(getenv("S_PREVIOUS"));
+	for (i = 0; i < strlen(A_TEXT); i++) {
+		assert_int_equal(current[strlen("S=") + i], 0);
+		assert_int_equal(previous[strlen("S_PREVIOUS=") + i], 0);
+	}
+	secret_finish(&s);
+	assert_int_equal(secret_state(&s), SECRET_UNSET);
+}
+
+static void
+short_ones_match_nothing(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+
+	(void)state;
+	setenv("S", "0123456789abcde", 1);
+	setenv("S_PREVIOUS", A_TEXT, 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_int_equal(secret_state(&s), SECRET_SHORT);
+	assert_false(matches(&s, "0123456789abcde"));
+	assert_false(matches(&s, A_TEXT));
+	secret_finish(&s);
+
+	setenv("S", A_TEXT, 1);
+	setenv("S_PREVIOUS", "short", 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_true(matches(&s, A_TEXT));
+	assert_false(matches(&s, "short"));
+	secret_finish(&s);
+}
+
+/* Loads S and wants it refused with exactly this message. */
+static void
+refused(const char *message)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+
+	assert_int_equal(secret_load(&s, "S", &e), -1);
+	assert_int_equal(e.code, ERR_NOT_CONFIGURED);
+	assert_string_equal(e.message, message);
+	assert_null(getenv("S"));
+	assert_null(getenv("S_PREVIOUS"));
+	secret_finish(&s);
+}
+
+static void
+wrong_settings_are_refused(void **state)
+{
+	char message[256], *big = malloc(SECRET_LENGTH_MAX + 2);
+
+	(void)state;
+	write_text(A_TEXT);
+	setenv("S", A_TEXT, 1);
+	setenv("S_FILE", path, 1);
+	refused("S and S_FILE are both set; set one");
+
+	unsetenv("S_FILE");
+	setenv("S_PREVIOUS", A_TEXT, 1);
+	setenv("S_PREVIOUS_FILE", path, 1);
+	refused("S_PREVIOUS and S_PREVIOUS_FILE are both set; set one");
+	unsetenv("S_PREVIOUS_FILE");
+
+	assert_non_null(big);
+	memset(big, 'x', SECRET_LENGTH_MAX + 1);
+	big[SECRET_LENGTH_MAX + 1] = '\0';
+	setenv("S", big, 1);
+	refused("S: holds more than 4096 bytes");
+	free(big);
+
+	setenv("S", "0123456789\n0123456789", 1);
+	refused("S: holds a line end, NUL or another control character");
+
+	unlink(path);
+	setenv("S_FILE", path, 1);
+	snprintf(message, sizeof(message), "S_FILE: \"%s\": No such file or directory", path);
+	refused(message);
+	mkdir(path, 0700);
+	snprintf(message, sizeof(message), "S_FILE: \"%s\": is not a regular file", path);
+	refused(message);
+	rmdir(path);
+	mkfifo(path, 0600);
+	refused(message);
+	unlink(path);
+	write_file(path, A_TEXT "\0" A_TEXT, 33);
+	snprintf(message, sizeof(message),
+	    "S_FILE: \"%s\": holds a line end, NUL or another control character", path);
+	refused(message);
+}
+
+static void
+files_may_hold_space_around(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+
+	(void)state;
+	write_text(" \t" A_TEXT "\r\n\n");
+	setenv("S_FILE", path, 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_int_equal(secret_state(&s), SECRET_USABLE);
+	assert_true(matches(&s, A_TEXT));
+	secret_finish(&s);
+
+	write_text(" \n ");
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_int_equal(secret_state(&s), SECRET_UNSET);
+	/* Filled later, it counts. */
+	write_text(A_TEXT);
+	secret_refresh(&s);
+	assert_true(matches(&s, A_TEXT));
+	secret_finish(&s);
+}
+
+static void
+a_long_file_is_taken_or_refused_whole(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	char *big = malloc(SECRET_LENGTH_MAX + 1000);
+	struct secret s;
+
+	(void)state;
+	assert_non_null(big);
+	memset(big, 'x', SECRET_LENGTH_MAX + 1000);
+	setenv("S_FILE", path, 1);
+	write_file(path, big, SECRET_LENGTH_MAX);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_true(secret_matches(&s, big, SECRET_LENGTH_MAX));
+	write_file(path, big, SECRET_LENGTH_MAX + 1);
+	secret_refresh(&s);
+	assert_true(secret_matches(&s, big, SECRET_LENGTH_MAX));
+	write_file(path, big, SECRET_LENGTH_MAX + 1000);
+	secret_refresh(&s);
+	assert_true(secret_matches(&s, big, SECRET_LENGTH_MAX));
+	secret_finish(&s);
+	assert_int_equal(secret_load(&s, "S", &e), -1);
+	secret_finish(&s);
+	free(big);
+}
+
+static void
+a_rotation_needs_no_restart(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+	int i;
+
+	(void)state;
+	write_text(A_TEXT);
+	setenv("S_FILE", path, 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	/* The same length each time, and faster than the file system's clock ticks. */
+	for (i = 0; i < 50; i++) {
+		write_text(i % 2 ? A_TEXT : B_TEXT);
+		secret_refresh(&s);
+		assert_true(matches(&s, i % 2 ? A_TEXT : B_TEXT));
+		assert_false(matches(&s, i % 2 ? B_TEXT : A_TEXT));
+	}
+	write_file(path_next, B_TEXT, strlen(B_TEXT));
+	assert_int_equal(rename(path_next, path), 0);
+	secret_refresh(&s);
+	assert_true(matches(&s, B_TEXT));
+	write_text("short now");
+	secret_refresh(&s);
+	assert_int_equal(secret_state(&s), SECRET_SHORT);
+	secret_finish(&s);
+}
+
+static void
+a_broken_file_keeps_the_value(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+
+	(void)state;
+	write_text(A_TEXT);
+	setenv("S_PREVIOUS_FILE", path, 1);
+	setenv("S", B_TEXT, 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	write_text("");
+	secret_refresh(&s);
+	assert_true(matches(&s, A_TEXT));
+	write_text("\n \n");
+	secret_refresh(&s);
+	assert_true(matches(&s, A_TEXT));
+	write_file(path, "0123456789\0abcdef", 17);
+	secret_refresh(&s);
+	assert_true(matches(&s, A_TEXT));
+	unlink(path);
+	secret_refresh(&s);
+	assert_true(matches(&s, A_TEXT));
+	mkdir(path, 0700);
+	secret_refresh(&s);
+	assert_true(matches(&s, A_TEXT));
+	rmdir(path);
+	write_text("fresh 0123456789");
+	secret_refresh(&s);
+	assert_false(matches(&s, A_TEXT));
+	assert_true(matches(&s, "fresh 0123456789"));
+	assert_true(matches(&s, B_TEXT));
+	secret_finish(&s);
+}
+
+/* Somebody writes without end; each value that we take is one that was written. */
+static void
+no_value_is_half_of_two(void **state)
+{
+	enum { LEN = 3000 };
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+	char bytes[LEN];
+	pid_t pid;
+	int i, j, changes = 0;
+
+	(void)state;
+	memset(bytes, 'a', LEN);
+	write_file(path, bytes, LEN);
+	setenv("S_FILE", path, 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		for (i = 0;; i++) {
+			memset(bytes, 'a' + i % 26, LEN);
+			if (ftruncate(fd, 0) != 0 || pwrite(fd, bytes, LEN, 0) != LEN)
+				_exit(1);
+			usleep(50);
+		}
+	}
+	for (i = 0; i < 3000; i++) {
+		char before = s.current.value[0];
+
+		secret_refresh(&s);
+		changes += s.current.value[0] != before;
+		if (s.current.len != LEN)
+			fail_msg("took %zu bytes", s.current.len);
+		for (j = 0; j < LEN; j++)
+			if (s.current.value[j] != s.current.value[0])
+				fail_msg("two values in one");
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(changes > 0);
+	secret_finish(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(nothing_set_is_unset, setup),
+		cmocka_unit_test_setup(the_environment_gives_and_is_wiped, setup),
+		cmocka_unit_test_setup(short_ones_match_nothing, setup),
+		cmocka_unit_test_setup(wrong_settings_are_refused, setup),
+		cmocka_unit_test_setup(files_may_hold_space_around, setup),
+		cmocka_unit_test_setup(a_long_file_is_taken_or_refused_whole, setup),
+		cmocka_unit_test_setup(a_rotation_needs_no_restart, setup),
+		cmocka_unit_test_setup(a_broken_file_keeps_the_value, setup),
+		cmocka_unit_test_setup(no_value_is_half_of_two, setup),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
