@@ -188,10 +188,11 @@ conf_secret(struct conf *c, enum conf_secret which)
 bool
 conf_row(size_t i, struct conf_row *ret_row)
 {
-	const struct conf_setting *s = &conf_settings[i];
+	const struct conf_setting *s;
 
 	if (i >= CONF_SETTINGS_COUNT)
 		return false;
+	s = &conf_settings[i];
 	*ret_row = (struct conf_row){ s->name, s->fallback, s->allowed, s->help, s->secret };
 	return true;
 }

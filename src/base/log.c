@@ -203,8 +203,8 @@ log_unit(char to[static LOG_UNIT_MAX], const char *from, size_t len, bool utf8)
 	unsigned char c = (unsigned char)from[0];
 	size_t n = 1;
 
-	/* U+0080 to U+009F are control characters to a terminal. */
-	if (utf8 && c >= 0x80 && !(c == 0xc2 && (unsigned char)from[1] < 0xa0)) {
+	/* U+0080 to U+009F (c2 80 to c2 9f) are control characters to a terminal. */
+	if (utf8 && (c > 0xc2 || (c == 0xc2 && (unsigned char)from[1] >= 0xa0))) {
 		while (n < len && ((unsigned char)from[n] & 0xc0) == 0x80)
 			n++;
 		memcpy(to, from, n);
