@@ -251,7 +251,9 @@ secret_file_read_once(struct secret_file *f, const char *path, bool *ret_steady)
 		fault = strerror(errno);
 	else if (!fault && f->len > SECRET_FILE_MAX)
 		fault = "holds more than 4096 bytes";
-	*ret_steady = !fault && secret_stat_same(&f->seen, &after);
+	/* Some file systems give no size; those that do must have given us all of it. */
+	*ret_steady = !fault && secret_stat_same(&f->seen, &after) &&
+		      (after.st_size == 0 || f->len == (size_t)after.st_size);
 	close(fd);
 	return fault;
 }
