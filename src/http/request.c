@@ -1,0 +1,149 @@
+/*
+ * request - filling in a request, and judging whether it may go at all.
+ *
+ * URLs and header values come from rows that others wrote.  What would change the framing of a
+ * request, point it at something other than a web server, or carry a password in its address is
+ * refused here, before curl sees it.
+ */
+#include "transfer.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum {
+	REQUEST_URL_MAX = 2048,
+};
+
+static bool request_has_control(const char *);
+static bool request_is_token(const char *);
+static bool request_is_framing(const char *name);
+static size_t request_scheme_len(const char *url);
+
+/* Who says how long a message is says where the next one begins: that is curl's alone. */
+static const char *const request_framing[] = { "content-length", "transfer-encoding" };
+
+void
+http_request_reset(struct http_request *q)
+{
+	/* The header text is left as it is: headers_len says how much of it counts. */
+	q->url = NULL;
+	q->body = NULL;
+	q->body_len = 0;
+	q->timeout_ms = 0;
+	q->headers_count = 0;
+	q->headers_len = 0;
+	q->refused = NULL;
+}
+
+void
+http_header(struct http_request *q, const char *name, const char *value)
+{
+	size_t name_len = strlen(name), value_len;
+	char *at = q->headers_text + q->headers_len;
+
+	if (!request_is_token(name))
+		q->refused = "the name of a header is not valid";
+	else if (request_is_framing(name))
+		q->refused = "a header would change the length of the message";
+	else if (request_has_control(value))
+		q->refused = "a header value holds a control character";
+	if (q->refused)
+		return;
+	value += strspn(value, " ");
+	value_len = strlen(value);
+	while (value_len > 0 && value[value_len - 1] == ' ')
+		value_len--;
+	/* ": " and NUL. */
+	if (q->headers_count == HTTP_HEADERS_MAX ||
+	    name_len + value_len + 3 > HTTP_HEADER_BYTES_MAX - q->headers_len) {
+		q->refused = "too many headers, or too long ones";
+		return;
+	}
+	memcpy(at, name, name_len);
+	/* To curl "Name:" means to leave it out, and "Name;" is how to send it without a value. */
+	memcpy(at + name_len, value_len ? ": " : ";", 2);
+	if (value_len) {
+		memcpy(at + name_len + 2, value, value_len);
+		at[name_len + 2 + value_len] = '\0';
+	}
+	q->headers[q->headers_count++] = at;
+	q->headers_len += strlen(at) + 1;
+}
+
+size_t
+http_origin_len(const char *url)
+{
+	size_t scheme_len = request_scheme_len(url), authority_len;
+
+	if (scheme_len == 0)
+		return 0;
+	authority_len = strcspn(url + scheme_len, "/?#");
+	return authority_len ? scheme_len + authority_len : 0;
+}
+
+const char *
+request_refusal(const struct http_request *q)
+{
+	size_t origin_len;
+
+	if (q->refused)
+		return q->refused;
+	if (!q->url || !*q->url)
+		return "there is no URL";
+	if (strnlen(q->url, REQUEST_URL_MAX + 1) > REQUEST_URL_MAX)
+		return "the URL is longer than 2048 bytes";
+	if (request_has_control(q->url) || strchr(q->url, ' '))
+		return "the URL holds a space or control character";
+	if (strncasecmp(q->url, "http://", 7) != 0 && strncasecmp(q->url, "https://", 8) != 0)
+		return "the URL is neither http nor https";
+	origin_len = http_origin_len(q->url);
+	if (origin_len == 0)
+		return "the URL names no host";
+	if (memchr(q->url, '@', origin_len))
+		return "the URL holds credentials";
+	return NULL;
+}
+
+static bool
+request_has_control(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return true;
+	return false;
+}
+
+/* RFC 9110, 5.6.2. */
+static bool
+request_is_token(const char *s)
+{
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	return *s && s[strspn(s, token)] == '\0';
+}
+
+static bool
+request_is_framing(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(request_framing) / sizeof(*request_framing); i++)
+		if (strcasecmp(name, request_framing[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The length of "scheme://" at the start of ${url} (RFC 3986, 3.1), or 0. */
+static size_t
+request_scheme_len(const char *url)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char further[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789+-.";
+	size_t len = strspn(url, further);
+
+	if (!*url || !strchr(letters, *url) || strncmp(url + len, "://", 3) != 0)
+		return 0;
+	return len + 3;
+}
