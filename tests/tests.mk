@@ -1,0 +1,86 @@
+# What `make check` and its parts are made of.  Each part can be had alone: make unit, make lint,
+# make integration FILES=tests/integration/webhook_retry.test.mjs, make fault, make fuzz-replay.
+
+UNITS   := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$B/tests/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+TIDY    := $(OBJS:%.o=%.tidy)
+SAN_ALL := address,undefined
+SAN_B   := build/address-undefined
+# Seconds that `make fuzz` gives each target.
+FUZZ_S  ?= 60
+
+.PHONY: check faults bench unit unit-programs fuzz fuzz-replay fuzzers lint tidy print-flags integration fault poison test-packages
+
+check: test-packages
+	+node tests/check.mjs
+
+# The long runs at full size, then a table of what they saw.
+faults: test-packages all poison
+	+$(MAKE) SAN=$(SAN_ALL)
+	FAULTS=1 node tests/run.mjs fault
+
+bench: all
+	tests/bench/run
+
+test-packages: tests/node_modules/.installed
+
+# npm ci is the only step that needs the registry, and only when the list has changed.
+tests/node_modules/.installed: tests/package-lock.json deploy/packages
+	deploy/install-packages build run test
+	npm ci --prefix tests --no-audit --no-fund
+	@touch $@
+
+# The program that aborts on a marked row.
+poison:
+	+$(MAKE) B=build/poison CFLAGS='-O1 -g -fPIE -DCRONWARD_TEST_POISON'
+
+integration: test-packages all
+	node tests/run.mjs integration $(FILES)
+
+fault: test-packages all poison
+	+$(MAKE) SAN=$(SAN_ALL)
+	node tests/run.mjs fault $(FILES)
+
+# Unit tests: one program per file, each linked with everything but main().
+unit: test-packages all
+	+$(MAKE) SAN=$(SAN_ALL) unit-programs
+	node tests/unit.mjs $(SAN_B)/tests/unit
+
+unit-programs: $(UNITS)
+
+$B/tests/unit/%: $B/tests/unit/%.o $(LIBOBJS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# Fuzz targets: the same objects, compiled by clang with coverage, in a folder of their own.
+FUZZ_MAKE := $(MAKE) CC=clang B=build/fuzz SAN=fuzzer-no-link,$(SAN_ALL)
+
+fuzz:
+	+$(FUZZ_MAKE) fuzzers
+	tests/fuzz-run $(FUZZ_S)
+
+fuzz-replay:
+	+$(FUZZ_MAKE) fuzzers
+	tests/fuzz-run 0
+
+fuzzers: $(FUZZERS)
+
+$B/tests/fuzz/%: $B/tests/fuzz/%.o $(LIBOBJS)
+	$(CC) -O1 -g -fsanitize=fuzzer,$(SAN_ALL) -o $@ $^ $(LDLIBS)
+
+# What machines can see without running anything.  clang-tidy looks at a file again only when it
+# or a header of it has changed: it follows clang's object.
+lint: test-packages
+	node tests/lint.mjs
+
+tidy: $(TIDY)
+
+# For tests/lint.mjs, a line each.
+print-flags:
+	@printf '%s\n' "$(subst ",,$(CPPFLAGS))" "$(WARN)"
+
+$B/%.tidy: $B/%.o .clang-tidy
+	clang-tidy --quiet $*.c -- $(CPPFLAGS) $(WARN) 2>/dev/null
+	@touch $@
+
+.PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o
+-include $(UNITS:=.d) $(FUZZERS:=.d)

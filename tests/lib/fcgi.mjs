@@ -52,7 +52,7 @@ export function callParams(method, url, { headers = {}, body = Buffer.alloc(0), 
     CONTENT_LENGTH: body.length || method === 'POST' ? String(body.length) : '',
     SERVER_PROTOCOL: 'HTTP/1.1',
     REMOTE_ADDR: '127.0.0.1',
-    REQUEST_TIME_MSEC: (Date.now() / 1000).toFixed(3),
+    REQUEST_MSEC: (Date.now() / 1000).toFixed(3),
     HTTP_PROXY: '',
   };
   for (const [name, value] of Object.entries(headers))
