@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# The demo: rows, a receiver for the webhooks, and one call of each worker as a cron service
+# makes it.
+
+DEMO_ROUTES=(webhookRetry notificationExpiry dataArchival)
+
+demo_run() {
+	local seen failed=0 route
+
+	demo_receiver_start
+	demo_rows
+	seen=$(wc -l <"$VAR/demo/receiver.log")
+	for route in "${DEMO_ROUTES[@]}"; do
+		demo_call "/api/workers/$route" || failed=1
+	done
+	demo_count "$seen" || failed=1
+	say
+	addresses_print
+	demo_commands
+	say "stop it with: make down"
+	((failed == 0)) || fail "the demo did not work; logs are in $VAR/log"
+}
+
+demo_receiver_start() {
+	local program=${DEMO_RECEIVER:-$ROOT/build/release/demo-receiver} secrets=$STATE/secrets/endpoints
+
+	[[ -x $program ]] || fail "there is no $program: run make demo"
+	program=$(readable_copy "$(realpath "$program")")
+	mkdir -p "$VAR/demo"
+	[[ -f $secrets ]] || secret_write endpoints "/orders whsec_$(openssl rand -base64 24)
+/billing whsec_$(openssl rand -base64 24)"
+	! service_runs receiver "$(mark_of <"$program")" || return 0
+	ln -sfn ../log/receiver.log "$VAR/demo/receiver.log"
+	: >>"$VAR/log/receiver.log"
+	service_start receiver "$(mark_of <"$program")" "${AS_POOL[@]}" "$program" "$secrets"
+	wait_until 5 demo_receiver_listens || service_fail receiver "the demo's receiver did not start"
+}
+
+demo_receiver_listens() {
+	service_alive receiver && port_answers "$(demo_receiver_port)"
+}
+
+demo_receiver_port() {
+	sed -n 's/^listening //p' "$VAR/demo/receiver.log" | tail -n 1
+}
+
+# The secrets go through standard input: a command line can be read by everybody.
+demo_rows() {
+	local secrets
+
+	mapfile -t secrets <"$STATE/secrets/endpoints"
+	{
+		echo "\\set receiver 'http://127.0.0.1:$(demo_receiver_port)'"
+		echo "\\set orders_secret '${secrets[0]#* }'"
+		echo "\\set billing_secret '${secrets[1]#* }'"
+		cat "$ROOT/deploy/demo/demo.sql"
+	} | psql -X -q -v ON_ERROR_STOP=1 "$(database_url)" >"$VAR/log/demo.log" 2>&1 ||
+		service_fail demo "the demo's rows could not be written"
+}
+
+# demo_call PATH: prints the reply; fails unless the status is 200.
+demo_call() {
+	local reply status
+
+	say
+	say "POST https://127.0.0.1:$PORT_TLS$1"
+	# The header through a file descriptor, for the same reason.
+	reply=$(site_ask "$1" -X POST -w '\n%{http_code}' -H 'Content-Type: application/json' \
+		-H @<(printf 'Authorization: Bearer %s\n' "$CRON_JOB_API_KEY") 2>&1) || true
+	status=${reply##*$'\n'}
+	say "$status ${reply%$'\n'*}"
+	[[ $status == 200 ]]
+}
+
+# demo_count LINES: what the receiver got since it had written so many.
+demo_count() {
+	local got verified
+
+	got=$(tail -n +$(($1 + 1)) "$VAR/demo/receiver.log" | grep -cv '^listening')
+	verified=$(tail -n +$(($1 + 1)) "$VAR/demo/receiver.log" | grep -c '^verified')
+	say
+	say "the receiver got $got requests, $verified signatures verified ($VAR/demo/receiver.log)"
+	((got > 0 && verified == got))
+}
+
+demo_commands() {
+	local route
+
+	say "or call the workers yourself:"
+	say "  . $VAR/cronward.env"
+	for route in "${DEMO_ROUTES[@]}"; do
+		say "  curl -X POST http://localhost:$PORT_HTTP/api/workers/$route \\"
+		say "    -H \"Authorization: Bearer \$CRON_JOB_API_KEY\""
+	done
+}

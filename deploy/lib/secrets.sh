@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# Secrets are made once and kept: a cron service holds copies of them.  VAR/cronward.env has them
+# for a shell, STATE/secrets as files for the pools.
+
+SECRETS=(CRON_SECRET CRON_JOB_API_KEY)
+
+secrets_make() {
+	local name
+
+	secrets_read
+	owned "$POOL_USER" "$POOL_GROUP" 700 "$STATE/secrets"
+	for name in "${SECRETS[@]}"; do
+		secret_write "$name" "${!name}"
+	done
+	env_write
+	# From here on they are in files alone.
+	export -n "${SECRETS[@]}"
+}
+
+# One that the environment brings wins over the one that is kept.
+secrets_read() {
+	local name kept
+
+	for name in "${SECRETS[@]}"; do
+		kept=$(sed -n "s/^export $name=//p" "$VAR/cronward.env" 2>/dev/null || true)
+		[[ ${!name:-} != *[!a-zA-Z0-9._~+/=-]* ]] || fail "$name: letters, digits and . _ ~ + / = - alone"
+		printf -v "$name" '%s' "${!name:-${kept:-$(openssl rand -hex 32)}}"
+	done
+}
+
+# secret_write NAME VALUE: replaced as a whole, and only when it differs.
+secret_write() {
+	local file=$STATE/secrets/$1
+
+	[[ ! -f $file || $(<"$file") != "$2" ]] || return 0
+	(umask 077 && printf '%s\n' "$2" >"$file.new")
+	((!AS_ROOT)) || chown "$POOL_USER:$POOL_GROUP" "$file.new"
+	chmod 400 "$file.new"
+	mv -f "$file.new" "$file"
+}
+
+env_write() {
+	local name
+
+	(
+		umask 077
+		{
+			echo "# Made by deploy/local; source it in a shell."
+			echo "export DATABASE_URL='$(database_url)'"
+			for name in "${SECRETS[@]}"; do
+				echo "export $name=${!name}"
+			done
+		} >"$VAR/cronward.env.new"
+	)
+	mv -f "$VAR/cronward.env.new" "$VAR/cronward.env"
+}
