@@ -1,0 +1,34 @@
+/*
+ * print - rows for people, on standard output.
+ *
+ * Values come from receivers and events: control characters, which could drive a terminal, are
+ * taken out.
+ */
+#ifndef CRONWARD_CLI_PRINT_H
+#define CRONWARD_CLI_PRINT_H
+
+#include <libpq-fe.h>
+#include <stddef.h>
+
+enum {
+	PRINT_COLUMNS_MAX = 16,
+};
+
+/* A table that is measured first and printed then; all zero is an empty one. */
+struct print_table {
+	size_t columns, count, room;
+	char **cells; /* count rows of columns each */
+};
+
+/* Adds a row of t->columns cells; NULL and "" show as "-". */
+void print_add(struct print_table *t, const char *const *cells);
+/* Prints the rows with their columns below each other, the first one as it stands. */
+void print_table(const struct print_table *t);
+void print_finish(struct print_table *t);
+
+/* The first ${columns} columns of a result as a table, their names on top. */
+void print_rows(const PGresult *rows, int columns);
+/* One row of a result, a line for each column that is not NULL. */
+void print_record(const PGresult *rows, int row);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * cli - the table of commands, and what they have in common.
+ */
+#include "cli/cli.h"
+
+#include "db/db.h"
+#include "gateway/serve.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int cli_help_command(const struct cli_command *, int argc, char **argv);
+static int cli_version(const struct cli_command *, int argc, char **argv);
+static const struct cli_command *cli_find(const char *name);
+static int cli_overview(FILE *to);
+
+static const char cli_exit_codes[] =
+    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 busy, the worker runs already.\n";
+
+static const struct cli_command cli_commands[] = {
+	{
+	    .name = "serve",
+	    .summary = "answer FastCGI calls on file descriptor 0",
+	    .run = cli_serve,
+	    .help =
+		"\n"
+		"One process of a pool.  Start it through a supervisor that opens the socket, "
+		"e.g.\n"
+		"  spawn-fcgi -n -s SOCKET -M 0660 -- multiwatch -f 7 -r 1000000 -t 1 -- cronward "
+		"serve\n"
+		"SIGTERM and SIGUSR1 let the running call end, then the process exits with 0.\n",
+	},
+	{
+	    .name = "migrate",
+	    .summary = "bring the database's schema to this program's version",
+	    .run = cli_migrate,
+	    .help = "\n"
+		    "Prints each step that it applies, and the version.  Safe to run twice, or "
+		    "from two\n"
+		    "hosts at once.  Refuses a schema that is newer than the program.\n",
+	},
+	{
+	    .name = "run",
+	    .summary = "run a worker once, as a call of its route would",
+	    .run = cli_run,
+	    .help =
+		" WORKER [--budget SECONDS]\n"
+		"\n"
+		"Prints the JSON reply.  SIGINT and SIGTERM end the run in order: what is under "
+		"way "
+		"is\n"
+		"finished, the rest stays due.\n"
+		"\n"
+		"  --budget SECONDS   start no more items after so long (1-3600; RUN_BUDGET_S)\n",
+	},
+	{
+	    .name = "config",
+	    .summary = "show every setting: value, default, what is allowed",
+	    .run = cli_config,
+	    .help = " [--markdown]\n"
+		    "\n"
+		    "Settings come from the environment.  Secrets are shown as set, unset or too "
+		    "short.\n"
+		    "\n"
+		    "  --markdown   the table of README.md, without values\n",
+	},
+	{
+	    .name = "dead",
+	    .summary = "list, show, replay or purge deliveries that were given up",
+	    .run = cli_dead,
+	    .help =
+		" list [FILTER] [--limit N] [--json]\n"
+		"       cronward dead show ID\n"
+		"       cronward dead replay ID… | --all | FILTER\n"
+		"       cronward dead purge ID… | --all | FILTER\n"
+		"\n"
+		"  list     the newest first\n"
+		"  show     a delivery with its event, endpoint and all attempts\n"
+		"  replay   make them due again, with all their tries; those whose event is gone "
+		"are\n"
+		"           skipped\n"
+		"  purge    delete them and their attempts\n"
+		"\n"
+		"  --webhook UUID   of this endpoint\n"
+		"  --type TYPE      of events of this type\n"
+		"  --since TIME     given up at TIME or later\n"
+		"  --until TIME     given up at TIME or earlier\n"
+		"  --all            all there are\n"
+		"  --limit N        list so many (1-100000; 50)\n"
+		"  --json           list as JSON\n"
+		"\n"
+		"TIME is what PostgreSQL takes as timestamptz: 2026-11-22T04:53:12Z, '2026-11-22 "
+		"05:00',\n"
+		"yesterday.  What replay and purge do goes to the table audit_log.\n",
+	},
+	{
+	    .name = "help",
+	    .summary = "this text, or that of a command",
+	    .run = cli_help_command,
+	    .help = " [COMMAND]\n",
+	},
+	{
+	    .name = "version",
+	    .summary = "the version of this program",
+	    .run = cli_version,
+	    .help = "\n",
+	},
+	{ .name = NULL },
+};
+
+int
+cli_main(int argc, char **argv)
+{
+	const struct cli_command *command;
+	char name[CLI_ACTOR_MAX];
+
+	if (argc < 2) {
+		cli_overview(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return cli_overview(stdout);
+	command = cli_find(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+	if (!command)
+		return cli_usage(NULL, "there is no command '%s'", argv[1]);
+	snprintf(name, sizeof(name), "cronward %s", command->name);
+	argv[1] = name;
+	return command->run(command, argc - 1, argv + 1);
+}
+
+int
+cli_help(const struct cli_command *command)
+{
+	printf("Usage: cronward %s%s\n%s", command->name, command->help, cli_exit_codes);
+	return CLI_DONE;
+}
+
+int
+cli_usage(const char *name, const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "cronward%s%s: ", name ? " " : "", name ? name : "");
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, "\nTry `cronward%s%s --help`.\n", name ? " " : "", name ? name : "");
+	return CLI_USAGE;
+}
+
+int
+cli_fail(const struct err *e)
+{
+	fprintf(stderr, "cronward: %s\n", e->message);
+	return CLI_FAILED;
+}
+
+int
+cli_no_arguments(const struct cli_command *command, int argc, char **argv)
+{
+	static const struct option options[] = { CLI_HELP_OPTION, { 0 } };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
+		return option == CLI_OPTION_HELP ? cli_help(command) : CLI_USAGE;
+	if (optind < argc)
+		return cli_usage(command->name, "takes no argument '%s'", argv[optind]);
+	return -1;
+}
+
+int
+cli_open(struct cli_session *s, struct err *e)
+{
+	s->db = NULL;
+	if (conf_load(&s->conf, e) != 0)
+		return -1;
+	log_set_level(s->conf.log_level);
+	if (!s->conf.database_url)
+		return err_set(e, ERR_NOT_CONFIGURED,
+		    "DATABASE_URL is not set; allowed is a libpq connection string or URI such as "
+		    "postgresql:///app");
+	s->db = db_create(&s->conf);
+	return db_connect(s->db, e);
+}
+
+void
+cli_close(struct cli_session *s)
+{
+	db_destroy(s->db);
+	conf_finish(&s->conf);
+}
+
+const char *
+cli_actor(char to[static CLI_ACTOR_MAX])
+{
+	const struct passwd *user = getpwuid(getuid());
+
+	if (user)
+		snprintf(to, CLI_ACTOR_MAX, "cli:%s", user->pw_name);
+	else
+		snprintf(to, CLI_ACTOR_MAX, "cli:%u", (unsigned)getuid());
+	return to;
+}
+
+int
+cli_serve(const struct cli_command *command, int argc, char **argv)
+{
+	int over = cli_no_arguments(command, argc, argv);
+
+	return over >= 0 ? over : serve();
+}
+
+static int
+cli_help_command(const struct cli_command *command, int argc, char **argv)
+{
+	const struct cli_command *wanted;
+
+	if (argc < 2 || strcmp(argv[1], "--help") == 0)
+		return cli_overview(stdout);
+	wanted = cli_find(argv[1]);
+	if (!wanted)
+		return cli_usage(command->name, "there is no command '%s'", argv[1]);
+	return cli_help(wanted);
+}
+
+static int
+cli_version(const struct cli_command *command, int argc, char **argv)
+{
+	int over = cli_no_arguments(command, argc, argv);
+
+	if (over >= 0)
+		return over;
+	puts("cronward " CRONWARD_VERSION);
+	return CLI_DONE;
+}
+
+static const struct cli_command *
+cli_find(const char *name)
+{
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+static int
+cli_overview(FILE *to)
+{
+	fputs("Usage: cronward COMMAND [ARGUMENT…]\n\nCommands:\n", to);
+	for (const struct cli_command *command = cli_commands; command->name; command++)
+		fprintf(to, "  %-9s %s\n", command->name, command->summary);
+	fprintf(to,
+	    "\n`cronward COMMAND --help` tells more.  Settings come from the environment:\n"
+	    "`cronward config` shows them.\n\n%s",
+	    cli_exit_codes);
+	return CLI_DONE;
+}

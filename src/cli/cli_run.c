@@ -1,0 +1,131 @@
+/*
+ * cli_run - a run without the gateway; for crontab on the same host, and for people.
+ */
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "db/db.h"
+#include "engine/run.h"
+#include "gateway/reply.h"
+#include "http/http.h"
+#include "workers/workers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	RUN_BUDGET_MAX_S = 3600,
+	RUN_OPTION_BUDGET = CLI_OPTION_FIRST,
+};
+
+static int run_usage_worker(const struct cli_command *, const char *given);
+static int run_worker(const struct worker *, int64_t budget_s);
+static int run_once(struct run *);
+static int run_report(const struct run *);
+
+int
+cli_run(const struct cli_command *command, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "budget", required_argument, NULL, RUN_OPTION_BUDGET },
+		CLI_HELP_OPTION,
+		{ 0 },
+	};
+	const struct worker *worker;
+	int64_t budget_s = 0;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option == CLI_OPTION_HELP)
+			return cli_help(command);
+		if (option != RUN_OPTION_BUDGET)
+			return CLI_USAGE;
+		if (!text_to_int64(optarg, 1, RUN_BUDGET_MAX_S, &budget_s))
+			return cli_usage(command->name, "--budget is '%s'; allowed is 1-%d seconds",
+			    optarg, RUN_BUDGET_MAX_S);
+	}
+	if (optind + 1 < argc)
+		return cli_usage(
+		    command->name, "takes one worker, not '%s' as well", argv[optind + 1]);
+	worker = optind < argc ? worker_by_name(argv[optind]) : NULL;
+	if (!worker)
+		return run_usage_worker(command, argv[optind]);
+	return run_worker(worker, budget_s);
+}
+
+static int
+run_usage_worker(const struct cli_command *command, const char *given)
+{
+	struct text names = { .at = NULL };
+
+	for (size_t i = 0; workers[i]; i++)
+		text_add_format(&names, "\n  %-22s %s", workers[i]->name, workers[i]->summary);
+	if (given)
+		cli_usage(command->name, "there is no worker '%s'; there are:%s", given, names.at);
+	else
+		cli_usage(command->name, "which worker? There are:%s", names.at);
+	text_finish(&names);
+	return CLI_USAGE;
+}
+
+/* ${budget_s} 0: the setting's. */
+static int
+run_worker(const struct worker *worker, int64_t budget_s)
+{
+	int64_t began_ms = clock_mono_ms();
+	struct err e = { .code = ERR_OK };
+	struct arena *arena = arena_create();
+	struct http *http = NULL;
+	struct cli_session s;
+	int rc;
+
+	stop_setup();
+	if (cli_open(&s, &e) != 0 ||
+	    !(http = http_create(&s.conf, (unsigned)s.conf.webhook_concurrent_max, &e))) {
+		rc = cli_fail(&e);
+	} else {
+		const struct run_lent lent = { &s.conf, s.db, http, arena };
+		char actor[CLI_ACTOR_MAX];
+		struct run r;
+
+		run_init(
+		    &r, worker, &lent, began_ms, budget_s > 0 ? budget_s : s.conf.run_budget_s);
+		snprintf(r.caller, sizeof(r.caller), "%s", cli_actor(actor));
+		rc = run_once(&r);
+	}
+	http_destroy(http);
+	cli_close(&s);
+	arena_destroy(arena);
+	return rc;
+}
+
+static int
+run_once(struct run *r)
+{
+	if (run_begin(r) == 0) {
+		progress_start(r);
+		run_work(r);
+		run_end(r);
+		progress_stop();
+	}
+	return run_report(r);
+}
+
+/* The JSON that a call would have got, and for people what went wrong. */
+static int
+run_report(const struct run *r)
+{
+	bool failed = r->err.code != ERR_OK;
+	json_auto_t *body = failed ? reply_err_body(&r->err, r) : run_reply(r);
+
+	json_dumpf(body, stdout, JSON_COMPACT);
+	putchar('\n');
+	if (!failed)
+		return CLI_DONE;
+	fprintf(stderr, "cronward run: %s%s%s\n", r->err.message,
+	    r->busy_since[0] ? ", since " : "", r->busy_since);
+	return r->err.code == ERR_BUSY ? CLI_BUSY : CLI_FAILED;
+}

@@ -1,0 +1,191 @@
+/*
+ * dead_bulk - `dead replay` and `dead purge`: batch after batch, in the order in which the
+ * deliveries died, up to those of the command's beginning.
+ */
+#include "base/stop.h"
+#include "base/text.h"
+#include "cli/dead.h"
+#include "db/db.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	DEAD_NUMBER_MAX = 24,
+};
+#define DEAD_BATCH "1000"
+
+/* What differs between the two. */
+struct dead_act {
+	const char *action; /* in audit_log */
+	const char *done;   /* for people */
+	enum sql_id batch;
+};
+
+/* One command, from its filter to its end. */
+struct dead_run {
+	const struct dead_filter *filter;
+	const struct dead_act *act;
+	struct dead_times times;
+};
+
+struct dead_progress {
+	int64_t found, done;
+	char audit[DEAD_NUMBER_MAX];
+	/* Where the last batch ended. */
+	char last_at[DEAD_TIME_MAX], last_id[DEAD_NUMBER_MAX];
+};
+
+static int dead_bulk(struct cli_session *, const struct dead_filter *, const struct dead_act *);
+static int dead_audit(
+    struct cli_session *, const struct dead_run *, struct dead_progress *, struct err *);
+static int dead_batches(
+    struct cli_session *, const struct dead_run *, struct dead_progress *, struct err *);
+static int64_t dead_step(struct dead_progress *, const PGresult *);
+static char *dead_filter_json(const struct dead_filter *);
+static void dead_filter_add(json_t *filter, const char *name, const char *value);
+static int dead_report(const struct dead_run *, const struct dead_progress *, const struct err *);
+
+int
+dead_replay(struct cli_session *s, const struct dead_filter *f)
+{
+	static const struct dead_act act = { "dead.replay", "replayed", SQL_DEAD_REPLAY };
+
+	return dead_bulk(s, f, &act);
+}
+
+int
+dead_purge(struct cli_session *s, const struct dead_filter *f)
+{
+	static const struct dead_act act = { "dead.purge", "purged", SQL_DEAD_PURGE };
+
+	return dead_bulk(s, f, &act);
+}
+
+static int
+dead_bulk(struct cli_session *s, const struct dead_filter *f, const struct dead_act *act)
+{
+	struct dead_run run = { .filter = f, .act = act };
+	struct dead_progress p = { .last_at = "-infinity", .last_id = "0" };
+	struct err e = { .code = ERR_OK };
+
+	/* Between two batches is a good place to stop; within one there is none. */
+	stop_setup();
+	if (dead_times(s, f, &run.times, &e) != 0 || dead_audit(s, &run, &p, &e) != 0)
+		return dead_fail(&e);
+	dead_batches(s, &run, &p, &e);
+	return dead_report(&run, &p, &e);
+}
+
+static int
+dead_audit(
+    struct cli_session *s, const struct dead_run *run, struct dead_progress *p, struct err *e)
+{
+	char actor[CLI_ACTOR_MAX], *filter = dead_filter_json(run->filter);
+	AUTO(PQclear)
+	PGresult *rows =
+	    db_query(s->db, SQL_DEAD_AUDIT, DB_ARGS(cli_actor(actor), run->act->action, filter), e);
+
+	free(filter);
+	if (!rows)
+		return -1;
+	snprintf(p->audit, sizeof(p->audit), "%s", db_text(rows, 0, "id"));
+	return 0;
+}
+
+static int
+dead_batches(
+    struct cli_session *s, const struct dead_run *run, struct dead_progress *p, struct err *e)
+{
+	const struct dead_filter *f = run->filter;
+	const char *since = run->times.since[0] ? run->times.since : NULL;
+	struct text ids = { .at = NULL };
+	PGresult *rows;
+	int64_t found;
+
+	for (int i = 0; i < f->ids_count; i++) {
+		if (i == 0)
+			text_array_begin(&ids);
+		text_array_add_plain(&ids, f->ids[i]);
+	}
+	if (f->ids_count > 0)
+		text_array_end(&ids);
+	do {
+		rows = db_query(s->db, run->act->batch,
+		    DB_ARGS(p->audit, f->webhook, f->type, since, run->times.until, ids.at,
+			p->last_at, p->last_id, DEAD_BATCH),
+		    e);
+		found = rows ? dead_step(p, rows) : 0;
+		PQclear(rows);
+	} while (found > 0 && !stop_requested());
+	text_finish(&ids);
+	return rows ? 0 : -1;
+}
+
+/* Takes in what a batch did.  Returns how many dead letters it found. */
+static int64_t
+dead_step(struct dead_progress *p, const PGresult *rows)
+{
+	int64_t found = db_number(rows, 0, "found");
+
+	p->found += found;
+	p->done += db_number(rows, 0, "done");
+	if (found > 0) {
+		snprintf(p->last_at, sizeof(p->last_at), "%s", db_text(rows, 0, "last_at"));
+		snprintf(p->last_id, sizeof(p->last_id), "%s", db_text(rows, 0, "last_id"));
+	}
+	return found;
+}
+
+/* What was asked for, for audit_log; as the operator wrote it.  The caller frees it. */
+static char *
+dead_filter_json(const struct dead_filter *f)
+{
+	json_auto_t *filter = json_object();
+	json_t *ids = json_array();
+
+	for (int i = 0; i < f->ids_count; i++)
+		json_array_append_new(ids, json_integer(strtoll(f->ids[i], NULL, 10)));
+	if (f->ids_count > 0)
+		json_object_set(filter, "ids", ids);
+	json_decref(ids);
+	if (f->all)
+		json_object_set_new(filter, "all", json_true());
+	dead_filter_add(filter, "webhook", f->webhook);
+	dead_filter_add(filter, "type", f->type);
+	dead_filter_add(filter, "since", f->since);
+	dead_filter_add(filter, "until", f->until);
+	return json_dumps(filter, JSON_COMPACT);
+}
+
+static void
+dead_filter_add(json_t *filter, const char *name, const char *value)
+{
+	if (value)
+		json_object_set_new(filter, name, json_string(value));
+}
+
+static int
+dead_report(const struct dead_run *run, const struct dead_progress *p, const struct err *e)
+{
+	const struct dead_filter *f = run->filter;
+	int rc = CLI_DONE;
+
+	printf("%s %" PRId64, run->act->done, p->done);
+	if (p->found > p->done)
+		printf(", skipped %" PRId64 " whose event is gone", p->found - p->done);
+	putchar('\n');
+	if (e->code != ERR_OK)
+		return cli_fail(e);
+	if (stop_requested()) {
+		fputs("cronward dead: stopped before the end\n", stderr);
+		rc = CLI_FAILED;
+	} else if (f->ids_count > p->found) {
+		fprintf(stderr, "cronward dead: %" PRId64 " of the %d ids are no dead letters\n",
+		    f->ids_count - p->found, f->ids_count);
+		rc = CLI_FAILED;
+	}
+	return rc;
+}

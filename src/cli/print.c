@@ -1,0 +1,123 @@
+/*
+ * print - columns are as wide as their widest cell, and no cell gets wider than a line.
+ */
+#include "cli/print.h"
+
+#include "base/arena.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PRINT_CELL_MAX = 256, /* bytes of one cell of a table */
+	PRINT_ROOM_FIRST = 64,
+};
+
+static size_t print_width(const char *text);
+static char *print_clean(const char *value, size_t most);
+
+void
+print_add(struct print_table *t, const char *const *cells)
+{
+	if (t->count == t->room) {
+		t->room = t->room ? t->room * 2 : PRINT_ROOM_FIRST;
+		t->cells = mem_grow(t->cells, t->room * t->columns * sizeof(*t->cells));
+	}
+	for (size_t i = 0; i < t->columns; i++)
+		t->cells[t->count * t->columns + i] =
+		    print_clean(cells[i] && *cells[i] ? cells[i] : "-", PRINT_CELL_MAX);
+	t->count++;
+}
+
+void
+print_table(const struct print_table *t)
+{
+	size_t widths[PRINT_COLUMNS_MAX] = { 0 };
+
+	for (size_t i = 0; i < t->count * t->columns; i++) {
+		size_t width = print_width(t->cells[i]);
+
+		if (widths[i % t->columns] < width)
+			widths[i % t->columns] = width;
+	}
+	for (size_t i = 0; i < t->count * t->columns; i++) {
+		size_t column = i % t->columns;
+
+		fputs(t->cells[i], stdout);
+		if (column + 1 == t->columns)
+			putchar('\n');
+		else
+			printf("%*s", (int)(widths[column] - print_width(t->cells[i]) + 2), "");
+	}
+}
+
+void
+print_finish(struct print_table *t)
+{
+	for (size_t i = 0; i < t->count * t->columns; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	*t = (struct print_table){ .columns = t->columns };
+}
+
+void
+print_rows(const PGresult *rows, int columns)
+{
+	struct print_table t = { .columns = (size_t)columns };
+	const char *cells[PRINT_COLUMNS_MAX];
+
+	assert(columns <= PRINT_COLUMNS_MAX);
+
+	for (size_t i = 0; i < t.columns; i++)
+		cells[i] = PQfname(rows, (int)i);
+	print_add(&t, cells);
+	for (int row = 0; row < PQntuples(rows); row++) {
+		for (size_t i = 0; i < t.columns; i++)
+			cells[i] = PQgetvalue(rows, row, (int)i);
+		print_add(&t, cells);
+	}
+	print_table(&t);
+	print_finish(&t);
+}
+
+void
+print_record(const PGresult *rows, int row)
+{
+	size_t widest = 0;
+
+	for (int i = 0; i < PQnfields(rows); i++)
+		if (widest < strlen(PQfname(rows, i)))
+			widest = strlen(PQfname(rows, i));
+	for (int i = 0; i < PQnfields(rows); i++) {
+		char *value;
+
+		if (PQgetisnull(rows, row, i))
+			continue;
+		value = print_clean(PQgetvalue(rows, row, i), (size_t)PQgetlength(rows, row, i));
+		printf("%-*s  %s\n", (int)widest, PQfname(rows, i), value);
+		free(value);
+	}
+}
+
+/* Columns on a terminal, near enough: characters, not bytes. */
+static size_t
+print_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static char *
+print_clean(const char *value, size_t most)
+{
+	char *clean = mem_alloc(most + 1);
+
+	text_clean(clean, most + 1, value, strlen(value));
+	return clean;
+}

@@ -1,0 +1,129 @@
+/*
+ * auth - the secrets that a caller shows against those that a route asks for.
+ *
+ * The work done depends on how many secrets are shown and wanted, never on what is in them.
+ */
+#include "gateway/auth.h"
+
+#include "base/conf.h"
+#include "base/crypto.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/text.h"
+#include "gateway/request.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum {
+	AUTH_SHOWN_MAX = 4,
+};
+
+/* The secrets that a call carries. */
+struct auth_shown {
+	size_t count; /* may be more than fit into at[] */
+	struct {
+		const char *at;
+		size_t len;
+	} at[AUTH_SHOWN_MAX];
+};
+
+static void auth_collect(struct auth_shown *, const struct request *);
+static void auth_add(struct auth_shown *, const char *value);
+static bool auth_agrees(const struct auth_shown *);
+
+int
+auth_check(struct conf *conf, const struct request *q, unsigned wanted, unsigned *ret_matched,
+    struct err *e)
+{
+	struct auth_shown shown = { .count = 0 };
+	unsigned matched = 0;
+	bool usable = false, agrees;
+
+	auth_collect(&shown, q);
+	agrees = auth_agrees(&shown);
+	for (int which = 0; which < SECRET__MAX; which++) {
+		struct secret *secret;
+
+		if (!(wanted & AUTH_SECRET(which)))
+			continue;
+		secret = conf_secret(conf, (enum conf_secret)which);
+		if (secret_state(secret) != SECRET_USABLE)
+			continue;
+		usable = true;
+		if (agrees && secret_matches(secret, shown.at[0].at, shown.at[0].len))
+			matched |= AUTH_SECRET(which);
+	}
+	if (!usable)
+		return err_set(
+		    e, ERR_NOT_CONFIGURED, "This route is closed: its secret is not configured");
+	if (!matched)
+		return err_set(e, ERR_UNAUTHORIZED, "Unauthorized");
+	*ret_matched = matched;
+	return 0;
+}
+
+void
+auth_warn(struct conf *conf, unsigned wanted, const char *routes)
+{
+	for (int which = 0; which < SECRET__MAX; which++) {
+		const struct secret *secret;
+		enum secret_state state;
+
+		if (!(wanted & AUTH_SECRET(which)))
+			continue;
+		secret = conf_secret(conf, (enum conf_secret)which);
+		state = secret_state(secret);
+		if (state == SECRET_USABLE)
+			continue;
+		log_message(LOG_WARN, "closed",
+		    "%s is %s: these routes answer 503 not_configured: %s", secret->name,
+		    state == SECRET_UNSET ? "unset" : "shorter than 16 characters", routes);
+	}
+}
+
+static void
+auth_collect(struct auth_shown *shown, const struct request *q)
+{
+	static const char scheme[] = "Bearer";
+	const char *value;
+	size_t position = 0;
+
+	while ((value = request_each(q, "HTTP_AUTHORIZATION", &position)))
+		if (text_has_prefix_nocase(value, scheme) &&
+		    (value[sizeof(scheme) - 1] == ' ' || value[sizeof(scheme) - 1] == '\0'))
+			auth_add(shown, value + sizeof(scheme) - 1);
+	position = 0;
+	while ((value = request_each(q, "HTTP_X_CRON_SECRET", &position)))
+		auth_add(shown, value);
+}
+
+/* Spaces around a header's value are not part of it. */
+static void
+auth_add(struct auth_shown *shown, const char *value)
+{
+	size_t len;
+
+	value += strspn(value, " \t");
+	len = strlen(value);
+	while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+		len--;
+	if (shown->count < AUTH_SHOWN_MAX) {
+		shown->at[shown->count].at = value;
+		shown->at[shown->count].len = len;
+	}
+	shown->count++;
+}
+
+/* Whether there is a secret, and it is the same wherever it is shown. */
+static bool
+auth_agrees(const struct auth_shown *shown)
+{
+	bool agrees = shown->count > 0 && shown->count <= AUTH_SHOWN_MAX;
+
+	for (size_t i = 1; i < shown->count && i < AUTH_SHOWN_MAX; i++)
+		if (!crypto_secret_equal(
+			shown->at[0].at, shown->at[0].len, shown->at[i].at, shown->at[i].len))
+			agrees = false;
+	return agrees;
+}

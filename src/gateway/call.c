@@ -1,0 +1,113 @@
+/*
+ * call - the checks in their order: route, method, secret; query and body are the handler's.
+ */
+#include "gateway/call.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/auth.h"
+#include "gateway/route.h"
+
+#include <string.h>
+
+enum {
+	CALL_STATUS_WARN = 400,
+	CALL_STATUS_ERROR = 500,
+};
+
+static int call_admit(struct call *);
+static void call_add_allow(struct call *);
+static void call_add_headers(struct call *);
+
+void
+call_answer(struct call *c, struct gateway *g, const FCGX_Request *q)
+{
+	*c = (struct call){ .gateway = g, .in = q->in, .began_ms = clock_mono_ms() };
+	request_read(&c->request, q->envp);
+	if (call_admit(c) == 0)
+		c->route->handle[c->request.method](c);
+	call_add_headers(c);
+	if (c->err.code != ERR_OK)
+		reply_err(&c->reply, g->arena, &c->err, &c->run);
+	if (c->route && c->outcome && strcmp(c->outcome, "denied") == 0)
+		denied_note(&g->denied, c->route->path, err_info[c->err.code].name);
+	c->request.params = NULL;
+	c->in = NULL;
+}
+
+void
+call_log(const struct call *c)
+{
+	bool quiet = c->route && c->route->quiet;
+	enum log_level level = quiet ? LOG_DEBUG : LOG_INFO;
+	struct log_line l;
+
+	if (c->reply.status >= CALL_STATUS_ERROR || c->err.code == ERR_INTERNAL)
+		level = LOG_ERROR;
+	else if (c->reply.status >= CALL_STATUS_WARN || c->err.code != ERR_OK)
+		level = LOG_WARN;
+	log_begin(&l, level, "call");
+	log_text(&l, "route", c->route ? c->route->path : "-");
+	log_text(&l, "method", c->request.method_text);
+	log_number(&l, "status", c->reply.status);
+	log_text(&l, "code", c->err.code != ERR_OK ? err_info[c->err.code].name : "ok");
+	if (c->route && c->route->worker) {
+		log_text(&l, "worker", c->route->worker->name);
+		log_text(&l, "run", c->run.begun ? c->run.id : "-");
+		log_text(&l, "outcome", c->outcome);
+		log_number(&l, "items", c->run.processed);
+	}
+	log_number(&l, "ms", clock_mono_ms() - c->began_ms);
+	log_number(&l, "wait_ms", c->request.wait_ms);
+	log_text(&l, "caller", c->request.caller);
+	log_err(&l, &c->err);
+	log_end(&l);
+}
+
+/* Whether the handler is to be called; else -1 with c->err. */
+static int
+call_admit(struct call *c)
+{
+	const struct request *q = &c->request;
+
+	c->route = route_find(q->path, &c->rest);
+	if (!c->route)
+		return err_set(&c->err, ERR_NOT_FOUND, "There is nothing at this path");
+	/* Until a worker is about to run, what ends a call is that it was refused. */
+	if (c->route->secrets)
+		c->outcome = "denied";
+	if (!c->route->handle[q->method]) {
+		call_add_allow(c);
+		return err_set(&c->err, ERR_METHOD_NOT_ALLOWED,
+		    "This route does not answer %s; the Allow header says what it answers",
+		    q->method_text);
+	}
+	if (c->route->secrets &&
+	    auth_check(c->gateway->conf, q, c->route->secrets, &c->secrets, &c->err) != 0)
+		return -1;
+	return 0;
+}
+
+static void
+call_add_allow(struct call *c)
+{
+	bool get = c->route->handle[METHOD_GET], post = c->route->handle[METHOD_POST];
+
+	reply_header(&c->reply, "Allow", "%s%s%s", get ? "GET" : "", get && post ? ", " : "",
+	    post ? "POST" : "");
+}
+
+/* For nginx' access log, which does not pass them on. */
+static void
+call_add_headers(struct call *c)
+{
+	if (!c->route || !c->route->worker)
+		return;
+	reply_header(&c->reply, "X-Cron-Worker", "%s", c->route->worker->name);
+	if (c->run.begun)
+		reply_header(&c->reply, "X-Cron-Run", "%s", c->run.id);
+	if (c->outcome)
+		reply_header(&c->reply, "X-Cron-Outcome", "%s", c->outcome);
+	reply_header(&c->reply, "X-Cron-Items", "%lld", (long long)c->run.processed);
+}

@@ -1,0 +1,10 @@
+/*
+ * main - see `cronward help`.
+ */
+#include "cli/cli.h"
+
+int
+main(int argc, char **argv)
+{
+	return cli_main(argc, argv);
+}
