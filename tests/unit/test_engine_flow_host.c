@@ -1,0 +1,212 @@
+/* flow_host: turns, limits and queues per host, on items that no database has seen. */
+#include "../../src/engine/flow_parts.h"
+
+#include "base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+	ITEMS_MAX = 64,
+	LIMIT_MAX = 6,
+};
+
+static const struct http_reply REPLY_OK = { .status = 200 };
+static const struct http_reply REPLY_BUSY = { .status = 429 };
+static const struct http_reply REPLY_FAILED = { .status = 500 };
+static const struct http_reply REPLY_NONE = { .status = 0 };
+static const struct http_reply REPLY_REFUSED = { .status = 0, .refused = true };
+
+struct fixture {
+	struct arena *memory;
+	struct flow_hosts *hosts;
+	struct flow_batch *batch;
+};
+
+static int
+fixture_make(void **state)
+{
+	struct fixture *f = mem_zero(1, sizeof *f);
+	PGresAttDesc owner = { .name = (char *)"owner" };
+
+	f->memory = arena_create();
+	f->hosts = arena_alloc(f->memory, sizeof *f->hosts);
+	flow_hosts_init(f->hosts, f->memory, LIMIT_MAX);
+	f->batch = mem_zero(1, sizeof *f->batch + ITEMS_MAX * sizeof *f->batch->items);
+	f->batch->rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	PQsetResultAttrs(f->batch->rows, 1, &owner);
+	for (int i = 0; i < ITEMS_MAX; i++) {
+		char *name = arena_format(f->memory, "owner-%d", i % 2);
+
+		PQsetvalue(f->batch->rows, i, 0, name, (int)strlen(name));
+		f->batch->items[i].batch = f->batch;
+		f->batch->items[i].item.rows = f->batch->rows;
+		f->batch->items[i].item.row = i;
+	}
+	*state = f;
+	return 0;
+}
+
+static int
+fixture_end(void **state)
+{
+	struct fixture *f = *state;
+
+	PQclear(f->batch->rows);
+	free(f->batch);
+	arena_destroy(f->memory);
+	free(f);
+	return 0;
+}
+
+static void
+queue(struct fixture *f, int from, int count, const char *url)
+{
+	for (int i = from; i < from + count; i++)
+		flow_hosts_queue(f->hosts, &f->batch->items[i], url);
+}
+
+static int
+start_all(struct fixture *f)
+{
+	int started = 0;
+
+	while (flow_hosts_next(f->hosts))
+		started++;
+	return started;
+}
+
+static void
+test_a_host_starts_with_few_and_grows_to_its_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_host *host = NULL;
+
+	queue(f, 0, 20, "http://a/x");
+	host = f->batch->items[0].host;
+	assert_int_equal(start_all(f), FLOW_HOST_START);
+	for (int i = 0; i < 10; i++) {
+		flow_hosts_landed(f->hosts, host, &REPLY_OK);
+		start_all(f);
+	}
+	assert_int_equal(host->limit, LIMIT_MAX);
+	assert_int_equal(host->inflight, LIMIT_MAX);
+}
+
+static void
+test_paths_and_queries_share_their_host(void **state)
+{
+	struct fixture *f = *state;
+
+	queue(f, 0, 1, "http://a/x");
+	queue(f, 1, 1, "http://a?y");
+	queue(f, 2, 1, "http://a");
+	queue(f, 3, 1, "https://a/x");
+	assert_ptr_equal(f->batch->items[0].host, f->batch->items[1].host);
+	assert_ptr_equal(f->batch->items[0].host, f->batch->items[2].host);
+	assert_ptr_not_equal(f->batch->items[0].host, f->batch->items[3].host);
+}
+
+static void
+test_hosts_take_turns(void **state)
+{
+	struct fixture *f = *state;
+
+	queue(f, 0, 3, "http://a/");
+	queue(f, 3, 3, "http://b/");
+	for (int i = 0; i < 3; i++) {
+		assert_ptr_equal(flow_hosts_next(f->hosts), &f->batch->items[i]);
+		assert_ptr_equal(flow_hosts_next(f->hosts), &f->batch->items[3 + i]);
+	}
+	assert_null(flow_hosts_next(f->hosts));
+}
+
+static void
+test_too_much_and_no_answer_halve_a_host(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_host *host = NULL;
+
+	queue(f, 0, 20, "http://a/");
+	host = f->batch->items[0].host;
+	start_all(f);
+	flow_hosts_landed(f->hosts, host, &REPLY_FAILED);
+	assert_int_equal(host->limit, FLOW_HOST_START);
+	flow_hosts_landed(f->hosts, host, &REPLY_REFUSED);
+	assert_int_equal(host->limit, FLOW_HOST_START);
+	flow_hosts_landed(f->hosts, host, &REPLY_BUSY);
+	assert_int_equal(host->limit, FLOW_HOST_START / 2);
+	flow_hosts_landed(f->hosts, host, &REPLY_NONE);
+	assert_int_equal(host->limit, FLOW_HOST_START / 4);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(start_all(f), 1);
+		flow_hosts_landed(f->hosts, host, &REPLY_NONE);
+		assert_int_equal(host->limit, 1);
+	}
+}
+
+static void
+test_a_full_host_leaves_its_turn_to_others(void **state)
+{
+	struct fixture *f = *state;
+
+	queue(f, 0, 20, "http://hangs/");
+	assert_int_equal(start_all(f), FLOW_HOST_START);
+	queue(f, 20, 2, "http://well/");
+	assert_int_equal(start_all(f), 2);
+	assert_int_equal(f->hosts->waiting, 20 - FLOW_HOST_START);
+}
+
+static void
+test_drain_takes_what_is_old_and_leaves_the_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_list drained = { .count = 0 };
+
+	f->batch->claimed_ms = 1000;
+	queue(f, 0, 5, "http://a/");
+	flow_hosts_drain(f->hosts, 1000, &drained);
+	assert_int_equal(drained.count, 0);
+	flow_hosts_drain(f->hosts, 1001, &drained);
+	assert_int_equal(drained.count, 5);
+	assert_int_equal(f->hosts->waiting, 0);
+	assert_int_equal(start_all(f), 0);
+}
+
+static void
+test_full_hosts_name_each_owner_once(void **state)
+{
+	struct fixture *f = *state;
+	struct text owners = { .at = NULL };
+
+	queue(f, 0, 10, "http://a/");
+	queue(f, 10, 3, "http://b/");
+	assert_int_equal(flow_hosts_full(f->hosts, 11, &owners), 13);
+	assert_string_equal(owners.at, "{}");
+	assert_int_equal(flow_hosts_full(f->hosts, 10, &owners), 3);
+	assert_string_equal(owners.at, "{owner-0,owner-1}");
+	text_finish(&owners);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_end)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_host_starts_with_few_and_grows_to_its_limit),
+		TEST(test_paths_and_queries_share_their_host),
+		TEST(test_hosts_take_turns),
+		TEST(test_too_much_and_no_answer_halve_a_host),
+		TEST(test_a_full_host_leaves_its_turn_to_others),
+		TEST(test_drain_takes_what_is_old_and_leaves_the_rest),
+		TEST(test_full_hosts_name_each_owner_once),
+	};
+
+	return cmocka_run_group_tests_name("engine/flow_host", tests, NULL, NULL);
+}
