@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool conf_is_given(const char *name);
 static void conf_wipe_free(char *text);
 
 static const char *const conf_levels[] = { "error", "warn", "info", "debug", NULL };
@@ -84,7 +85,8 @@ static const struct conf_setting conf_settings[] = {
 	    "retry n waits this to the power of n, in seconds"),
 	CONF_OTHER("WEBHOOK_RETRY_SCHEDULE", conf_schedule, webhook_schedule_s,
 	    "up to 32 times of 1s-30d such as 5s,5m,30m,2h",
-	    "waits between tries; instead of the two settings above"),
+	    "waits between tries, instead of the base; as many retries unless MAX_WEBHOOK_RETRIES "
+	    "is set"),
 	CONF_NUMBER("WEBHOOK_TIMEOUT_S", webhook_timeout_s, "10", 1, 30,
 	    "seconds that a receiver has for its reply"),
 	CONF_NUMBER("WEBHOOK_BATCH_SIZE", webhook_batch_size, "500", 1, 10000,
@@ -149,13 +151,13 @@ conf_load(struct conf *c, struct err *e)
 			rc = -1;
 	for (i = 0; i < CONF_SETTINGS_COUNT; i++) {
 		const struct conf_setting *s = &conf_settings[i];
-		const char *value = getenv(s->name);
+		const char *value = conf_is_given(s->name) ? getenv(s->name) : s->fallback;
 
-		if (!value || value[0] == '\0')
-			value = s->fallback;
 		if (s->kind->parse && s->kind->parse(c, s, value, e) != 0)
 			rc = -1;
 	}
+	if (c->webhook_schedule_count > 0 && !conf_is_given("MAX_WEBHOOK_RETRIES"))
+		c->webhook_retries_max = c->webhook_schedule_count;
 	return rc;
 }
 
@@ -208,6 +210,15 @@ conf_value(const struct conf *c, size_t i, char *to, size_t room)
 		snprintf(to, room, "%s", value.at ? value.at : "");
 	text_finish(&value);
 	return to;
+}
+
+/* An empty value is none. */
+static bool
+conf_is_given(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value != '\0';
 }
 
 static void
