@@ -119,8 +119,10 @@ int64_t run_item_timeout_ms(const struct run *r, int64_t timeout_s);
 /* Now on the database's clock, in ms since 1970: its time at the start, plus what has passed. */
 int64_t run_db_now_ms(const struct run *r);
 
+/* What a statement that is sent now may take: RUN_STATEMENT_MAX_MS, or less before the hard end. */
+int run_statement_ms(const struct run *r);
 /*
- * One statement of a run: bounded by RUN_STATEMENT_MAX_MS and the hard end, with the lock renewed
+ * One statement of a run: bounded by run_statement_ms(), with the lock renewed
  * on the way.  NULL with run->err set.
  */
 PGresult *run_query(struct run *r, enum sql_id sql, const char *const *args, int args_count);

@@ -22,11 +22,13 @@ enum {
 	FLOW_CLAIM_FAILURES = 3,
 	FLOW_WRAP_MS = 15000,
 	FLOW_SCOUT_PAUSE_MS = 2000,
-	FLOW_WAITING_BATCHES = 4, /* so many batches may wait in all */
+	FLOW_WAITING_BATCHES = 4,   /* so many batches may wait in all */
+	FLOW_BATCH_BYTES = 4 << 20, /* of one claim's rows: large bodies make small batches */
 };
 
 static void flow_claim_prepare(struct flow_state *, int limit);
 static void flow_claim_advance(struct flow_state *, const PGresult *);
+static void flow_claim_resize(struct flow_state *, size_t bytes);
 static void flow_claim_intake(struct flow_state *, PGresult *);
 
 /* Whether to claim now, and what: fills in s->claim unless the last one is to be repeated. */
@@ -110,7 +112,11 @@ flow_claim_prepare(struct flow_state *s, int limit)
 	snprintf(c->lease_text, sizeof c->lease_text, "%lld", (long long)lease_s);
 	snprintf(c->at_text, sizeof c->at_text, "%lld", (long long)c->from.at);
 	snprintf(c->id_text, sizeof c->id_text, "%lld", (long long)c->from.id);
-	c->unit = (struct db_unit){ .args = c->args, .async_commit = true };
+	c->unit = (struct db_unit){
+		.args = c->args,
+		.timeout_ms = run_statement_ms(s->run),
+		.async_commit = true,
+	};
 	if (s->phase == FLOW_SUSPECT) {
 		const char *const args[] = { c->lease_text, c->token, s->run->started_at };
 
@@ -150,7 +156,7 @@ flow_claim_advance(struct flow_state *s, const PGresult *rows)
 	}
 	*cursor = last;
 	if (count == c->limit) {
-		s->batch_size = s->batch_size * 2 < s->batch_max ? s->batch_size * 2 : s->batch_max;
+		flow_claim_resize(s, PQresultMemorySize(rows));
 	} else if (c->is_scout) {
 		s->scout = s->cursor;
 		s->scout_not_before_ms = clock_mono_ms() + FLOW_SCOUT_PAUSE_MS;
@@ -161,6 +167,19 @@ flow_claim_advance(struct flow_state *s, const PGresult *rows)
 		s->cursor = FLOW_CURSOR_START;
 		s->wrapped_ms = clock_mono_ms();
 	}
+}
+
+/* A full claim of ${bytes}: the next one may be twice as large, as far as memory goes. */
+static void
+flow_claim_resize(struct flow_state *s, size_t bytes)
+{
+	int64_t size = s->batch_size * INT64_C(2);
+
+	if (size > s->batch_max)
+		size = s->batch_max;
+	if (bytes / (size_t)s->claim.limit * (size_t)size > FLOW_BATCH_BYTES)
+		size = FLOW_BATCH_BYTES / (int64_t)(bytes / (size_t)s->claim.limit);
+	s->batch_size = size > 0 ? (int)size : 1;
 }
 
 /* Makes items of the claimed rows and queues them; owns ${rows} from here on. */

@@ -57,6 +57,7 @@ flow_settle_send(struct flow_state *s)
 		.sql = s->flow->settle,
 		.args = s->settle_args,
 		.args_count = FLOW_SETTLE_ARRAYS + 1,
+		.timeout_ms = run_statement_ms(s->run),
 	};
 	db_send(s->run->db, &s->settle_unit, NULL);
 }
@@ -111,6 +112,7 @@ flow_release_send(struct flow_state *s)
 		.sql = s->flow->release,
 		.args = s->release_args,
 		.args_count = 2,
+		.timeout_ms = run_statement_ms(s->run),
 	};
 	db_send(s->run->db, &s->release_unit, NULL);
 }

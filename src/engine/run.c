@@ -21,8 +21,8 @@
 enum {
 	RUN_STATEMENT_MIN_MS = 500, /* what the last statement before the hard end still gets */
 	RUN_BUSY_RETRY_S = 5,
-	RUN_END_TRIES = 4,
-	RUN_END_PAUSE_MS = 250,
+	RUN_END_PATIENCE_MS = 5000, /* for a database that is restarting */
+	RUN_END_PAUSE_MS = 100,
 };
 
 const char *const run_outcome_name[RUN_OUTCOME__MAX] = {
@@ -33,7 +33,7 @@ const char *const run_outcome_name[RUN_OUTCOME__MAX] = {
 
 static void run_start_clock(struct run *, const PGresult *);
 static int run_refuse_busy(struct run *, const PGresult *);
-static int run_statement_ms(const struct run *);
+static bool run_end_write(struct run *, const char *counts, struct err *);
 static int run_renewal_check(struct run *);
 
 void
@@ -91,21 +91,16 @@ run_end(struct run *r)
 {
 	json_auto_t *counts = run_counts(r);
 	char *counts_text = json_dumps(counts, JSON_COMPACT);
-	const char *why = r->err.code != ERR_OK ? r->err.message : NULL;
-	struct err e = { 0 };
+	int64_t give_up_ms = clock_mono_ms() + RUN_END_PATIENCE_MS;
+	struct err e = { .code = ERR_OK };
 	bool is_written = false;
 
-	for (int tries = 0; !is_written && tries < RUN_END_TRIES; tries++) {
-		AUTO(PQclear) PGresult *rows = NULL;
-
-		if (tries > 0)
-			poll(NULL, 0, RUN_END_PAUSE_MS << tries);
+	for (int pause_ms = RUN_END_PAUSE_MS;; pause_ms *= 2) {
 		err_clear(&e);
-		rows = db_query(r->db, SQL_RUN_END,
-		    DB_ARGS(r->worker->name, r->id, r->fence_text, run_outcome_name[run_outcome(r)],
-			counts_text, why),
-		    &e);
-		is_written = rows != NULL;
+		is_written = run_end_write(r, counts_text, &e);
+		if (is_written || clock_mono_ms() + pause_ms > give_up_ms)
+			break;
+		poll(NULL, 0, pause_ms);
 	}
 	/* Answers come in order, so no renewal is in the air any more. */
 	PQclear(r->renewal.result);
@@ -174,6 +169,16 @@ run_db_now_ms(const struct run *r)
 	return r->db_began_ms + clock_mono_ms() - r->mono_began_ms;
 }
 
+int
+run_statement_ms(const struct run *r)
+{
+	int64_t left_ms = r->hard_end_ms - clock_mono_ms();
+
+	if (left_ms < RUN_STATEMENT_MIN_MS)
+		left_ms = RUN_STATEMENT_MIN_MS;
+	return (int)(left_ms < RUN_STATEMENT_MAX_MS ? left_ms : RUN_STATEMENT_MAX_MS);
+}
+
 PGresult *
 run_query(struct run *r, enum sql_id sql, const char *const *args, int args_count)
 {
@@ -237,14 +242,17 @@ run_refuse_busy(struct run *r, const PGresult *rows)
 	return err_set(&r->err, ERR_BUSY, "Job already running, skipping");
 }
 
-static int
-run_statement_ms(const struct run *r)
+static bool
+run_end_write(struct run *r, const char *counts, struct err *e)
 {
-	int64_t left_ms = r->hard_end_ms - clock_mono_ms();
+	const char *why = r->err.code != ERR_OK ? r->err.message : NULL;
+	AUTO(PQclear)
+	PGresult *rows = db_query(r->db, SQL_RUN_END,
+	    DB_ARGS(r->worker->name, r->id, r->fence_text, run_outcome_name[run_outcome(r)], counts,
+		why),
+	    e);
 
-	if (left_ms < RUN_STATEMENT_MIN_MS)
-		left_ms = RUN_STATEMENT_MIN_MS;
-	return (int)(left_ms < RUN_STATEMENT_MAX_MS ? left_ms : RUN_STATEMENT_MAX_MS);
+	return rows != NULL;
 }
 
 /* Looks at the last renewal's answer, if it has come; what failed is sent again next time. */
