@@ -7,6 +7,7 @@
  */
 #include "transfer.h"
 
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,9 +19,26 @@ static bool request_has_control(const char *);
 static bool request_is_token(const char *);
 static bool request_is_framing(const char *name);
 static size_t request_scheme_len(const char *url);
+static bool request_is_letter(char);
 
-/* Who says how long a message is says where the next one begins: that is curl's alone. */
-static const char *const request_framing[] = { "content-length", "transfer-encoding" };
+/* RFC 9110, 5.6.2: what the name of a header is made of. */
+static const bool request_token[UCHAR_MAX + 1] = {
+	['0' ... '9'] = true,
+	['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['!'] = true,
+	['#' ... '\''] = true, /* #$%&' */
+	['*'] = true,
+	['+'] = true,
+	['-'] = true,
+	['.'] = true,
+	['^' ... '`'] = true, /* ^_` */
+	['|'] = true,
+	['~'] = true,
+};
+
+/* Who says how long a message is says where the next one begins: curl's alone to say. */
+static const char *const request_framing[] = { "content-length", "transfer-encoding", "expect" };
 
 void
 http_request_reset(struct http_request *q)
@@ -44,7 +62,7 @@ http_header(struct http_request *q, const char *name, const char *value)
 	if (!request_is_token(name))
 		q->refused = "the name of a header is not valid";
 	else if (request_is_framing(name))
-		q->refused = "a header would change the length of the message";
+		q->refused = "a header is part of the message's framing";
 	else if (request_has_control(value))
 		q->refused = "a header value holds a control character";
 	if (q->refused)
@@ -113,14 +131,15 @@ request_has_control(const char *s)
 	return false;
 }
 
-/* RFC 9110, 5.6.2. */
 static bool
 request_is_token(const char *s)
 {
-	static const char token[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-	return *s && s[strspn(s, token)] == '\0';
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (!request_token[(unsigned char)*s])
+			return false;
+	return true;
 }
 
 static bool
@@ -138,12 +157,18 @@ request_is_framing(const char *name)
 static size_t
 request_scheme_len(const char *url)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	static const char further[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789+-.";
-	size_t len = strspn(url, further);
+	size_t len = 0;
 
-	if (!*url || !strchr(letters, *url) || strncmp(url + len, "://", 3) != 0)
+	if (!request_is_letter(*url))
 		return 0;
-	return len + 3;
+	while (request_is_letter(url[len]) || (url[len] >= '0' && url[len] <= '9') ||
+	       url[len] == '+' || url[len] == '-' || url[len] == '.')
+		len++;
+	return strncmp(url + len, "://", 3) == 0 ? len + 3 : 0;
+}
+
+static bool
+request_is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/conf.h"
+#include "base/text.h"
 #include "http/guard.h"
 
 #include <arpa/inet.h>
@@ -36,6 +37,8 @@ static int transfer_set_callbacks(struct transfer *, CURLSH *);
 static CURLcode transfer_set_timeout(struct transfer *, int64_t timeout_ms);
 static CURLcode transfer_set_body(struct transfer *, const struct http_request *);
 static struct curl_slist *transfer_headers(struct transfer *, const struct http_request *);
+static bool transfer_has_header(
+    const struct transfer *, const struct curl_slist *end, const char *name);
 static curl_socket_t transfer_open(void *, curlsocktype, struct curl_sockaddr *);
 static void transfer_note_address(struct transfer *, const struct sockaddr *);
 static size_t transfer_read_header(char *, size_t, size_t, void *);
@@ -60,11 +63,19 @@ static const struct transfer_option transfer_numbers[] = {
 	{ CURLOPT_UPLOAD_BUFFERSIZE, TRANSFER_BUFFER_BYTES },
 };
 
-/* An empty value takes a header of curl's own out: a stall of a second, and a wrong guess. */
-static char transfer_no_expect[] = "Expect:";
-static char transfer_no_content_type[] = "Content-Type:";
-static struct curl_slist transfer_last_header = { transfer_no_content_type, NULL };
-static struct curl_slist transfer_standing_headers = { transfer_no_expect, &transfer_last_header };
+/*
+ * What goes with every request unless the caller has a header of that name.  The agent stands
+ * here because curl builds CURLOPT_USERAGENT anew each time; an empty value takes out what curl
+ * would send by itself: a wait for 100 Continue, a wrong guess at the type.
+ */
+static const struct transfer_own_header {
+	const char *name;
+	char *line; /* curl's list has no const */
+} transfer_own_headers[TRANSFER_OWN_HEADERS] = {
+	{ "user-agent:", (char[]){ "User-Agent: cronward/" CRONWARD_VERSION } },
+	{ "content-type:", (char[]){ "Content-Type:" } },
+	{ "expect:", (char[]){ "Expect:" } },
+};
 
 int
 transfer_init(struct transfer *t, const struct conf *conf, CURLSH *share)
@@ -140,8 +151,7 @@ transfer_set_texts(CURL *easy, const struct conf *conf)
 	if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") != CURLE_OK ||
 	    curl_easy_setopt(easy, CURLOPT_PROXY, "") != CURLE_OK ||
-	    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") != CURLE_OK ||
-	    curl_easy_setopt(easy, CURLOPT_USERAGENT, "cronward/" CRONWARD_VERSION) != CURLE_OK)
+	    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") != CURLE_OK)
 		return -1;
 	if (conf->egress_ca_file &&
 	    (curl_easy_setopt(easy, CURLOPT_CAINFO, conf->egress_ca_file) != CURLE_OK ||
@@ -207,19 +217,40 @@ transfer_set_body(struct transfer *t, const struct http_request *q)
 static struct curl_slist *
 transfer_headers(struct transfer *t, const struct http_request *q)
 {
+	struct curl_slist *node = t->header_nodes;
 	char *text = t->headers_text;
-	unsigned i;
+	size_t i;
 
-	if (q->headers_count == 0)
-		return &transfer_standing_headers;
 	memcpy(text, q->headers_text, q->headers_len);
 	for (i = 0; i < q->headers_count; i++) {
-		t->header_nodes[i].data = text;
-		t->header_nodes[i].next = &t->header_nodes[i + 1];
+		node->data = text;
+		node->next = node + 1;
+		node++;
 		text += strlen(text) + 1;
 	}
-	t->header_nodes[i - 1].next = &transfer_standing_headers;
+	for (i = 0; i < TRANSFER_OWN_HEADERS; i++) {
+		if (transfer_has_header(t, node, transfer_own_headers[i].name))
+			continue;
+		node->data = transfer_own_headers[i].line;
+		node->next = node + 1;
+		node++;
+	}
+	if (node == t->header_nodes)
+		return NULL;
+	node[-1].next = NULL;
 	return t->header_nodes;
+}
+
+/* Whether a node before ${end} begins with ${name}, letter case aside. */
+static bool
+transfer_has_header(const struct transfer *t, const struct curl_slist *end, const char *name)
+{
+	const struct curl_slist *node;
+
+	for (node = t->header_nodes; node < end; node++)
+		if ((node->data[0] | 0x20) == name[0] && text_has_prefix_nocase(node->data, name))
+			return true;
+	return false;
 }
 
 /* The one place that every connection passes, with the address that it really goes to. */

@@ -22,6 +22,7 @@ enum {
 	TRANSFER_CONNECT_MS_MAX = 5000, /* name lookup, connection and TLS together */
 	TRANSFER_TIMEOUT_MS_MAX = 3600 * 1000,
 	TRANSFER_RETRY_AFTER_MAX = 64, /* longer than any date */
+	TRANSFER_OWN_HEADERS = 3,
 };
 
 enum transfer_place { TRANSFER_FREE, TRANSFER_AIR, TRANSFER_CAME, TRANSFER_TAKEN };
@@ -52,7 +53,7 @@ struct transfer {
 	struct http_reply reply;
 
 	/* The header list that curl gets, made of these nodes: no allocation per request. */
-	struct curl_slist header_nodes[HTTP_HEADERS_MAX];
+	struct curl_slist header_nodes[HTTP_HEADERS_MAX + TRANSFER_OWN_HEADERS];
 	char headers_text[HTTP_HEADER_BYTES_MAX];
 };
 
