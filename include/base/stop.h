@@ -1,9 +1,10 @@
 /*
  * stop - the wish to end, kept out of the way of everything that reads.
  *
- * SIGTERM, SIGUSR1 (multiwatch sends it to drain) and SIGINT stay blocked from stop_setup() on,
- * but for the ppoll() in which a process waits for its next call: a signal in the middle of a
- * read shortens a body in silence.  Whoever works asks stop_requested() between two items.
+ * SIGTERM, SIGINT, SIGUSR1 (multiwatch sends it to drain) and SIGUSR2 (multiwatch passes it on to
+ * restart its processes) stay blocked from stop_setup() on, but for the wait of a process for its
+ * next call: a signal in the middle of a read shortens a body in silence.  Whoever works asks
+ * stop_requested() between two items.
  */
 #ifndef CRONWARD_BASE_STOP_H
 #define CRONWARD_BASE_STOP_H

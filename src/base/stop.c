@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-static const int stop_signals[] = { SIGTERM, SIGUSR1, SIGINT, SIGHUP };
+static const int stop_signals[] = { SIGTERM, SIGUSR1, SIGUSR2, SIGINT, SIGHUP };
 
 static volatile sig_atomic_t stop_seen;
 static sigset_t stop_set;  /* stop_signals */
