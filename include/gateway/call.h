@@ -49,6 +49,8 @@ struct call {
  * Afterwards c->reply is complete, whatever happened.
  */
 void call_answer(struct call *c, struct gateway *g, const FCGX_Request *q);
+/* For a call refused with c->err for what it is, not for what happened: counts it.  Is -1. */
+int call_deny(struct call *c);
 /* The one log line of a call that has ended. */
 void call_log(const struct call *c);
 

@@ -9,8 +9,6 @@
 #include "gateway/auth.h"
 #include "gateway/route.h"
 
-#include <string.h>
-
 enum {
 	CALL_STATUS_WARN = 400,
 	CALL_STATUS_ERROR = 500,
@@ -30,10 +28,17 @@ call_answer(struct call *c, struct gateway *g, const FCGX_Request *q)
 	call_add_headers(c);
 	if (c->err.code != ERR_OK)
 		reply_err(&c->reply, g->arena, &c->err, &c->run);
-	if (c->route && c->outcome && strcmp(c->outcome, "denied") == 0)
-		denied_note(&g->denied, c->route->path, err_info[c->err.code].name);
 	c->request.params = NULL;
 	c->in = NULL;
+}
+
+int
+call_deny(struct call *c)
+{
+	c->outcome = "denied";
+	if (c->route->secrets)
+		denied_note(&c->gateway->denied, c->route->path, err_info[c->err.code].name);
+	return -1;
 }
 
 void
@@ -74,18 +79,16 @@ call_admit(struct call *c)
 	c->route = route_find(q->path, &c->rest);
 	if (!c->route)
 		return err_set(&c->err, ERR_NOT_FOUND, "There is nothing at this path");
-	/* Until a worker is about to run, what ends a call is that it was refused. */
-	if (c->route->secrets)
-		c->outcome = "denied";
 	if (!c->route->handle[q->method]) {
 		call_add_allow(c);
-		return err_set(&c->err, ERR_METHOD_NOT_ALLOWED,
+		err_set(&c->err, ERR_METHOD_NOT_ALLOWED,
 		    "This route does not answer %s; the Allow header says what it answers",
 		    q->method_text);
+		return call_deny(c);
 	}
 	if (c->route->secrets &&
 	    auth_check(c->gateway->conf, q, c->route->secrets, &c->secrets, &c->err) != 0)
-		return -1;
+		return call_deny(c);
 	return 0;
 }
 

@@ -69,6 +69,7 @@ handle_execution(struct call *c)
 		err_set(&c->err, ERR_NOT_FOUND, "There is no such execution");
 	} else if (!execution_is_callers(c, db_text(rows, 0, "worker"))) {
 		err_set(&c->err, ERR_UNAUTHORIZED, "Unauthorized");
+		call_deny(c);
 	} else {
 		if (strcmp(db_text(rows, 0, "status"), "running") == 0)
 			reply_header(&c->reply, "Retry-After", "%d", READ_RUNNING_RETRY_S);

@@ -32,8 +32,10 @@ handle_worker(struct call *c)
 	bool async = request_prefers(&c->request, "respond-async");
 	bool busy_is_fine = false;
 
-	if (worker_read(c, &busy_is_fine) != 0)
+	if (worker_read(c, &busy_is_fine) != 0) {
+		call_deny(c);
 		return;
+	}
 	c->outcome = run_outcome_name[RUN_FAILURE];
 	if (worker_prepare(c, async) != 0)
 		return;
