@@ -7,27 +7,27 @@ PREFIX     ?= /usr/local
 .PHONY: packages demo up down install install-files
 
 packages:
-	deploy/install-packages build run
+	@deploy/install-packages build run
 
 demo: packages
-	+$(MAKE) all $B/demo-receiver
-	CRONWARD=$(CURDIR)/$B/cronward DEMO_RECEIVER=$(CURDIR)/$B/demo-receiver deploy/local demo
+	+@$(MAKE) --no-print-directory all $B/demo-receiver
+	@CRONWARD=$(abspath $B/cronward) DEMO_RECEIVER=$(abspath $B/demo-receiver) deploy/local demo
 
 up: packages
-	+$(MAKE) all
-	CRONWARD=$(CURDIR)/$B/cronward deploy/local up
+	+@$(MAKE) --no-print-directory all
+	@CRONWARD=$(abspath $B/cronward) deploy/local up
 
 down:
-	deploy/local down
+	@deploy/local down
 
 $B/demo-receiver: deploy/demo/receiver.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(WARN) $(CFLAGS) $(LDFLAGS) -o $@ $< -lcrypto
 
 install:
-	deploy/install-packages build
-	+$(MAKE) all
-	+$(MAKE) install-files
+	@deploy/install-packages build
+	+@$(MAKE) --no-print-directory all
+	+@$(MAKE) --no-print-directory install-files
 
 # The site is filled for ports 443 and 80, sockets in /run/cronward and a certificate in
 # /etc/cronward/tls; it is not enabled.  What operators edit is not overwritten.

@@ -15,7 +15,7 @@ SELECT kind, jsonb_build_object('order', n, 'amount', n * 10)
 
 -- Five notifications past their date, two that still count.
 INSERT INTO platform_notifications (user_id, title, expires_at)
-SELECT gen_random_uuid(), 'Offer ' || n, now() + make_interval(mins => n * 10 - 55)
+SELECT gen_random_uuid(), 'Offer ' || n, now() + CASE WHEN n <= 5 THEN make_interval(mins => -n) ELSE make_interval(days => n) END
   FROM generate_series(1, 7) n;
 
 -- What archival is for: nobody subscribes to demo.visit, so nothing is open.

@@ -8,28 +8,29 @@ database_url() {
 }
 
 database_start() {
-	local bin mark
+	local bin mark connections
 
 	bin=$(database_bin) || fail "PostgreSQL's server is missing: run deploy/install-packages run"
 	[[ -f $STATE/postgres/PG_VERSION ]] || database_make "$bin"
 	[[ $(stat -c %U "$STATE/postgres") == "$DB_USER" ]] ||
 		fail "$STATE/postgres belongs to $(stat -c %U "$STATE/postgres"); run this as whoever made it"
 	database_access_write
-	mark=$(mark_of <<<"$bin $RUN")
+	connections=$(($(pools_size) + 80))
+	mark=$(mark_of <<<"$bin $RUN $connections")
 	if ! service_runs postgres "$mark"; then
 		# After a crash the old server's last process may take a moment to go.
-		wait_until 20 database_launch "$bin" "$mark" ||
+		wait_until 20 database_launch "$bin" "$mark" "$connections" ||
 			service_fail postgres "PostgreSQL did not start"
 	fi
 	[[ -n $(database_ask "SELECT 1 FROM pg_database WHERE datname = 'cronward'") ]] ||
 		database_fill || fail "the database could not be made"
 }
 
-# database_launch BIN MARK: one attempt.  Who may connect is a matter of the socket's folder.
+# database_launch BIN MARK CONNECTIONS: one attempt.  Who may connect is a matter of the socket's folder.
 database_launch() {
 	service_start postgres "$2" "${AS_DB[@]}" "$1/postgres" -D "$STATE/postgres" \
 		-c listen_addresses= -c port=5432 -c unix_socket_directories="$RUN/postgres" \
-		-c unix_socket_permissions=0777
+		-c unix_socket_permissions=0777 -c max_connections="$3"
 	wait_until 120 database_answers_or_died
 	database_answers
 }

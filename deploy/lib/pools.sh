@@ -71,6 +71,11 @@ pool_size() {
 	awk -v setting="$1" '$1 == setting { print $2 }' "$VAR/log/config.log"
 }
 
+# Of all pools; each process has one connection to the database.
+pools_size() {
+	awk '/^POOL_/ { all += $2 } END { print all }' "$VAR/log/config.log"
+}
+
 # pool_start NAME SIZE
 pool_start() {
 	local socket=$RUN/fcgi/$1.sock mark account=()
