@@ -18,10 +18,9 @@ sign_key_parse(struct sign_key *ret_key, const char *secret)
 {
 	const size_t prefix_len = sizeof(sign_prefix) - 1;
 	size_t len = strlen(secret);
-	long bytes;
 
 	if (strncmp(secret, sign_prefix, prefix_len) == 0) {
-		bytes = crypto_base64_decode(
+		long bytes = crypto_base64_decode(
 		    ret_key->bytes, sizeof(ret_key->bytes), secret + prefix_len, len - prefix_len);
 		if (bytes <= 0)
 			return -1;

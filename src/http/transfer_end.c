@@ -81,7 +81,14 @@ transfer_is_whole(const struct transfer *t, CURLcode code, long status)
 {
 	if (status < 100 || status > 999 || t->headers_too_long)
 		return false;
-	return code == CURLE_OK || t->truncated;
+	if (code == CURLE_OK || t->truncated)
+		return true;
+	/*
+	 * Over HTTP/2 a receiver may answer before it has read the whole request (RFC 9113, 8.1).
+	 * curl 7.88 then fails to send the rest after all of the reply has come; it is the only
+	 * case in which it gives this code without a word.
+	 */
+	return code == CURLE_HTTP2_STREAM && t->detail[0] == '\0';
 }
 
 static void
@@ -195,18 +202,17 @@ static void
 transfer_time(struct transfer *t)
 {
 	struct http_timing *to = &t->reply.timing;
-	long connections = 0;
 
 	to->name_lookup_ms = transfer_ms(t, CURLINFO_NAMELOOKUP_TIME_T);
 	to->connect_ms = transfer_ms(t, CURLINFO_CONNECT_TIME_T);
 	to->tls_ms = transfer_ms(t, CURLINFO_APPCONNECT_TIME_T);
 	to->first_byte_ms = transfer_ms(t, CURLINFO_STARTTRANSFER_TIME_T);
 	to->total_ms = transfer_ms(t, CURLINFO_TOTAL_TIME_T);
-	/* A kept connection went through TLS before this request began. */
-	if (t->tls && to->tls_ms < 0 &&
-	    curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connections) == CURLE_OK &&
-	    connections == 0 && to->connect_ms >= 0)
-		to->tls_ms = 0;
+	/* A kept connection was there before the request was: these steps took no time. */
+	if (to->name_lookup_ms >= 0 && t->opened == 0 && t->refused == 0 && t->socket_errno == 0) {
+		to->connect_ms = 0;
+		to->tls_ms = t->tls ? 0 : -1;
+	}
 }
 
 /* curl rounds a step that took place up to a microsecond, so 0 is one that did not. */
