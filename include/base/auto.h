@@ -10,6 +10,8 @@
 
 #define AUTO(fn) __attribute__((cleanup(fn##_auto)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in them. */
+
 /* Makes AUTO(fn) known for variables of ${type}, a pointer type. */
 #define AUTO_DEFINE(type, fn)                                                                      \
 	static inline void fn##_auto(type *p)                                                      \
@@ -18,5 +20,7 @@
 			fn(*p);                                                                    \
 	}                                                                                          \
 	struct auto_swallows_the_semicolon
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
