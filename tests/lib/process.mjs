@@ -41,7 +41,11 @@ export function start(command, args, { env = cleanEnv(), log, lowered = false, d
   }));
   return {
     pid: child.pid,
-    ended,
+    // Whoever waits for its end keeps us alive meanwhile.
+    get ended() {
+      if (this.running) child.ref();
+      return ended;
+    },
     get running() {
       return child.exitCode === null && child.signalCode === null;
     },
@@ -50,8 +54,8 @@ export function start(command, args, { env = cleanEnv(), log, lowered = false, d
     async stop(signal = 'SIGTERM', graceMs = 15_000) {
       if (this.running) child.kill(signal);
       const late = until(() => !this.running, { timeoutMs: graceMs }).catch(() => child.kill('SIGKILL'));
-      await Promise.race([ended, late]);
-      return ended;
+      await Promise.race([this.ended, late]);
+      return this.ended;
     },
   };
 }

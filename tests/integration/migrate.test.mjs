@@ -1,0 +1,91 @@
+// `cronward migrate`: from nothing, twice, two at once, and never over a newer schema.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Stand } from '../lib/stand.mjs';
+
+const stands = [];
+after(async () => {
+  for (const stand of stands) await stand.end();
+});
+
+async function bare() {
+  const stand = await Stand.create({ empty: true });
+  stands.push(stand);
+  return stand;
+}
+
+const tables = (db) => db.rows(`SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1`);
+
+test('a fresh database gets the schema; again, nothing changes', async () => {
+  const stand = await bare();
+  const first = await stand.cli(['migrate']);
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /platform/);
+  const names = (await tables(stand.db)).map((row) => row.table_name);
+  for (const name of ['platform_events', 'app_webhooks', 'webhook_deliveries', 'webhook_attempts', 'platform_notifications',
+    'platform_events_archive', 'platform_notifications_archive', 'cron_job_executions', 'cron_locks', 'cron_denied', 'audit_log'])
+    assert.ok(names.includes(name), name);
+  const second = await stand.cli(['migrate']);
+  assert.equal(second.code, 0, second.stderr);
+  assert.deepEqual((await tables(stand.db)).map((row) => row.table_name), names);
+});
+
+test('five at once: each step is done once, all succeed', async () => {
+  for (let round = 0; round < 3; round++) {
+    const stand = await bare();
+    const done = await Promise.all(Array.from({ length: 5 }, () => stand.cli(['migrate'])));
+    assert.deepEqual(done.map((one) => one.code), [0, 0, 0, 0, 0], done.map((one) => one.stderr).join());
+    const told = done.flatMap((one) => one.stdout.match(/platform/g) ?? []);
+    assert.equal(told.length, 1, 'one of them tells of the step');
+    const versions = await stand.db.rows('SELECT version FROM cronward_schema ORDER BY 1');
+    assert.deepEqual(versions.map((row) => row.version), [...new Set(versions.map((row) => row.version))]);
+  }
+});
+
+test('a schema newer than the program is refused, and nothing changes', async () => {
+  const stand = await bare();
+  await stand.cli(['migrate']);
+  await stand.db.rows(`INSERT INTO cronward_schema (version, name) VALUES (9999, 'from_the_future')`);
+  const done = await stand.cli(['migrate']);
+  assert.notEqual(done.code, 0);
+  assert.match(done.stderr, /newer/);
+  assert.equal(done.stderr.trim().split('\n').length, 1);
+});
+
+test('a migration that fails leaves nothing behind', async () => {
+  const stand = await bare();
+  // A table of an application's with this name and other columns stands in the way.
+  await stand.db.rows('CREATE TABLE webhook_attempts (mine text)');
+  const done = await stand.cli(['migrate']);
+  assert.notEqual(done.code, 0);
+  assert.match(done.stderr, /webhook_attempts/);
+  assert.deepEqual((await tables(stand.db)).map((row) => row.table_name).filter((name) => name !== 'cronward_schema'), ['webhook_attempts']);
+  await stand.db.rows('DROP TABLE webhook_attempts');
+  assert.equal((await stand.cli(['migrate'])).code, 0);
+});
+
+test('a database that is not there is one clear line', async () => {
+  const stand = await bare();
+  const done = await stand.cli(['migrate'], { env: { DATABASE_URL: 'postgresql:///nothing?host=/nonexistent' } });
+  assert.notEqual(done.code, 0);
+  assert.equal(done.stderr.trim().split('\n').length, 1, done.stderr);
+});
+
+test('only what is marked in the contract must be given; all else has defaults', async () => {
+  const stand = await bare();
+  await stand.cli(['migrate']);
+  await stand.db.rows(`INSERT INTO app_webhooks (url, secret) VALUES ('https://example.com/hook', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')`);
+  await stand.db.rows(`INSERT INTO platform_events (event_type, payload) VALUES ('order.paid', '{"order": 42}')`);
+  await stand.db.rows(`INSERT INTO platform_notifications (user_id, title) VALUES (gen_random_uuid(), 'hello')`);
+  await stand.db.rows('INSERT INTO webhook_deliveries (webhook_id, event_id) SELECT w.id, e.id FROM app_webhooks w, platform_events e');
+  assert.equal((await stand.rows()).length, 2);
+  const types = await stand.db.rows(
+    `SELECT table_name || '.' || column_name AS name, data_type AS type FROM information_schema.columns WHERE table_schema = 'public'`);
+  const typeOf = Object.fromEntries(types.map((row) => [row.name, row.type]));
+  const wanted = {
+    'platform_events.id': 'uuid', 'platform_events.payload': 'jsonb', 'app_webhooks.events': 'ARRAY', 'app_webhooks.headers': 'jsonb',
+    'app_webhooks.is_active': 'boolean', 'webhook_deliveries.id': 'bigint', 'webhook_deliveries.priority': 'smallint',
+    'platform_notifications.expires_at': 'timestamp with time zone', 'cron_job_executions.counts': 'jsonb', 'cron_locks.fence': 'bigint',
+  };
+  for (const [name, type] of Object.entries(wanted)) assert.equal(typeOf[name], type, name);
+});
