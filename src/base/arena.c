@@ -18,6 +18,7 @@
 enum {
 	ARENA_CHUNK_BYTES = 32 * 1024,
 	ARENA_LARGE_BYTES = ARENA_CHUNK_BYTES / 4,
+	ARENA_FORMAT_GUESS = 256, /* longer texts are formatted twice */
 };
 
 struct arena_chunk {
@@ -97,16 +98,18 @@ arena_text(struct arena *a, const char *from)
 char *
 arena_format(struct arena *a, const char *fmt, ...)
 {
+	char first[ARENA_FORMAT_GUESS], *to;
 	va_list args;
-	char *to;
 	int len;
 
 	va_start(args, fmt);
-	len = vsnprintf(NULL, 0, fmt, args);
+	len = vsnprintf(first, sizeof(first), fmt, args);
 	va_end(args);
 	/* vsnprintf fails for texts beyond INT_MAX alone. */
 	if (len < 0)
 		mem_exhausted(SIZE_MAX);
+	if ((size_t)len < sizeof(first))
+		return arena_copy(a, first, (size_t)len);
 	to = arena_alloc(a, (size_t)len + 1);
 	va_start(args, fmt);
 	vsnprintf(to, (size_t)len + 1, fmt, args);

@@ -18,7 +18,8 @@
 
 enum {
 	TEXT_ROOM_MIN = 256,
-	TEXT_NUMBER_MAX = 21, /* "-9223372036854775808" and its NUL */
+	TEXT_FORMAT_GUESS = 64, /* longer formats may be done twice */
+	TEXT_NUMBER_MAX = 21,   /* "-9223372036854775808" and its NUL */
 };
 
 static const struct {
@@ -94,18 +95,24 @@ text_add_number(struct text *t, int64_t value)
 void
 text_add_format(struct text *t, const char *fmt, ...)
 {
+	char *to = text_reserve(t, TEXT_FORMAT_GUESS);
+	size_t room = t->room - t->len;
 	va_list args;
 	int len;
 
 	va_start(args, fmt);
-	len = vsnprintf(NULL, 0, fmt, args);
+	len = vsnprintf(to, room, fmt, args);
 	va_end(args);
-	if (len < 0)
+	if (len < 0) {
+		to[0] = '\0';
 		return;
-	text_reserve(t, (size_t)len);
-	va_start(args, fmt);
-	vsnprintf(t->at + t->len, (size_t)len + 1, fmt, args);
-	va_end(args);
+	}
+	if ((size_t)len >= room) {
+		to = text_reserve(t, (size_t)len);
+		va_start(args, fmt);
+		vsnprintf(to, (size_t)len + 1, fmt, args);
+		va_end(args);
+	}
 	t->len += (size_t)len;
 }
 
