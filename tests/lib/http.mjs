@@ -1,6 +1,7 @@
 // A small HTTP client for calls through nginx: a fresh connection each time, as cron services do.
 import http from 'node:http';
 import https from 'node:https';
+import tls from 'node:tls';
 
 // Status, headers, body, parsed JSON where it is some; status 0 with `error` when nothing came.
 export function httpCall(origin, method, at, { headers = {}, body, ca, timeoutMs = 40_000, localAddress } = {}) {
@@ -30,5 +31,22 @@ export function httpCall(origin, method, at, { headers = {}, body, ca, timeoutMs
       });
     });
     request.end(body);
+  });
+}
+
+// Raw bytes over TLS; the status codes of all answers that come back within `timeoutMs`.
+export function rawStatuses(port, ca, bytes, timeoutMs = 1500) {
+  return new Promise((resolve) => {
+    const parts = [];
+    const link = tls.connect({ port, host: '127.0.0.1', ca, servername: 'localhost' }, () => link.write(bytes));
+    const end = () => {
+      clearTimeout(timer);
+      link.destroy();
+      resolve([...Buffer.concat(parts).toString('latin1').matchAll(/^HTTP\/1\.\d (\d{3})/gm)].map(([, status]) => Number(status)));
+    };
+    const timer = setTimeout(end, timeoutMs);
+    link.on('data', (part) => parts.push(part));
+    link.once('end', end);
+    link.once('error', end);
   });
 }

@@ -1,0 +1,206 @@
+/*
+ * Who gets in: forms, rotation, and that a route without a secret is closed.
+ */
+#include "gateway/auth.h"
+
+#include "base/conf.h"
+#include "gateway/request.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define KEY "the-key-of-the-workers"
+#define OLD "the-key-of-last-month!"
+#define CRON "the-secret-of-the-rest"
+
+static struct conf conf;
+static unsigned matched;
+static struct err e;
+
+/* Settings with these secrets; NULL: unset. */
+static void
+settings(const char *key, const char *previous, const char *cron)
+{
+	struct err why = { .code = ERR_OK };
+
+	unsetenv("CRON_JOB_API_KEY");
+	if (key)
+		setenv("CRON_JOB_API_KEY", key, 1);
+	if (previous)
+		setenv("CRON_JOB_API_KEY_PREVIOUS", previous, 1);
+	if (cron)
+		setenv("CRON_SECRET", cron, 1);
+	conf_finish(&conf);
+	if (conf_load(&conf, &why) != 0)
+		fail_msg("%s", why.message);
+}
+
+/* Asks for the workers' secret with up to three parameters. */
+static int
+ask(const char *a, const char *b, const char *c)
+{
+	char *params[] = { (char *)a, (char *)b, (char *)c, NULL };
+	struct request q;
+
+	err_clear(&e);
+	matched = 0;
+	request_read(&q, params);
+	return auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e);
+}
+
+static void
+assert_refused(const char *a, const char *b, const char *c)
+{
+	if (ask(a, b, c) == 0)
+		fail_msg("let in with %s", a ? a : "nothing");
+	assert_int_equal(e.code, ERR_UNAUTHORIZED);
+	assert_string_equal(e.message, "Unauthorized");
+	assert_int_equal(matched, 0);
+}
+
+static void
+both_forms_open(void **state)
+{
+	(void)state;
+	settings(KEY, NULL, NULL);
+	assert_int_equal(ask("HTTP_AUTHORIZATION=Bearer " KEY, NULL, NULL), 0);
+	assert_int_equal(matched, AUTH_SECRET(SECRET_CRON_JOB_API_KEY));
+	assert_int_equal(ask("HTTP_AUTHORIZATION=bEARER   " KEY " ", NULL, NULL), 0);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=" KEY, NULL, NULL), 0);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=" KEY, "HTTP_AUTHORIZATION=Bearer " KEY, NULL), 0);
+	/* Another scheme is none of the forms. */
+	assert_int_equal(ask("HTTP_AUTHORIZATION=Basic eDp5", "HTTP_X_CRON_SECRET=" KEY, NULL), 0);
+}
+
+static void
+everything_else_is_refused(void **state)
+{
+	char overlong[20000];
+
+	(void)state;
+	settings(KEY, NULL, NULL);
+	assert_refused(NULL, NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=" KEY, NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer" KEY, NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer", NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer ", NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Basic " KEY, NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer " KEY "x", NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer the-key-of-the-worker", NULL, NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer \xff\xfe\x80", NULL, NULL);
+	assert_refused("HTTP_X_CRON_SECRET=", NULL, NULL);
+	snprintf(overlong, sizeof(overlong), "HTTP_X_CRON_SECRET=%s%019900d", KEY, 0);
+	assert_refused(overlong, NULL, NULL);
+}
+
+static void
+several_forms_must_agree(void **state)
+{
+	char *many[] = { "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
+		"HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
+		NULL };
+	struct request q;
+
+	(void)state;
+	settings(KEY, OLD, NULL);
+	assert_refused("HTTP_X_CRON_SECRET=" KEY, "HTTP_AUTHORIZATION=Bearer x", NULL);
+	assert_refused("HTTP_X_CRON_SECRET=x", "HTTP_AUTHORIZATION=Bearer " KEY, NULL);
+	assert_refused("HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=x", NULL);
+	assert_refused("HTTP_AUTHORIZATION=Bearer " KEY, "HTTP_AUTHORIZATION=Bearer x", NULL);
+	assert_refused(
+	    "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" OLD);
+	/* Each is right on its own. */
+	assert_refused("HTTP_X_CRON_SECRET=" KEY, "HTTP_AUTHORIZATION=Bearer " OLD, NULL);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, NULL), 0);
+	/* More than anybody has a reason for. */
+	err_clear(&e);
+	request_read(&q, many);
+	assert_int_equal(
+	    auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e), -1);
+}
+
+static void
+the_previous_secret_still_opens(void **state)
+{
+	(void)state;
+	settings(KEY, OLD, NULL);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=" OLD, NULL, NULL), 0);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=" KEY, NULL, NULL), 0);
+	settings(KEY, NULL, NULL);
+	assert_refused("HTTP_X_CRON_SECRET=" OLD, NULL, NULL);
+}
+
+static void
+unset_falls_back(void **state)
+{
+	(void)state;
+	settings(NULL, NULL, CRON);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=" CRON, NULL, NULL), 0);
+	settings(KEY, NULL, CRON);
+	assert_refused("HTTP_X_CRON_SECRET=" CRON, NULL, NULL);
+}
+
+static void
+unset_or_short_is_closed(void **state)
+{
+	(void)state;
+	settings(NULL, NULL, NULL);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=", NULL, NULL), -1);
+	assert_int_equal(e.code, ERR_NOT_CONFIGURED);
+	settings("short", NULL, NULL);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=short", NULL, NULL), -1);
+	assert_int_equal(e.code, ERR_NOT_CONFIGURED);
+	settings("", NULL, NULL);
+	assert_int_equal(ask("HTTP_X_CRON_SECRET=", NULL, NULL), -1);
+	assert_int_equal(e.code, ERR_NOT_CONFIGURED);
+}
+
+static void
+a_set_of_secrets_tells_which_matched(void **state)
+{
+	const unsigned both =
+	    AUTH_SECRET(SECRET_CRON_JOB_API_KEY) | AUTH_SECRET(SECRET_CRON_SECRET);
+	char *params[] = { "HTTP_X_CRON_SECRET=" CRON, NULL };
+	struct request q;
+
+	(void)state;
+	err_clear(&e);
+	settings(KEY, NULL, CRON);
+	request_read(&q, params);
+	assert_int_equal(auth_check(&conf, &q, both, &matched, &e), 0);
+	assert_int_equal(matched, AUTH_SECRET(SECRET_CRON_SECRET));
+	/* One of them unset: the other still opens. */
+	settings("short", NULL, CRON);
+	assert_int_equal(auth_check(&conf, &q, both, &matched, &e), 0);
+}
+
+static int
+finish(void **state)
+{
+	(void)state;
+	conf_finish(&conf);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(both_forms_open),
+		cmocka_unit_test(everything_else_is_refused),
+		cmocka_unit_test(several_forms_must_agree),
+		cmocka_unit_test(the_previous_secret_still_opens),
+		cmocka_unit_test(unset_falls_back),
+		cmocka_unit_test(unset_or_short_is_closed),
+		cmocka_unit_test(a_set_of_secrets_tells_which_matched),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, finish);
+}

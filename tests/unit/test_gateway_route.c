@@ -1,0 +1,109 @@
+/*
+ * The route table, and what must be true of every row of it.
+ */
+#include "gateway/route.h"
+
+#include "gateway/auth.h"
+#include "gateway/handle.h"
+#include "workers/workers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void
+paths_are_matched_whole(void **state)
+{
+	static const char *const none[] = { "", "/", "/healthz2", "/health", "/Healthz", "healthz",
+		"/api/workers", "/api/workers/webhookRetry2", "/api/workers/webhookRetry/x",
+		"/api/cron/executions", "/api/cron/executions/" };
+	const char *rest = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (route_find(none[i], &rest))
+			fail_msg("there is a route for %s", none[i]);
+	assert_string_equal(route_find("/healthz", &rest)->path, "/healthz");
+	assert_string_equal(
+	    route_find("/api/workers/webhookRetry", &rest)->worker->name, "webhook-retry");
+}
+
+static void
+prefixes_hand_on_the_rest(void **state)
+{
+	const char *rest = NULL;
+	const struct route *route = route_find("/api/cron/executions/some-id", &rest);
+
+	(void)state;
+	assert_non_null(route);
+	assert_string_equal(rest, "some-id");
+}
+
+static void
+every_worker_is_found_by_name(void **state)
+{
+	(void)state;
+	for (size_t i = 0; workers[i]; i++) {
+		const struct route *route = route_of_worker(workers[i]->name);
+
+		assert_non_null(route);
+		assert_ptr_equal(route->worker, workers[i]);
+	}
+	assert_null(route_of_worker("no-such-worker"));
+}
+
+static void
+no_worker_is_open(void **state)
+{
+	(void)state;
+	for (const struct route *route = routes; route->path; route++) {
+		if (!route->worker)
+			continue;
+		assert_true(route->secrets != 0);
+		assert_ptr_equal(route->handle[METHOD_POST], handle_worker);
+		assert_ptr_equal(route->handle[METHOD_GET], handle_worker);
+		assert_null(route->handle[METHOD_OTHER]);
+	}
+}
+
+static void
+executions_open_to_every_workers_secret(void **state)
+{
+	const char *rest = NULL;
+	const struct route *executions = route_find("/api/cron/executions/x", &rest);
+	unsigned all = 0;
+
+	(void)state;
+	for (const struct route *route = routes; route->path; route++)
+		if (route->worker)
+			all |= route->secrets;
+	assert_int_equal(executions->secrets, all);
+}
+
+static void
+no_path_is_there_twice(void **state)
+{
+	(void)state;
+	for (const struct route *a = routes; a->path; a++)
+		for (const struct route *b = a + 1; b->path; b++)
+			assert_string_not_equal(a->path, b->path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_are_matched_whole),
+		cmocka_unit_test(prefixes_hand_on_the_rest),
+		cmocka_unit_test(every_worker_is_found_by_name),
+		cmocka_unit_test(no_worker_is_open),
+		cmocka_unit_test(executions_open_to_every_workers_secret),
+		cmocka_unit_test(no_path_is_there_twice),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
