@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@ struct secret_source {
 	char *value; /* NULL: there is none */
 	size_t len;
 	struct stat seen; /* the file as it was when it was read */
+	bool is_previous; /* an empty or deleted file retires it */
 };
 
 struct secret {
@@ -46,7 +48,10 @@ enum secret_state {
 int secret_load(struct secret *s, const char *name, struct err *e);
 void secret_finish(struct secret *s);
 
-/* Reads changed files again.  A file that is gone or unreadable keeps the value that was read. */
+/*
+ * Reads changed files again.  A file of the current value that is empty, gone or unreadable keeps
+ * the value that was read; that of the previous one retires it by being emptied or deleted.
+ */
 void secret_refresh(struct secret *s);
 
 /* Of the current value. */

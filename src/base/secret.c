@@ -38,6 +38,7 @@ struct secret_file {
 
 static int secret_source_load(struct secret_source *from, const char *name, struct err *e);
 static void secret_source_finish(struct secret_source *from);
+static void secret_source_drop(struct secret_source *from);
 static void secret_source_refresh(struct secret_source *from);
 static bool secret_source_usable(const struct secret_source *from);
 static const char *secret_source_read(struct secret_source *from);
@@ -57,6 +58,7 @@ secret_load(struct secret *s, const char *name, struct err *e)
 	*s = (struct secret){ .name = name };
 	snprintf(previous, sizeof(previous), "%s_PREVIOUS", name);
 	/* Both, so that nothing stays in the environment whichever of them is at fault. */
+	s->previous.is_previous = true;
 	rc = secret_source_load(&s->current, name, e);
 	if (secret_source_load(&s->previous, previous, e) != 0)
 		rc = -1;
@@ -131,9 +133,7 @@ secret_source_load(struct secret_source *from, const char *name, struct err *e)
 static void
 secret_source_finish(struct secret_source *from)
 {
-	if (from->value)
-		crypto_wipe(from->value, from->len);
-	free(from->value);
+	secret_source_drop(from);
 	free(from->path);
 	*from = (struct secret_source){ 0 };
 }
@@ -143,10 +143,28 @@ secret_source_refresh(struct secret_source *from)
 {
 	struct stat st;
 
-	if (!from->path || stat(from->path, &st) != 0 || secret_stat_same(&from->seen, &st))
+	if (!from->path)
 		return;
+	if (stat(from->path, &st) != 0) {
+		if (errno == ENOENT && from->is_previous)
+			secret_source_drop(from);
+		return;
+	}
 	/* Whatever is wrong with the file now, the value that was read stays. */
-	secret_source_read(from);
+	if (!secret_stat_same(&from->seen, &st))
+		secret_source_read(from);
+}
+
+/* Forgets the value, and that the file was ever read. */
+static void
+secret_source_drop(struct secret_source *from)
+{
+	if (from->value)
+		crypto_wipe(from->value, from->len);
+	free(from->value);
+	from->value = NULL;
+	from->len = 0;
+	from->seen = (struct stat){ .st_size = 0 };
 }
 
 static bool
@@ -169,6 +187,8 @@ secret_source_read(struct secret_source *from)
 		value++;
 		f.len--;
 	}
+	if (!fault && f.len == 0 && from->is_previous)
+		secret_source_drop(from);
 	if (!fault && f.len > 0) {
 		fault = secret_source_take(from, value, f.len);
 		/* What is fresh counts as not seen. */
@@ -201,9 +221,7 @@ secret_source_take(struct secret_source *from, const char *value, size_t len)
 	copy = mem_alloc(len + 1);
 	memcpy(copy, value, len);
 	copy[len] = '\0';
-	if (from->value)
-		crypto_wipe(from->value, from->len);
-	free(from->value);
+	secret_source_drop(from);
 	from->value = copy;
 	from->len = len;
 	return NULL;

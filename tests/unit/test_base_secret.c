@@ -363,10 +363,38 @@ no_value_is_half_of_two(void **state)
 	secret_finish(&s);
 }
 
+static void
+test_a_previous_secret_is_retired_by_its_empty_or_deleted_file(void **state)
+{
+	struct secret s;
+	struct err e = { .code = ERR_OK };
+
+	(void)state;
+	setenv("S", A_TEXT, 1);
+	setenv("S_PREVIOUS_FILE", path, 1);
+	write_text(B_TEXT "\n");
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_true(matches(&s, B_TEXT));
+	write_text("\n");
+	secret_refresh(&s);
+	assert_false(matches(&s, B_TEXT));
+	assert_true(matches(&s, A_TEXT));
+	write_text(B_TEXT "\n");
+	secret_refresh(&s);
+	assert_true(matches(&s, B_TEXT));
+	unlink(path);
+	secret_refresh(&s);
+	assert_false(matches(&s, B_TEXT));
+	assert_true(matches(&s, A_TEXT));
+	secret_finish(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(
+		    test_a_previous_secret_is_retired_by_its_empty_or_deleted_file, setup),
 		cmocka_unit_test_setup(nothing_set_is_unset, setup),
 		cmocka_unit_test_setup(the_environment_gives_and_is_wiped, setup),
 		cmocka_unit_test_setup(short_ones_match_nothing, setup),
