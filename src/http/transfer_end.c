@@ -28,7 +28,7 @@ struct transfer_code {
 };
 
 static const struct transfer_code transfer_codes[] = {
-	{ CURLE_UNSUPPORTED_PROTOCOL, "the receiver does not speak HTTP/1 or HTTP/2" },
+	{ CURLE_UNSUPPORTED_PROTOCOL, "the reply is not HTTP" },
 	{ CURLE_URL_MALFORMAT, "the URL is not valid" },
 	{ CURLE_COULDNT_RESOLVE_HOST, "the host name does not resolve" },
 	{ CURLE_WEIRD_SERVER_REPLY, "the reply is not HTTP" },
@@ -105,7 +105,7 @@ transfer_explain(struct transfer *t, CURLcode code)
 	else if (code == CURLE_COULDNT_CONNECT)
 		transfer_say(t, "could not connect:", transfer_os_error(t));
 	else if (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR)
-		transfer_say(t, "the connection was lost:", transfer_os_error(t));
+		transfer_say(t, "the connection failed:", transfer_os_error(t));
 	else if (code == CURLE_PEER_FAILED_VERIFICATION)
 		transfer_say(t, "certificate not accepted:", transfer_tls_detail(t->detail));
 	else if (code == CURLE_SSL_CONNECT_ERROR)
@@ -148,7 +148,8 @@ transfer_explain_timeout(struct transfer *t)
 		transfer_say(t, what, limit);
 	else
 		snprintf(t->error, sizeof(t->error), "timed out after %s (%s)", limit,
-		    t->header_bytes ? "the answer did not end" : "no answer from the receiver");
+		    timing->first_byte_ms >= 0 ? "the answer did not end"
+					       : "no answer from the receiver");
 }
 
 static void
