@@ -103,7 +103,7 @@ everything_else_is_refused(void **state)
 static void
 several_forms_must_agree(void **state)
 {
-	char *many[] = { "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
+	const char *many[] = { "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
 		"HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
 		NULL };
 	struct request q;
@@ -121,7 +121,7 @@ several_forms_must_agree(void **state)
 	assert_int_equal(ask("HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, NULL), 0);
 	/* More than anybody has a reason for. */
 	err_clear(&e);
-	request_read(&q, many);
+	request_read(&q, (char *const *)many);
 	assert_int_equal(
 	    auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e), -1);
 }
@@ -167,13 +167,13 @@ a_set_of_secrets_tells_which_matched(void **state)
 {
 	const unsigned both =
 	    AUTH_SECRET(SECRET_CRON_JOB_API_KEY) | AUTH_SECRET(SECRET_CRON_SECRET);
-	char *params[] = { "HTTP_X_CRON_SECRET=" CRON, NULL };
+	const char *params[] = { "HTTP_X_CRON_SECRET=" CRON, NULL };
 	struct request q;
 
 	(void)state;
 	err_clear(&e);
 	settings(KEY, NULL, CRON);
-	request_read(&q, params);
+	request_read(&q, (char *const *)params);
 	assert_int_equal(auth_check(&conf, &q, both, &matched, &e), 0);
 	assert_int_equal(matched, AUTH_SECRET(SECRET_CRON_SECRET));
 	/* One of them unset: the other still opens. */

@@ -150,7 +150,6 @@ refusals_are_counted(void **state)
 	assert_int_equal(denied(RETRY, "unauthorized"), 2);
 	assert_int_equal(denied(RETRY, "method_not_allowed"), 1);
 	assert_int_equal(g.denied.count, 2);
-	assert_non_null(strstr(call.reply.headers, "") /* nothing more on an open route */);
 }
 
 static void

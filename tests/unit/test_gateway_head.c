@@ -46,7 +46,8 @@ static void
 begin_with_params(const void *params, size_t len)
 {
 	begin();
-	add_record(PARAMS, 1, params, len);
+	if (len > 0)
+		add_record(PARAMS, 1, params, len);
 	add_record(PARAMS, 1, NULL, 0);
 }
 

@@ -156,28 +156,28 @@ static void
 the_caller_is_fit_to_be_shown(void **state)
 {
 	char agent[512];
-	char *params[] = { "REMOTE_ADDR=192.0.2.7", agent, NULL };
+	const char *params[] = { "REMOTE_ADDR=192.0.2.7", agent, NULL };
 
 	(void)state;
 	snprintf(agent, sizeof(agent), "HTTP_USER_AGENT=curl\t\x1b[31m \xff bot");
-	request_read(&q, params);
+	request_read(&q, (char *const *)params);
 	assert_string_equal(q.caller, "192.0.2.7 curl  [31m ? bot");
 	snprintf(agent, sizeof(agent), "HTTP_USER_AGENT=%0400d", 0);
-	request_read(&q, params);
+	request_read(&q, (char *const *)params);
 	assert_int_equal(strlen(q.caller), RUN_CALLER_MAX - 1);
 	snprintf(agent, sizeof(agent), "HTTP_USER_AGENT=");
-	request_read(&q, params);
+	request_read(&q, (char *const *)params);
 	assert_string_equal(q.caller, "192.0.2.7");
 }
 
 static void
 headers_that_come_twice_are_both_seen(void **state)
 {
-	char *params[] = { "HTTP_A=1", "HTTP_AB=2", "HTTP_A=3", NULL };
+	const char *params[] = { "HTTP_A=1", "HTTP_AB=2", "HTTP_A=3", NULL };
 	size_t position = 0;
 
 	(void)state;
-	request_read(&q, params);
+	request_read(&q, (char *const *)params);
 	assert_string_equal(request_each(&q, "HTTP_A", &position), "1");
 	assert_string_equal(request_each(&q, "HTTP_A", &position), "3");
 	assert_null(request_each(&q, "HTTP_A", &position));
