@@ -137,10 +137,11 @@ transfer_explain_timeout(struct transfer *t)
 		connect_ms = TRANSFER_CONNECT_MS_MAX;
 	if (timing->name_lookup_ms < 0)
 		what = "looking up the host name timed out after";
+	else if (t->tls && timing->tls_ms < 0)
+		/* curl 7.88 tells the time of connecting once TLS stands, too. */
+		what = "could not connect with TLS: timed out after";
 	else if (timing->connect_ms < 0)
 		what = "could not connect: timed out after";
-	else if (t->tls && timing->tls_ms < 0)
-		what = "TLS failed: timed out after";
 	else
 		what = NULL;
 	transfer_duration(limit, sizeof(limit), what ? connect_ms : t->timeout_ms);
