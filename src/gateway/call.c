@@ -66,7 +66,9 @@ call_log(const struct call *c)
 	log_number(&l, "ms", clock_mono_ms() - c->began_ms);
 	log_number(&l, "wait_ms", c->request.wait_ms);
 	log_text(&l, "caller", c->request.caller);
-	log_err(&l, &c->err);
+	/* A wrong secret is told by its code; there is nothing more to say, and much of it. */
+	if (c->err.code != ERR_UNAUTHORIZED)
+		log_err(&l, &c->err);
 	log_end(&l);
 }
 

@@ -26,6 +26,10 @@ static const char reply_broken[] =
     "{\"success\":false,\"error\":\"Internal error; the log has the details\","
     "\"code\":\"internal\",\"run\":null}";
 
+/* Always the same, whatever was wrong, and cheap: this is what guessing is answered with. */
+static const char reply_unauthorized[] =
+    "{\"success\":false,\"error\":\"Unauthorized\",\"code\":\"unauthorized\",\"run\":null}";
+
 static const char *reply_reason(int status);
 
 void
@@ -56,7 +60,8 @@ reply_text(struct reply *p, int status, const char *json)
 void
 reply_json(struct reply *p, struct arena *a, int status, json_t *body)
 {
-	size_t len = body ? json_dumpb(body, NULL, 0, JSON_COMPACT) : 0;
+	char small[REPLY_WORKER_MAX];
+	size_t len = body ? json_dumpb(body, small, sizeof(small), JSON_COMPACT) : 0;
 	char *text;
 
 	if (len == 0) {
@@ -64,8 +69,12 @@ reply_json(struct reply *p, struct arena *a, int status, json_t *body)
 		reply_text(p, err_info[ERR_INTERNAL].status, reply_broken);
 		return;
 	}
-	text = arena_alloc(a, len + 1);
-	json_dumpb(body, text, len, JSON_COMPACT);
+	if (len <= sizeof(small)) {
+		text = arena_copy(a, small, len);
+	} else {
+		text = arena_alloc(a, len + 1);
+		json_dumpb(body, text, len, JSON_COMPACT);
+	}
 	json_decref(body);
 	p->status = status;
 	p->body = text;
@@ -78,8 +87,11 @@ reply_err(struct reply *p, struct arena *a, const struct err *e, const struct ru
 	const struct err_info *info = &err_info[e->code];
 	int64_t retry_s = info->retry_s;
 
-	if (e->code == ERR_UNAUTHORIZED)
+	if (e->code == ERR_UNAUTHORIZED) {
 		reply_header(p, "WWW-Authenticate", "Bearer");
+		reply_text(p, info->status, reply_unauthorized);
+		return;
+	}
 	if (e->code == ERR_BUSY && run && run->busy_retry_s > 0)
 		retry_s = run->busy_retry_s;
 	if (retry_s > 0)

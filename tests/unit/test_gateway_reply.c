@@ -77,6 +77,21 @@ every_error_has_its_shape(void **state)
 }
 
 static void
+unauthorized_is_written_as_all_others(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct reply p = { .status = 0 };
+	json_auto_t *others = NULL, *body = NULL;
+
+	(void)state;
+	err_set(&e, ERR_UNAUTHORIZED, "Unauthorized");
+	reply_err(&p, arena, &e, NULL);
+	others = reply_err_body(&e, NULL);
+	body = json_loadb(p.body, p.body_len, 0, NULL);
+	assert_true(json_equal(body, others));
+}
+
+static void
 inner_errors_stay_inside(void **state)
 {
 	static const enum err_code inner[] = { ERR_DATABASE, ERR_INTERNAL };
@@ -162,6 +177,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reply_is_written_whole),
 		cmocka_unit_test(every_error_has_its_shape),
+		cmocka_unit_test(unauthorized_is_written_as_all_others),
 		cmocka_unit_test(inner_errors_stay_inside),
 		cmocka_unit_test(a_run_that_failed_is_named),
 		cmocka_unit_test(busy_says_since_when_and_how_long),
