@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ struct denied_count {
 /* All zero is a valid, empty one. */
 struct denied {
 	int64_t due_ms; /* not flushed before; CLOCK_MONOTONIC */
+	bool failing;   /* the last flush did */
 	size_t count;
 	struct denied_count counts[DENIED_MAX];
 };

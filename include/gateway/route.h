@@ -13,11 +13,11 @@ struct worker;
 
 struct route {
 	const char *path;            /* one that ends in '/' stands for all that begin with it */
-	unsigned secrets;            /* AUTH_SECRET()s, one of which opens it; 0: open to all */
 	const struct worker *worker; /* what it runs, if anything */
 	/* By method; NULL: not allowed.  Fills in the call's reply, or its err. */
 	void (*handle[METHOD__MAX])(struct call *);
-	bool quiet; /* asked for every few seconds: its calls are logged at debug */
+	unsigned secrets; /* AUTH_SECRET()s, one of which opens it; 0: open to all */
+	bool quiet;       /* asked for every few seconds: its calls are logged at debug */
 };
 
 /* Ended by a row without a path. */

@@ -58,6 +58,7 @@ denied_flush(struct denied *d, struct db *db, struct err *e)
 	    DB_ARGS(arrays[0].at, arrays[1].at, arrays[2].at, arrays[3].at), e);
 	for (int i = 0; i < 4; i++)
 		text_finish(&arrays[i]);
+	d->failing = !rows;
 	d->due_ms = clock_mono_ms() + (rows ? DENIED_FLUSH_MS : DENIED_RETRY_MS);
 	if (!rows)
 		return -1;

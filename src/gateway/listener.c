@@ -12,7 +12,8 @@
  *   EPOLLEXCLUSIVE, so that a connection wakes one idle process and not all of them.  Accept is
  *   tried before each wait, and once more after it: what another process was woken for and died
  *   over is found by the next one that becomes free, and no process stops with a connection that
- *   only it was told of.
+ *   only it was told of.  Should all others be idle and the one that was woken be frozen, they
+ *   look for themselves after LISTENER_LOOK_MS.
  * - The accepted socket has time-outs, and its head is looked at (head.h) before libfcgi is.
  * - FCGX_Accept_r() begins with FCGX_Finish_r(), which closes q->ipcFd unless q->keepConnection
  *   is set, then finds q->ipcFd >= 0 and reads instead of accepting; BEGIN_REQUEST sets
@@ -42,6 +43,7 @@
 
 enum {
 	LISTENER_PAUSE_MS = 100, /* when descriptors or memory have run out */
+	LISTENER_LOOK_MS = 1000,
 	LISTENER_PEEK_STEP_MS = 2,
 };
 
@@ -142,6 +144,8 @@ listener_wait(const struct listener *l, int timeout_ms)
 {
 	struct epoll_event got;
 
+	if (timeout_ms < 0 || timeout_ms > LISTENER_LOOK_MS)
+		timeout_ms = LISTENER_LOOK_MS;
 	epoll_pwait(l->epoll, &got, 1, timeout_ms, stop_wait_mask());
 }
 

@@ -277,7 +277,7 @@ request_decode(char *text)
 		int high, low;
 
 		if (*from != '%') {
-			*to++ = *from == '+' ? ' ' : *from;
+			*to++ = (char)(*from == '+' ? ' ' : *from);
 			continue;
 		}
 		high = request_hex(from[1]);

@@ -59,7 +59,9 @@ serve(void)
 	struct gateway g = { .conf = &conf, .db = db_create(&conf), .arena = arena_create() };
 
 	calls = serve_loop(&g, &listener);
-	serve_flush(&g);
+	/* Not when the database was away just now: connecting could take longer than a stop may. */
+	if (!g.denied.failing)
+		serve_flush(&g);
 	log_message(
 	    LOG_INFO, "stop", "ended between two calls after %lld of them", (long long)calls);
 	http_destroy(g.http);
