@@ -30,7 +30,7 @@ class Referee {
       { cwd, log: path.join(folder, 'log'), env: { ...env, MOCK_PORT: '0', MOCK_VENDORS: 'webhooks', MOCK_READY_FILE: ready } });
     referee.port = await until(() => existsSync(ready) && JSON.parse(readFileSync(ready, 'utf8')).port,
       { what: 'the referee', timeoutMs: 20_000 });
-    referee.credentials = await referee.ask('GET', '_control');
+    ({ credentials: referee.credentials } = await referee.ask('GET', '_control'));
     return referee;
   }
 
@@ -42,9 +42,8 @@ class Referee {
     return text ? JSON.parse(text) : undefined;
   }
 
-  async requests() {
-    const { requests = [] } = await this.ask('GET', '_requests').then((got) => (Array.isArray(got) ? { requests: got } : got));
-    return requests;
+  requests() {
+    return this.ask('GET', '_requests');
   }
 }
 
@@ -59,7 +58,7 @@ if (skip) {
     await stand.end();
   });
 
-  const given = referee.credentials.credentials ?? referee.credentials;
+  const given = referee.credentials;
   beforeEach(async () => {
     await referee.ask('DELETE', '_control');
     await referee.ask('DELETE', '_requests');
