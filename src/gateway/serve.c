@@ -32,7 +32,7 @@ enum {
 };
 
 static int serve_begin(struct conf *, struct listener *, struct err *);
-static bool serve_harden(void);
+static bool serve_follow_parent(void);
 static void serve_warn_closed(struct conf *);
 static int64_t serve_loop(struct gateway *, const struct listener *);
 static void serve_flush(struct gateway *);
@@ -76,11 +76,17 @@ serve(void)
 static int
 serve_begin(struct conf *conf, struct listener *l, struct err *e)
 {
+	bool followed = serve_follow_parent();
+
 	if (conf_load(conf, e) != 0)
 		return -1;
 	log_set_level(conf->log_level);
-	if (!serve_harden())
+	if (!followed)
 		return err_set(e, ERR_UNAVAILABLE, "the supervisor is gone already");
+#ifndef __SANITIZE_ADDRESS__
+	/* No secrets in a core file; the leak check of AddressSanitizer needs to attach itself. */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
 	/* libfcgi first: it installs handlers, and stop_setup() puts ours in their place. */
 	if (FCGX_Init() != 0)
 		return err_set(e, ERR_INTERNAL, "libfcgi cannot be used");
@@ -93,25 +99,21 @@ serve_begin(struct conf *conf, struct listener *l, struct err *e)
 }
 
 /*
- * No process outlives its supervisor, and none leaves secrets in a core file or to a debugger.
- * False when the supervisor went before it could be watched.
+ * No process outlives its supervisor.  False when that went before it could be watched: by then
+ * somebody else is our parent, and that is one of another session.
  *
  * A session leader was put there on its own on purpose: spawn-fcgi without -n leaves such
  * processes behind, and they are to live.
  */
 static bool
-serve_harden(void)
+serve_follow_parent(void)
 {
-	pid_t parent = getppid();
+	pid_t parent = getppid(), session = getsid(0);
 
-#ifndef __SANITIZE_ADDRESS__
-	/* The leak check of AddressSanitizer attaches to its own process like a debugger. */
-	prctl(PR_SET_DUMPABLE, 0);
-#endif
-	if (getsid(0) == getpid())
+	if (session == getpid() || parent == 0)
 		return true;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	return getppid() == parent;
+	return getppid() == parent && getsid(parent) == session;
 }
 
 /* One line for each secret that leaves routes closed. */
