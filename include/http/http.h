@@ -62,7 +62,8 @@ void http_destroy(struct http *h); /* NULL is fine */
 void http_request_reset(struct http_request *q);
 /*
  * Adds "name: value".  A control character, CR, LF or NUL in either, a name that is no token
- * (RFC 9110 5.1), or no room left sets q->refused instead.
+ * (RFC 9110 5.1) or that frames the message (Content-Length, Transfer-Encoding, Expect), or no
+ * room left sets q->refused instead.  User-Agent and Content-Type take the place of our own.
  */
 void http_header(struct http_request *q, const char *name, const char *value);
 
