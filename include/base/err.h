@@ -46,7 +46,10 @@ struct err {
 	char message[ERR_MESSAGE_MAX];
 };
 
-/* Records ${code} and the message unless ${e} holds an error already.  Is -1. */
+/*
+ * Records ${code} and the message unless ${e} holds an error already, or is NULL: nobody asks why.
+ * Is -1.
+ */
 #define err_set(e, code, ...) err_set_at((e), (code), __FILE__, __LINE__, __VA_ARGS__)
 
 int err_set_at(struct err *e, enum err_code code, const char *file, int line, const char *fmt, ...)
@@ -55,7 +58,7 @@ int err_set_at(struct err *e, enum err_code code, const char *file, int line, co
 /* Forgets what ${e} holds. */
 void err_clear(struct err *e);
 
-/* Copies ${from} into ${to} unless ${to} holds an error already.  Is -1. */
+/* Copies ${from} into ${to} unless ${to} holds an error already, or is NULL.  Is -1. */
 int err_pass(struct err *to, const struct err *from);
 
 #endif

@@ -41,7 +41,7 @@ err_set_at(struct err *e, enum err_code code, const char *file, int line, const 
 	size_t len;
 	va_list args;
 
-	if (e->code != ERR_OK)
+	if (!e || e->code != ERR_OK)
 		return -1;
 	va_start(args, fmt);
 	if (vsnprintf(raw, sizeof(raw), fmt, args) < 0)
@@ -69,7 +69,7 @@ err_clear(struct err *e)
 int
 err_pass(struct err *to, const struct err *from)
 {
-	if (to->code == ERR_OK)
+	if (to && to->code == ERR_OK)
 		*to = *from;
 	return -1;
 }
