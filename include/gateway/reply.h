@@ -46,6 +46,8 @@ void reply_err(struct reply *p, struct arena *a, const struct err *e, const stru
  * the caller's.  It says no more of ${e} than the outside may know.
  */
 json_t *reply_err_body(const struct err *e, const struct run *run);
+/* Since when the worker of a run that was refused has been busy, or null; the caller's. */
+json_t *reply_busy_since(const struct run *run);
 
 /* Writes it all; libfcgi sends it when the call is finished. */
 void reply_send(const struct reply *p, FCGX_Stream *out);

@@ -116,7 +116,7 @@ worker_reply_skipped(struct call *c)
 
 	r->worker->reply(r, body);
 	json_object_set_new(body, "skipped", json_true());
-	json_object_set_new(body, "startedAt", json_string(r->busy_since));
+	json_object_set_new(body, "startedAt", reply_busy_since(r));
 	json_object_set_new(body, "run", json_null());
 	reply_json(&c->reply, c->gateway->arena, 200, body);
 }

@@ -108,9 +108,15 @@ reply_err_body(const struct err *e, const struct run *run)
 	    "code", err_info[e->code].name);
 
 	if (e->code == ERR_BUSY && run)
-		json_object_set_new(body, "startedAt", json_string(run->busy_since));
+		json_object_set_new(body, "startedAt", reply_busy_since(run));
 	json_object_set_new(body, "run", run ? run_summary(run) : json_null());
 	return body;
+}
+
+json_t *
+reply_busy_since(const struct run *run)
+{
+	return run->busy_since[0] ? json_string(run->busy_since) : json_null();
 }
 
 void
