@@ -14,21 +14,21 @@ export const siteSettings = { RATE: '1000000r/s', BURST: '1000000' };
 
 const pools = ['workers', 'api', 'inbound', 'async'];
 
-export class Site {
+export class Front {
   #parts = [];
 
   // One pool of `size` processes of `command` behind all four upstreams.
   static async start(name, command, { env = {}, size }) {
-    const site = new Site();
+    const front = new Front();
     const folder = tempFolder(name);
     const socket = path.join(folder, 'sock');
-    site.#parts.push(start('spawn-fcgi', ['-n', '-s', socket, '-M', '0660', '--',
+    front.#parts.push(start('spawn-fcgi', ['-n', '-s', socket, '-M', '0660', '--',
       '/usr/bin/multiwatch', '-f', String(size), '-r', '1000000', '-t', '1', '--', ...command],
     { env: cleanEnv(env), log: path.join(folder, 'pool.log'), deathSignal: 'TERM' }));
     await until(() => existsSync(socket), { what: `the pool of ${name}` });
     for (const pool of pools) symlinkSync(socket, path.join(folder, `${pool}.sock`));
-    await site.#nginx(folder);
-    return site;
+    await front.#nginx(folder);
+    return front;
   }
 
   async #nginx(folder) {

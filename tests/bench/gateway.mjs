@@ -6,7 +6,7 @@ import { program, root } from '../lib/program.mjs';
 import { cronwardEnv } from './cronward.mjs';
 import { clusterStart, templateMake } from './database.mjs';
 import { load, loadSettings } from './load.mjs';
-import { Site, siteSettings } from './site.mjs';
+import { Front, siteSettings } from './front.mjs';
 
 const POOL = 4;
 
@@ -16,9 +16,9 @@ export async function gateway({ results, rounds, quick }) {
   const database = await templateMake(cluster, async () => {});
   const secret = randomBytes(32).toString('base64url');
   const env = cronwardEnv(database, { CRON_JOB_API_KEY: secret });
-  const sites = {
-    cronward: await Site.start('cronward', [program(), 'serve'], { env, size: POOL }),
-    constant: await Site.start('constant', [path.join(root, 'build/bench/constant')], { size: POOL }),
+  const fronts = {
+    cronward: await Front.start('cronward', [program(), 'serve'], { env, size: POOL }),
+    constant: await Front.start('constant', [path.join(root, 'build/bench/constant')], { size: POOL }),
   };
   const calls = {
     health: { target: '/healthz', status: { cronward: 200, constant: 200 } },
@@ -31,8 +31,8 @@ export async function gateway({ results, rounds, quick }) {
   const rates = {};
   for (let round = 0; round < rounds; round++) {
     for (const [call, { target, headers, status }] of Object.entries(calls)) {
-      for (const [name, site] of Object.entries(sites)) {
-        const rate = await load(site.url + target, { headers, seconds, status: status[name] });
+      for (const [name, front] of Object.entries(fronts)) {
+        const rate = await load(front.url + target, { headers, seconds, status: status[name] });
         (rates[`${call} ${name}`] ??= []).push(rate);
       }
     }
@@ -49,7 +49,7 @@ export async function gateway({ results, rounds, quick }) {
   });
   results.settings('nginx site of the gateway', `${JSON.stringify(siteSettings)}, else nginx/ as it is; plain HTTP`);
   results.settings('pools of the gateway', `${POOL} processes each, spawn-fcgi and multiwatch -r 1000000 -t 1`);
-  results.settings('load of the gateway', `${loadSettings()}, ${seconds} s a measurement`);
-  for (const site of Object.values(sites)) await site.stop();
+  results.settings('load of the gateway', `${loadSettings}, ${seconds} s a measurement`);
+  for (const front of Object.values(fronts)) await front.stop();
   await cluster.stop();
 }

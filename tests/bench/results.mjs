@@ -16,11 +16,12 @@ export class Results {
   #remarks = [];
   #broken = [];
 
-  // `ours` and `theirs` hold one figure a round; the ratio is that of their medians, and its
-  // spread that of the rounds.  `target` is { least } or { most }.
+  // `ours` and `theirs` hold one figure a round.  The ratio is the median of the rounds' ratios:
+  // what slows the machine down for some seconds slows both sides of a round.  `target` is
+  // { least } or { most }.
   ratio({ what, ours, reference, theirs, unit, target }) {
-    const ratio = median(ours) / median(theirs);
     const each = ours.map((value, i) => value / theirs[i]);
+    const ratio = median(each);
     this.#line({
       what,
       ours: `${rounded(median(ours))} ${unit}`,
