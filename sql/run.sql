@@ -3,7 +3,7 @@
 -- name: begin
 -- Takes the lock unless a live run holds it, closes what dead runs left behind, and writes the
 -- execution row, all or nothing.  Asked again with the same id it changes nothing and answers
--- the same.  One row: fence is NULL where somebody else holds the lock.
+-- the same.  No row: somebody else holds the lock.
 WITH taken AS (
 	INSERT INTO cron_locks AS l (name, holder, acquired_at, expires_at)
 	VALUES ($1::text, $2::uuid, clock_timestamp(), clock_timestamp() + make_interval(secs => $4::int))
@@ -25,13 +25,17 @@ WITH taken AS (
 	SELECT $2::uuid, $1::text, $3::text FROM taken
 	    ON CONFLICT (id) DO NOTHING
 )
-SELECT t.fence,
-       to_char(t.began_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS started_at,
-       (extract(epoch FROM t.began_at) * 1000)::bigint AS began_ms,
-       to_char(l.acquired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS busy_since
-  FROM (SELECT) one
-  LEFT JOIN taken t ON true
-  LEFT JOIN cron_locks l ON l.name = $1::text AND t.fence IS NULL;
+SELECT fence,
+       to_char(began_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS started_at,
+       (extract(epoch FROM began_at) * 1000)::bigint AS began_ms
+  FROM taken;
+
+-- name: holder
+-- Since when the lock is held.  A statement of its own: the snapshot of the one that was refused
+-- may be older than the lock.
+SELECT to_char(acquired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS since
+  FROM cron_locks
+ WHERE name = $1::text AND holder IS NOT NULL;
 
 -- name: renew
 -- No row: the lock is no longer ours.

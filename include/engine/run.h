@@ -68,7 +68,7 @@ struct run {
 	const char *renewal_args[5];
 	char fence_text[24], expiry_text[8], life_text[8]; /* seconds */
 	/* ERR_BUSY: who holds the lock. */
-	char busy_since[RUN_TIME_TEXT_MAX]; /* RFC 3339 */
+	char busy_since[RUN_TIME_TEXT_MAX]; /* RFC 3339; "" when it was let go of just now */
 	int64_t busy_retry_s;
 
 	int64_t processed, succeeded, failed;

@@ -32,7 +32,7 @@ const char *const run_outcome_name[RUN_OUTCOME__MAX] = {
 };
 
 static void run_start_clock(struct run *, const PGresult *);
-static int run_refuse_busy(struct run *, const PGresult *);
+static int run_refuse_busy(struct run *);
 static bool run_end_write(struct run *, const char *counts, struct err *);
 static int run_renewal_check(struct run *);
 
@@ -71,8 +71,8 @@ run_begin(struct run *r)
 	}
 	if (!rows)
 		return -1;
-	if (!db_text(rows, 0, "fence"))
-		return run_refuse_busy(r, rows);
+	if (PQntuples(rows) == 0)
+		return run_refuse_busy(r);
 	run_start_clock(r, rows);
 	return 0;
 }
@@ -232,12 +232,17 @@ run_start_clock(struct run *r, const PGresult *rows)
 	r->renewal_args[4] = r->life_text;
 }
 
+/* Says since when the lock is held, where its holder has not just let go of it. */
 static int
-run_refuse_busy(struct run *r, const PGresult *rows)
+run_refuse_busy(struct run *r)
 {
-	const char *since = db_text(rows, 0, "busy_since");
+	AUTO(PQclear)
+	PGresult *rows = db_query(r->db, SQL_RUN_HOLDER, DB_ARGS(r->worker->name), &r->err);
 
-	snprintf(r->busy_since, sizeof r->busy_since, "%s", since ? since : "");
+	if (!rows)
+		return -1;
+	if (PQntuples(rows) > 0)
+		snprintf(r->busy_since, sizeof r->busy_since, "%s", db_text(rows, 0, "since"));
 	r->busy_retry_s = RUN_BUSY_RETRY_S;
 	return err_set(&r->err, ERR_BUSY, "Job already running, skipping");
 }
