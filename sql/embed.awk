@@ -1,7 +1,7 @@
 # Turns the "-- name: x" blocks of sql/*.sql into one line each for the C compiler:
-#   SQL(FILE_X, parameters, "/* file_x */ text")
+#   SQL(FILE_X, "file_x", parameters, "/* file_x */ text")
 # The list is included twice (enum and table), so the two cannot disagree.
-function put() { if (id) printf "SQL(%s, %d,%s)\n", toupper(id), params, text; id = "" }
+function put() { if (id) printf "SQL(%s, \"%s\", %d,%s)\n", toupper(id), id, params, text; id = "" }
 FNR == 1      { put(); file = FILENAME; gsub(/.*\/|\.sql$/, "", file) }
 /^-- name: /  { put(); id = file "_" $3; params = 0; text = " \"/* " id " */\\n\""; next }
 !id || /^[ \t]*--/ || /^[ \t]*$/ { next }

@@ -8,7 +8,7 @@
 #define CRONWARD_DB_SQL_H
 
 enum sql_id {
-#define SQL(id, params, text) SQL_##id,
+#define SQL(id, name, params, text) SQL_##id,
 #include "sql_list.h"
 #undef SQL
 	SQL__MAX

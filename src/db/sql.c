@@ -4,7 +4,7 @@
 #include "db/sql.h"
 
 const struct sql sql_table[SQL__MAX] = {
-#define SQL(id, params, text) [SQL_##id] = { #id, params, text },
+#define SQL(id, name, params, text) [SQL_##id] = { name, params, text },
 #include "sql_list.h"
 #undef SQL
 };
