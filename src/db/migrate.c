@@ -1,17 +1,15 @@
 /*
  * migrate - the embedded migrations, applied in order, each once.
  *
- * The table cronward_schema holds one row per step.  A step is one transaction that first takes
- * a lock of that transaction (not of a session, which PgBouncer would keep), then looks whether
- * somebody else was faster.
+ * The table cronward_schema holds one row per step.  A step is one transaction, framed by
+ * sql/embed_migrations.awk: it takes a lock, writes its version, and then changes the schema.
  */
 #include "db/migrate.h"
 
-#include "base/text.h"
 #include "db/db.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 struct migration {
@@ -81,28 +79,11 @@ migrate_run(struct db *db, void (*tell)(int version, const char *name), struct e
 static int
 migrate_step(struct db *db, const struct migration *m, struct err *e)
 {
-	struct text script = { 0 };
-	struct err step = { 0 };
-	int rc = 0;
+	struct err step = { .code = ERR_OK };
 
-	/* 17239 is "CW": our place among the advisory locks of a database that others use, too. */
-	text_add_format(&script,
-	    "BEGIN; SET LOCAL lock_timeout = '60s';\n"
-	    "SELECT pg_advisory_xact_lock(17239, 1);\n"
-	    "CREATE TABLE IF NOT EXISTS cronward_schema (version integer PRIMARY KEY, name text "
-	    "NOT NULL,\n"
-	    "\tapplied_at timestamptz NOT NULL DEFAULT clock_timestamp());\n"
-	    "INSERT INTO cronward_schema (version, name) VALUES (%d, '%s');\n",
-	    m->version, m->name);
-	text_add_text(&script, m->script);
-	text_add_text(&script, "\nCOMMIT;");
-	if (db_script(db, script.at, &step) == 0)
-		rc = 1;
-	else if (strcmp(step.sqlstate, "23505") == 0 && migrate_version_found(db, e) >= m->version)
-		rc = 0;
-	else
-		rc = err_set(
-		    e, step.code, "migration %04d_%s: %s", m->version, m->name, step.message);
-	text_finish(&script);
-	return rc;
+	if (db_script(db, m->script, &step) == 0)
+		return 1;
+	if (strcmp(step.sqlstate, "23505") == 0 && migrate_version_found(db, e) >= m->version)
+		return 0;
+	return err_set(e, step.code, "migration %04d_%s: %s", m->version, m->name, step.message);
 }
