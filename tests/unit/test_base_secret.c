@@ -5,6 +5,7 @@
 #include "base/secret.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -341,7 +342,7 @@ no_value_is_half_of_two(void **state)
 			memset(bytes, 'a' + i % 26, LEN);
 			if (ftruncate(fd, 0) != 0 || pwrite(fd, bytes, LEN, 0) != LEN)
 				_exit(1);
-			usleep(50);
+			sched_yield();
 		}
 	}
 	for (i = 0; i < 3000; i++) {
