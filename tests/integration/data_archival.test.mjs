@@ -97,10 +97,10 @@ test('an id that is in the archive already is no obstacle', async () => {
   assert.deepEqual([await count('platform_events'), await count('platform_events_archive')], [0, 3]);
 });
 
-test('live rows can be written while it runs, and no statement waits long', async () => {
+test('live rows can be written while it runs, and no statement waits long', async (t) => {
   await addEvents(60_000, 91);
   let slowest = 0;
-  const stop = load(1, async () => {
+  const stop = load(t, 1, async () => {
     const began = Date.now();
     await stand.db.rows(`INSERT INTO platform_events (event_type, payload) VALUES ('live', '{}')`);
     await stand.db.rows(`UPDATE platform_events SET payload = '{"touched": true}' WHERE event_type = 'live' AND id = (SELECT id FROM platform_events WHERE event_type = 'live' LIMIT 1)`);

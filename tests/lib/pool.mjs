@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { tempFolder } from './clean.mjs';
 import { fcgiCall } from './fcgi.mjs';
-import { childrenOf, cleanEnv, isAlive, start } from './process.mjs';
+import { childrenNamed, cleanEnv, start } from './process.mjs';
 import { program } from './program.mjs';
 import { until } from './wait.mjs';
 
@@ -32,7 +32,7 @@ export class Pool {
 
   // The processes that serve now.
   processes() {
-    return childrenOf(this.pid).filter(isAlive);
+    return childrenNamed(this.pid, 'cronward');
   }
 
   async whenFull(timeoutMs = 10_000) {

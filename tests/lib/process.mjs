@@ -129,6 +129,18 @@ export function childrenOf(pid) {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((child) => parentOf(child) === pid);
 }
 
+// Children that run `name` by now: one that was forked a moment ago is still its parent's program,
+// with its parent's signal handlers.
+export function childrenNamed(pid, name) {
+  return childrenOf(pid).filter(isAlive).filter((child) => {
+    try {
+      return readFileSync(`/proc/${child}/comm`, 'utf8').trim() === name;
+    } catch {
+      return false;
+    }
+  });
+}
+
 function parentOf(pid) {
   try {
     return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[1]);
@@ -147,12 +159,13 @@ export function openFiles(pid) {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-// SIGKILL, and gone when this returns (a zombie counts as gone).
-export async function killHard(pid) {
+// A signal to a process that may have gone by itself; whether it was still there.
+export function killNow(pid, signal = 'SIGKILL') {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
+    return true;
   } catch (e) {
     if (e.code !== 'ESRCH') throw e;
+    return false;
   }
-  await until(() => !isAlive(pid), { what: `process ${pid} to be gone`, everyMs: 1 });
 }

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { atExit, tempFolder } from './clean.mjs';
 import { httpCall } from './http.mjs';
 import { freePort } from './ports.mjs';
-import { childrenOf, cleanEnv, isAlive, run } from './process.mjs';
+import { childrenNamed, cleanEnv, run } from './process.mjs';
 import { program, root } from './program.mjs';
 
 export class Site {
@@ -64,7 +64,7 @@ export class Site {
   }
 
   processes(pool) {
-    return childrenOf(this.pid(pool)).filter(isAlive);
+    return childrenNamed(this.pid(pool), 'cronward');
   }
 
   log(name) {

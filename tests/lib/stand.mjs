@@ -4,7 +4,7 @@ import { canary, EGRESS_ALLOW, Receiver } from './receiver.mjs';
 import { Ledger, deliveryRows } from './ledger.mjs';
 import { Pool } from './pool.mjs';
 import { sharedCluster } from './postgres.mjs';
-import { cleanEnv, killHard, run } from './process.mjs';
+import { cleanEnv, isAlive, killNow, run } from './process.mjs';
 import { program, sanitizerEnv } from './program.mjs';
 import { certificates } from './tls.mjs';
 import { until } from './wait.mjs';
@@ -111,11 +111,12 @@ export class Stand {
       `UPDATE cron_locks SET expires_at = clock_timestamp() - interval '1 s' WHERE holder IS NOT NULL`);
   }
 
-  // Kills a process and writes down what it had in its hands: claimed, and not settled by the time
-  // that its connection was gone.
-  async killAndExpose(pid) {
-    await killHard(pid);
-    await this.backendsGone(pid);
+  // Kills processes and writes down what they had in their hands: claimed, and not settled by the
+  // time that their connections were gone.
+  async killAndExpose(pids) {
+    for (const pid of pids) killNow(pid);
+    for (const pid of pids) await until(() => !isAlive(pid), { what: `process ${pid} to be gone`, everyMs: 1 });
+    await this.backendsGone();
     const held = await this.db.rows(`SELECT id::text FROM webhook_deliveries WHERE lease_until IS NOT NULL`);
     this.ledger.expose(held.map((row) => row.id));
     return held.length;
@@ -128,6 +129,25 @@ export class Stand {
         WHERE datname = current_database() AND state <> 'idle' AND backend_type = 'client backend'
           AND pid <> pg_backend_pid()`) === 0,
     { what: "the dead process' backends to end", everyMs: 2 });
+  }
+
+  // Runs the worker until nothing is open any more, letting waits pass; the number of runs.
+  async drain({ runsMax = 50 } = {}) {
+    for (let runs = 1; runs <= runsMax; runs++) {
+      const answer = await this.call('webhook-retry');
+      if (answer.status !== 200) throw new Error(`a run ended ${answer.status}: ${answer.body}`);
+      await this.makeDue();
+      if (await this.openCount() === 0) return runs;
+    }
+    throw new Error(`after ${runsMax} runs ${await this.openCount()} deliveries are still open`);
+  }
+
+  openCount() {
+    return this.db.value(`SELECT count(*)::int FROM webhook_deliveries WHERE next_retry_at IS NOT NULL`);
+  }
+
+  takenCount() {
+    return this.db.value(`SELECT count(*)::int FROM webhook_deliveries WHERE lease_until IS NOT NULL OR status = 'processing'`);
   }
 
   execution(id) {

@@ -33,9 +33,9 @@ export async function within(timeoutMs, promise, what = 'an answer') {
   }
 }
 
-// Calls `work` again and again on `lanes` lanes until the answer is called, which gives all results.
-// A `work` that fails ends its lane and fails the answer.
-export function load(lanes, work) {
+// Calls `work` again and again on `lanes` lanes until the answer is called, which gives all results,
+// or the test `t` ends.  A `work` that fails ends its lane and fails the answer.
+export function load(t, lanes, work) {
   let going = true;
   const results = [];
   const lane = async () => {
@@ -43,6 +43,7 @@ export function load(lanes, work) {
   };
   const all = Promise.all(Array.from({ length: lanes }, lane));
   all.catch(() => {});
+  t.after(() => { going = false; });
   return async () => {
     going = false;
     await all;
