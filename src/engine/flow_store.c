@@ -21,7 +21,7 @@ enum {
 };
 
 static bool flow_connect(struct flow_state *);
-static void flow_give_up(struct flow_state *, const struct err *);
+static void flow_give_up(struct flow_state *);
 
 void
 flow_store_init(struct flow_state *s)
@@ -136,15 +136,18 @@ flow_close(struct flow_state *s, struct flow_list *items)
 static bool
 flow_connect(struct flow_state *s)
 {
-	struct run *r = s->run;
-	struct err e = { 0 };
+	struct err e = { .code = ERR_OK };
 	int64_t now_ms = clock_mono_ms();
 
-	if (db_is_connected(r->db))
+	if (db_is_connected(s->run->db))
 		return true;
+	if (now_ms > s->run->hard_end_ms) {
+		flow_give_up(s);
+		return false;
+	}
 	if (now_ms < s->reconnect_ms)
 		return false;
-	if (db_connect(r->db, &e) == 0) {
+	if (db_connect(s->run->db, &e) == 0) {
 		s->reconnect_pause_ms = 0;
 		return true;
 	}
@@ -152,16 +155,14 @@ flow_connect(struct flow_state *s)
 	if (s->reconnect_pause_ms > FLOW_RECONNECT_MAX_MS)
 		s->reconnect_pause_ms = FLOW_RECONNECT_MAX_MS;
 	s->reconnect_ms = clock_mono_ms() + s->reconnect_pause_ms;
-	if (now_ms > r->hard_end_ms)
-		flow_give_up(s, &e);
 	return false;
 }
 
 /* No database until the hard end: nothing more can be written. */
 static void
-flow_give_up(struct flow_state *s, const struct err *e)
+flow_give_up(struct flow_state *s)
 {
-	err_pass(&s->run->err, e);
+	err_set(&s->run->err, ERR_DATABASE, "the database was lost and not back at the hard end");
 	s->run->more = true;
 	s->phase = FLOW_OVER;
 	s->claim.is_repeat = false;

@@ -91,16 +91,21 @@ run_end(struct run *r)
 {
 	json_auto_t *counts = run_counts(r);
 	char *counts_text = json_dumps(counts, JSON_COMPACT);
-	int64_t give_up_ms = clock_mono_ms() + RUN_END_PATIENCE_MS;
+	int64_t now_ms = clock_mono_ms(), give_up_ms = now_ms + RUN_END_PATIENCE_MS;
 	struct err e = { .code = ERR_OK };
 	bool is_written = false;
 
-	for (int pause_ms = RUN_END_PAUSE_MS;; pause_ms *= 2) {
-		err_clear(&e);
+	if (give_up_ms > r->hard_end_ms)
+		give_up_ms = r->hard_end_ms;
+	/* Past the hard end only a connection that is there is used: the caller is about to go. */
+	if (now_ms > give_up_ms && !db_is_connected(r->db))
+		err_set(&e, ERR_DATABASE, "the end of the run could not be written");
+	for (int pause_ms = RUN_END_PAUSE_MS; e.code == ERR_OK; pause_ms *= 2) {
 		is_written = run_end_write(r, counts_text, &e);
 		if (is_written || clock_mono_ms() + pause_ms > give_up_ms)
 			break;
 		poll(NULL, 0, pause_ms);
+		err_clear(&e);
 	}
 	/* Answers come in order, so no renewal is in the air any more. */
 	PQclear(r->renewal.result);
