@@ -11,6 +11,7 @@ import { root } from '../lib/program.mjs';
 import { newSecret } from '../lib/webhooks.mjs';
 import { cronwardRun, cronwardSettings, lastRunMs } from './cronward.mjs';
 import { bodiesOfDeliveries, clusterStart, databaseCopy, endpointsFill, eventsFill, templateMake } from './database.mjs';
+import { undisturbed } from './machine.mjs';
 import { Receiver } from './receiver.mjs';
 
 const ENDPOINTS = 8;
@@ -43,7 +44,8 @@ export async function deliveries({ results, rounds, quick }) {
     cronward: async () => {
       const database = await databaseCopy(template);
       await fill(database, count, bodies);
-      await receiver.expecting(count, () => cronwardRun(database, 'webhook-retry', { WEBHOOK_MAX_CONCURRENT: String(IN_THE_AIR) }));
+      await undisturbed(() => receiver.expecting(count, () =>
+        cronwardRun(database, 'webhook-retry', { WEBHOOK_MAX_CONCURRENT: String(IN_THE_AIR) })));
       await mustBeDelivered(database, count);
       const ms = await lastRunMs(database, 'webhook-retry');
       await database.drop();
@@ -52,13 +54,13 @@ export async function deliveries({ results, rounds, quick }) {
     peer: async () => {
       const database = await cluster.database({ empty: true });
       const options = { url: database.url, endpoints, bodies, warmup: WARMUP_JOBS, worker: peerWorker, undici: peerUndici };
-      const out = await receiver.expecting(count + WARMUP_JOBS, () => must(process.execPath,
-        [path.join(root, 'tests/bench/peer.mjs'), JSON.stringify(options)], { timeoutMs: 600_000 }));
+      const out = await undisturbed(() => receiver.expecting(count + WARMUP_JOBS, () => must(process.execPath,
+        [path.join(root, 'tests/bench/peer.mjs'), JSON.stringify(options)], { timeoutMs: 600_000 })));
       await database.drop();
       return Number(out);
     },
-    bare: async () => Number(await receiver.expecting(count, () => must(path.join(root, 'build/bench/bare_curl'),
-      [bodies, String(IN_THE_AIR), ...receiver.urls]))),
+    bare: async () => Number(await undisturbed(() => receiver.expecting(count, () =>
+      must(path.join(root, 'build/bench/bare_curl'), [bodies, String(IN_THE_AIR), ...receiver.urls])))),
   };
   for (let round = 0; round < rounds; round++) {
     for (const [name, drain] of Object.entries(contestants)) rates[name].push(count / (await drain()) * 1000);

@@ -3,6 +3,7 @@
 import { newSecret } from '../lib/webhooks.mjs';
 import { cronwardRun, cronwardSettings } from './cronward.mjs';
 import { clusterStart, databaseCopy, endpointsFill, eventsFill, templateMake } from './database.mjs';
+import { undisturbed } from './machine.mjs';
 import { Receiver } from './receiver.mjs';
 import { rounded } from './results.mjs';
 
@@ -46,7 +47,7 @@ async function manyWaiting({ results, rounds, quick, endpoints }) {
     for (const [name, made] of Object.entries(templates)) {
       const database = await databaseCopy(made);
       await cluster.admin('CHECKPOINT');
-      await cronwardRun(database, 'webhook-retry', { WEBHOOK_RUN_MAX: String(runMax) });
+      await undisturbed(() => cronwardRun(database, 'webhook-retry', { WEBHOOK_RUN_MAX: String(runMax) }));
       const ms = await statementsMs(database, runMax);
       claims[name].push(ms.claim);
       batches[name].push(ms.claim + ms.settle);
@@ -98,7 +99,7 @@ async function oldSnapshot({ results, rounds, quick, endpoints }) {
     await database.session(async (query) => {
       await query('BEGIN ISOLATION LEVEL REPEATABLE READ');
       await query('SELECT count(*) FROM webhook_deliveries');
-      await cronwardRun(database, 'webhook-retry');
+      await undisturbed(() => cronwardRun(database, 'webhook-retry'));
       await query('ROLLBACK');
     });
     const { first, last, all } = await eighths(database, count);

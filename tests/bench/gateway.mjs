@@ -6,6 +6,7 @@ import { program, root } from '../lib/program.mjs';
 import { cronwardEnv } from './cronward.mjs';
 import { clusterStart, templateMake } from './database.mjs';
 import { load, loadSettings } from './load.mjs';
+import { undisturbed } from './machine.mjs';
 import { Front, siteSettings } from './front.mjs';
 
 const POOL = 4;
@@ -32,7 +33,7 @@ export async function gateway({ results, rounds, quick }) {
   for (let round = 0; round < rounds; round++) {
     for (const [call, { target, headers, status }] of Object.entries(calls)) {
       for (const [name, front] of Object.entries(fronts)) {
-        const rate = await load(front.url + target, { headers, seconds, status: status[name] });
+        const rate = await undisturbed(() => load(front.url + target, { headers, seconds, status: status[name] }));
         (rates[`${call} ${name}`] ??= []).push(rate);
       }
     }

@@ -3,7 +3,7 @@
 import { deliveries } from './deliveries.mjs';
 import { flat } from './flat.mjs';
 import { gateway } from './gateway.mjs';
-import { machine, whatIsBusy } from './machine.mjs';
+import { disturbances, machine } from './machine.mjs';
 import { memory } from './memory.mjs';
 import { Results } from './results.mjs';
 import { sets } from './sets.mjs';
@@ -23,12 +23,14 @@ const bench = { results, quick, rounds: quick ? 2 : 5 };
 console.log(`${await machine()}\n${bench.rounds} interleaved rounds, medians${quick ? '; BENCH_QUICK: small sizes, figures mean little' : ''}`);
 for (const [name, part] of Object.entries(parts)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
-  console.log(`\n${name} (${whatIsBusy()})`);
+  console.log(`\n${name}`);
   try {
     await part(bench);
   } catch (e) {
     results.broken(name, e);
   }
 }
+const disturbed = disturbances();
+if (disturbed) results.remark(disturbed);
 results.print();
 process.exit(results.isBroken ? 1 : 0);

@@ -3,6 +3,7 @@
 import { must } from '../lib/process.mjs';
 import { cronwardRun } from './cronward.mjs';
 import { clusterStart, databaseCopy, templateMake } from './database.mjs';
+import { undisturbed } from './machine.mjs';
 
 // Rows that stay, so that neither may take the whole table.
 const FRESH_SHARE = 0.25;
@@ -48,7 +49,7 @@ export async function sets({ results, rounds, quick }) {
     for (let round = 0; round < rounds; round++) {
       for (const [name, work] of Object.entries(contestants)) {
         const database = await databaseCopy(template);
-        rates[name].push(count / (await work(database)) * 1000);
+        rates[name].push(count / (await undisturbed(() => work(database))) * 1000);
         const moved = await database.value(done);
         if (moved !== count) throw new Error(`${worker}: ${name} took ${moved} rows, not ${count}`);
         await database.drop();
