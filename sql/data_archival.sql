@@ -102,7 +102,8 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
 -- grow with time, and is through at the first row that is young enough: no further index has to
 -- be paid for by every settle.
 WITH c AS MATERIALIZED (
-	SELECT id, created_at, next_retry_at IS NULL AS is_finished
+	SELECT id, created_at, next_retry_at IS NULL AS is_finished,
+	       COALESCE(delivered_at, dead_at, created_at) AS ended_at
 	  FROM webhook_deliveries
 	 WHERE id > $5::bigint AND $4::bigint IS NOT NULL
 	 ORDER BY id
@@ -110,7 +111,7 @@ WITH c AS MATERIALIZED (
 ), moved AS (
 	DELETE FROM webhook_deliveries d
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM c WHERE is_finished
-	                            AND created_at < $2::timestamptz - make_interval(days => $3::int)))
+	                            AND ended_at < $2::timestamptz - make_interval(days => $3::int)))
 	   AND d.next_retry_at IS NULL
 	RETURNING d.id
 )

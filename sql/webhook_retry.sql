@@ -3,7 +3,7 @@
 
 -- name: claim
 -- Leases up to $1 rows that were due at $4, for $2 seconds, under the token $3, behind the cursor
--- ($5 microseconds, $6 id), passing over the endpoints $7.  A row whose lease ran out once is
+-- ($5 microseconds, $6 id), passing over endpoints at the origins $7.  A row whose lease ran out once is
 -- taken again here; a row that lost two is left to claim_suspect.  A claim that is repeated with
 -- its token, since its answer was lost, finds its own rows again.
 WITH c AS MATERIALIZED (
@@ -13,7 +13,11 @@ WITH c AS MATERIALIZED (
 	   AND (next_retry_at, id) > (timestamptz 'epoch' + $5::bigint * interval '1 microsecond', $6::bigint)
 	   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
 	   AND lost + (lease_until IS NOT NULL AND claim_token <> $3::uuid)::int < 2
-	   AND webhook_id <> ALL ($7::uuid[])
+	   AND ($7::text[] = '{}' OR (
+		SELECT NOT EXISTS (SELECT 1 FROM unnest($7::text[]) AS o (origin)
+		                    WHERE starts_with(lower(x.url), o.origin)
+		                      AND substr(x.url, length(o.origin) + 1, 1) IN ('', '/', '?', '#'))
+		  FROM app_webhooks x WHERE x.id = webhook_id))
 	 ORDER BY next_retry_at, id
 	 LIMIT $1::int
 	   FOR NO KEY UPDATE SKIP LOCKED
@@ -28,13 +32,9 @@ UPDATE webhook_deliveries d
 RETURNING d.id, d.webhook_id AS owner, w.url AS target,
        (extract(epoch FROM d.next_retry_at) * 1000000)::bigint AS cursor_at,
        d.attempts, w.is_active, w.secret, w.previous_secret, NULLIF(w.headers, '{}') AS headers,
-       COALESCE((SELECT '{"type":' || to_json(e.event_type)::text || ',"timestamp":"'
-                     || to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-                     || '","data":' || e.payload::text || '}'
+       COALESCE((SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events e WHERE e.id = d.event_id),
-                (SELECT '{"type":' || to_json(e.event_type)::text || ',"timestamp":"'
-                     || to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-                     || '","data":' || e.payload::text || '}'
+                (SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events_archive e WHERE e.id = d.event_id)) AS body;
 
 -- name: claim_suspect
@@ -60,13 +60,9 @@ UPDATE webhook_deliveries d
 RETURNING d.id, d.webhook_id AS owner, w.url AS target,
        (extract(epoch FROM d.next_retry_at) * 1000000)::bigint AS cursor_at,
        d.attempts, w.is_active, w.secret, w.previous_secret, NULLIF(w.headers, '{}') AS headers,
-       COALESCE((SELECT '{"type":' || to_json(e.event_type)::text || ',"timestamp":"'
-                     || to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-                     || '","data":' || e.payload::text || '}'
+       COALESCE((SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events e WHERE e.id = d.event_id),
-                (SELECT '{"type":' || to_json(e.event_type)::text || ',"timestamp":"'
-                     || to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-                     || '","data":' || e.payload::text || '}'
+                (SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events_archive e WHERE e.id = d.event_id)) AS body;
 
 -- name: bury
@@ -88,6 +84,9 @@ UPDATE webhook_deliveries d
  WHERE d.id = ANY (ARRAY(SELECT id FROM c))
 RETURNING d.id;
 
+-- name: is_left
+SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE next_retry_at <= $1::timestamptz) AS is_left;
+
 -- name: settle
 -- Writes how items ended ($1 ids, $2 tokens, $3 endpoints, $4 verdicts, $5 ms to the next try,
 -- $6 HTTP status, $7 errors, $8-$12 timings): row, attempt and the endpoint's health together.
@@ -103,7 +102,12 @@ WITH r AS MATERIALIZED (
 ), h AS MATERIALIZED (
 	SELECT owner, bool_or(verdict = 'done') AS is_well, bool_or(verdict IN ('retry', 'dead')) AS has_failed,
 	       bool_or(status IS NOT DISTINCT FROM 410) AS is_gone
-	  FROM r GROUP BY owner
+	  FROM r
+	    -- An end that came too late says nothing about its endpoint either.  Successes are many
+	    -- and at worst forgive a failure, so they are not looked up.
+	 WHERE verdict = 'done'
+	    OR EXISTS (SELECT 1 FROM webhook_deliveries d WHERE d.id = r.id AND d.claim_token = r.token)
+	 GROUP BY owner
 ), w AS (
 	UPDATE app_webhooks w
 	   SET (first_failure_at, is_active, disabled_at, disabled_reason) = (

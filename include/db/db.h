@@ -28,7 +28,7 @@ struct db;
 enum {
 	DB_UNITS_MAX = 8,            /* in the air at once */
 	DB_QUERY_TIMEOUT_MS = 10000, /* for statements that have no reason for another */
-	DB_GRACE_MS = 2000,          /* the server gives up first; when it cannot, we do */
+	DB_GRACE_MS = 1000,          /* the server gives up first; when it cannot, we do */
 };
 
 enum db_unit_state {
@@ -45,6 +45,7 @@ struct db_unit {
 	const char *const *args;
 	int args_count;
 	int timeout_ms;    /* statement_timeout; 0 is DB_QUERY_TIMEOUT_MS */
+	bool by_index;     /* no sequential scan: for statements that look rows up one by one */
 	bool async_commit; /* a crash of the server may undo it: for claims, which then are due
 			      again */
 	/* Filled in by db. */
@@ -93,6 +94,8 @@ short db_events(const struct db *db);
  */
 PGresult *db_query(
     struct db *db, enum sql_id sql, const char *const *args, int args_count, struct err *e);
+/* The same for a unit that says more than statement and values. */
+PGresult *db_query_within(struct db *db, struct db_unit *unit, struct err *e);
 #define DB_ARGS(...)                                                                               \
 	(const char *const[]){ __VA_ARGS__ },                                                      \
 	    (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))

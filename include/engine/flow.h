@@ -62,14 +62,15 @@ void item_fail(struct item *item, const char *fmt, ...) __attribute__((format(pr
 /* What the flow needs to know to move rows of one kind.  Read-only. */
 struct flow {
 	/*
-	 * claim($1 limit, $2 lease s, $3 token, $4 due, $5 cursor at, $6 cursor id, $7 owners to
-	 * pass over) -> rows with columns id, owner, target (a URL), cursor_at (microseconds since
-	 * 1970) and what step reads, all behind the cursor; in any order.
+	 * claim($1 limit, $2 lease s, $3 token, $4 due, $5 cursor at, $6 cursor id, $7
+	 * origins to pass over, lower case) -> rows with columns id, owner, target (a URL),
+	 * cursor_at (microseconds since 1970) and what step reads, behind the cursor, in any order
 	 */
 	enum sql_id claim;
-	enum sql_id claim_suspect; /* ($1 lease s, $2 token, $3 due) -> one row that was lost twice,
-				      if any */
-	enum sql_id bury;          /* ($1 due) dead-letters what was lost five times -> rows */
+	/* ($1 lease s, $2 token, $3 due) -> one row that was lost twice, if there is one */
+	enum sql_id claim_suspect;
+	enum sql_id bury;    /* ($1 due) dead-letters what was lost five times -> rows */
+	enum sql_id is_left; /* ($1 due) -> is_left: whether anything due is left, leased or not */
 	/*
 	 * settle($1 ids, $2 tokens, $3 owners, $4 verdicts, $5 retry ms, $6 status, $7 errors,
 	 * $8-$12 timings, $13 the number given by settle_arg) -> one row: done, retry, dead, park

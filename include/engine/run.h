@@ -27,8 +27,7 @@ enum {
 	RUN_LOCK_LIFE_MAX_S = 3600,
 	RUN_HARD_END_MS = 5000, /* the hard end comes so long after the budget */
 	RUN_RENEW_MS = 1000,
-	RUN_STATEMENT_MAX_MS =
-	    10000, /* below the lock's expiry, so no statement outlives the lock */
+	RUN_STATEMENT_MAX_MS = 4000, /* three in one flight stay below the lock's expiry */
 	RUN_TIME_TEXT_MAX = 40,
 	RUN_CALLER_MAX = 128,
 };

@@ -87,8 +87,11 @@ void http_wait(struct http *h, int fd, short events, int timeout_ms);
  */
 bool http_next(struct http *h, struct http_reply *ret_reply, void **ret_owner);
 
-/* Gives up all transfers in the air without a reply; for the hard end of a run. */
-void http_abort_all(struct http *h);
+/*
+ * Ends every transfer in the air as if its time were up, for the hard end of a run.  Each comes
+ * out of http_next() like any other.
+ */
+void http_end_all(struct http *h);
 
 /*
  * "scheme://authority" of ${url} as a key for limits per host: its length in bytes from the start

@@ -28,6 +28,14 @@ CREATE TABLE platform_events_archive (
 	archived_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
+-- What a receiver gets (Standard Webhooks 1.0.0).  A function of SQL, so it is inlined.
+CREATE FUNCTION cronward_event_body(event_type text, created_at timestamptz, payload jsonb) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT '{"type":' || to_json(event_type)::text || ',"timestamp":"'
+	    || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+	    || '","data":' || payload::text || '}'
+$$;
+
 -- Webhook endpoints ---------------------------------------------------------------------------
 
 -- An entry is an event's exact name or a prefix that ends in ".*".
@@ -143,6 +151,16 @@ END
 $$;
 CREATE TRIGGER webhook_deliveries_gone AFTER DELETE ON webhook_deliveries
 	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION cronward_deliveries_gone();
+
+-- Who may insert an event or enable an endpoint need not read the endpoints' secrets.
+DO $$
+DECLARE name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['cronward_events_fan_out', 'cronward_webhook_enabled', 'cronward_deliveries_gone'] LOOP
+		EXECUTE format('ALTER FUNCTION %I() SECURITY DEFINER SET search_path = %I, pg_temp', name, current_schema());
+	END LOOP;
+END
+$$;
 
 -- Notifications -------------------------------------------------------------------------------
 

@@ -4,6 +4,10 @@
  * Each unit is three messages: the settings it needs (sql/db.sql), its statement, a Sync.  The
  * server runs the first two as one transaction and commits at the Sync, so answers are kept back
  * until then: a statement that was reported as done can still be rolled back before its Sync.
+ *
+ * Behind a pooler one unit is in the air at a time.  PgBouncer before 1.21 lets a server go at the
+ * first Sync that it answers; if we die then with another one under way, its answer goes to
+ * whichever client gets that server next.
  */
 #include "db/db.h"
 
@@ -18,15 +22,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	DB_CONNECT_MS = 3000,  /* as connect_timeout */
+	DB_LOCK_WAIT_MS = 500, /* for a row that somebody else holds */
+};
+
 struct db {
 	const struct conf *conf;
 	PGconn *conn;
 	struct db_unit *units[DB_UNITS_MAX]; /* in the air, a ring, oldest at head */
 	int head, count;
+	int posted;             /* so many of them are on their way, the rest waits here */
+	bool is_pooled;         /* what answers is not the backend that we are connected to */
 	bool settings_answered; /* of the oldest unit: the next result is its statement's */
 };
 
 static int db_open(struct db *, struct err *);
+static int db_look_for_pooler(struct db *, struct err *);
+static int db_post_next(struct db *);
 static void db_unit_take(struct db *, PGresult *);
 static void db_unit_end(struct db *);
 static void db_lose(struct db *, struct err *, const char *why);
@@ -60,9 +73,11 @@ db_connect(struct db *db, struct err *e)
 	if (db->conn && db->count == 0) {
 		struct pollfd idle = { .fd = PQsocket(db->conn), .events = POLLIN };
 
-		/* Nothing is asked, so whatever is there to read is a notice or the end. */
-		if (poll(&idle, 1, 0) != 0 && !PQconsumeInput(db->conn))
-			db_disconnect(db);
+		/* Nothing is asked, so whatever is there to read is a notice, a farewell or the
+		 * end. */
+		while (db->conn && poll(&idle, 1, 0) != 0)
+			if (!PQconsumeInput(db->conn))
+				db_disconnect(db);
 	}
 	if (db_is_connected(db))
 		return 0;
@@ -88,28 +103,24 @@ db_send(struct db *db, struct db_unit *unit, struct err *e)
 	assert(unit->args_count == sql_table[unit->sql].params);
 	unit->result = NULL;
 	err_clear(&unit->err);
-	if (!db_is_connected(db) || db_unit_post(db, unit) != 0) {
-		unit->state = DB_UNIT_LOST;
-		err_set(&unit->err, ERR_DATABASE, "database connection lost");
-		db_lose(db, NULL, "the connection was lost while sending");
-		return err_pass(e, &unit->err);
-	}
 	unit->state = DB_UNIT_SENT;
-	unit->sent_ms = clock_mono_ms();
 	db->units[(db->head + db->count++) % DB_UNITS_MAX] = unit;
-	return 0;
+	if (db_is_connected(db) && db_post_next(db) == 0)
+		return 0;
+	db_lose(db, NULL, "while sending");
+	return err_pass(e, &unit->err);
 }
 
 int
 db_pump(struct db *db, struct err *e)
 {
-	if (!db_is_connected(db))
+	if (!db->conn)
 		return err_set(e, ERR_DATABASE, "database connection lost");
 	if (PQflush(db->conn) < 0 || !PQconsumeInput(db->conn)) {
 		db_lose(db, e, PQerrorMessage(db->conn));
 		return -1;
 	}
-	while (db->count > 0 && !PQisBusy(db->conn)) {
+	while (db->posted > 0 && !PQisBusy(db->conn)) {
 		PGresult *result = PQgetResult(db->conn);
 
 		if (result)
@@ -117,11 +128,11 @@ db_pump(struct db *db, struct err *e)
 		else if (PQstatus(db->conn) != CONNECTION_OK)
 			break;
 	}
-	if (PQstatus(db->conn) != CONNECTION_OK) {
+	if (PQstatus(db->conn) != CONNECTION_OK || db_post_next(db) != 0) {
 		db_lose(db, e, PQerrorMessage(db->conn));
 		return -1;
 	}
-	if (db->count > 0) {
+	if (db->posted > 0) {
 		const struct db_unit *oldest = db->units[db->head];
 		int limit_ms =
 		    (oldest->timeout_ms ? oldest->timeout_ms : DB_QUERY_TIMEOUT_MS) + DB_GRACE_MS;
@@ -162,11 +173,16 @@ db_events(const struct db *db)
 PGresult *
 db_query(struct db *db, enum sql_id sql, const char *const *args, int args_count, struct err *e)
 {
-	struct db_unit unit = { .sql = sql, .args = args, .args_count = args_count };
+	return db_query_within(
+	    db, &(struct db_unit){ .sql = sql, .args = args, .args_count = args_count }, e);
+}
 
-	if (db_connect(db, e) != 0 || db_send(db, &unit, e) != 0 || db_wait(db, &unit, e) != 0)
+PGresult *
+db_query_within(struct db *db, struct db_unit *unit, struct err *e)
+{
+	if (db_connect(db, e) != 0 || db_send(db, unit, e) != 0 || db_wait(db, unit, e) != 0)
 		return NULL;
-	return unit.result;
+	return unit->result;
 }
 
 int
@@ -259,6 +275,37 @@ db_open(struct db *db, struct err *e)
 		return err_set(e, ERR_DATABASE, "database cannot be reached: %s", why);
 	}
 	PQsetNoticeReceiver(db->conn, db_notice_ignore, NULL);
+	return db_look_for_pooler(db, e);
+}
+
+/* A pooler answers the start of a connection itself, so the backend that it names is not there. */
+static int
+db_look_for_pooler(struct db *db, struct err *e)
+{
+	struct db_unit unit = { .sql = SQL_DB_BACKEND, .timeout_ms = DB_CONNECT_MS };
+
+	db->is_pooled = true;
+	if (db_send(db, &unit, e) != 0 || db_wait(db, &unit, e) != 0)
+		return -1;
+	db->is_pooled = db_number(unit.result, 0, "pid") != PQbackendPID(db->conn);
+	PQclear(unit.result);
+	return 0;
+}
+
+/* Sends what waits here, as far as it may. */
+static int
+db_post_next(struct db *db)
+{
+	int posted_max = db->is_pooled ? 1 : DB_UNITS_MAX;
+
+	while (db->posted < db->count && db->posted < posted_max) {
+		struct db_unit *unit = db->units[(db->head + db->posted) % DB_UNITS_MAX];
+
+		if (db_unit_post(db, unit) != 0)
+			return -1;
+		unit->sent_ms = clock_mono_ms();
+		db->posted++;
+	}
 	return 0;
 }
 
@@ -298,6 +345,7 @@ db_unit_end(struct db *db)
 
 	db->head = (db->head + 1) % DB_UNITS_MAX;
 	db->count--;
+	db->posted--;
 	db->settings_answered = false;
 	if (unit->err.code == ERR_OK) {
 		unit->state = DB_UNIT_DONE;
@@ -326,6 +374,7 @@ db_lose(struct db *db, struct err *e, const char *why)
 		err_clear(&unit->err);
 		err_set(&unit->err, ERR_DATABASE, "database connection lost: %s", text);
 	}
+	db->posted = 0;
 	db->settings_answered = false;
 	PQfinish(db->conn);
 	db->conn = NULL;
@@ -336,12 +385,14 @@ db_unit_post(struct db *db, const struct db_unit *unit)
 {
 	const struct sql *settings = &sql_table[SQL_DB_SETTINGS], *sql = &sql_table[unit->sql];
 	char statement_ms[16], wait_ms[16];
-	const char *const with[] = { statement_ms, wait_ms, unit->async_commit ? "off" : NULL };
+	const char *const with[] = { statement_ms, wait_ms, unit->async_commit ? "off" : NULL,
+		unit->by_index ? "off" : "on" };
 	int timeout_ms = unit->timeout_ms ? unit->timeout_ms : DB_QUERY_TIMEOUT_MS;
 
 	snprintf(statement_ms, sizeof statement_ms, "%d", timeout_ms);
 	/* A row that somebody else holds is not worth the whole time-out. */
-	snprintf(wait_ms, sizeof wait_ms, "%d", timeout_ms / 2 + 1);
+	snprintf(wait_ms, sizeof wait_ms, "%d",
+	    timeout_ms < 2 * DB_LOCK_WAIT_MS ? timeout_ms / 2 + 1 : DB_LOCK_WAIT_MS);
 	if (!PQsendQueryParams(
 		db->conn, settings->text, settings->params, NULL, with, NULL, NULL, 0) ||
 	    !PQsendQueryParams(

@@ -42,6 +42,11 @@ migrate_version_found(struct db *db, struct err *e)
 
 	if (!there)
 		return -1;
+	if (strcmp(db_text(there, 0, "encoding"), "UTF8") != 0)
+		return err_set(e, ERR_NOT_CONFIGURED,
+		    "the database's encoding is %s, which cannot hold every text; cronward needs "
+		    "UTF8",
+		    db_text(there, 0, "encoding"));
 	if (!db_bool(there, 0, "is_there"))
 		return 0;
 

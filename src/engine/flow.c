@@ -20,8 +20,8 @@
 #include <string.h>
 
 enum {
-	/* No time-out is longer than the hard end; this is for a transfer that will not end. */
-	FLOW_ABORT_GRACE_MS = 1000,
+	/* No time-out reaches beyond the hard end; this is for a process that was frozen. */
+	FLOW_END_GRACE_MS = 1000,
 	FLOW_AGE_CHECK_MS = 1000,
 };
 
@@ -53,6 +53,7 @@ flow_run(struct run *r, const struct flow *f, const struct flow_limits *limits)
 		flow_land(s);
 		flow_store_take(s);
 	}
+	flow_store_look(s);
 	flow_store_finish(s);
 	return r->err.code == ERR_OK ? 0 : -1;
 }
@@ -115,26 +116,28 @@ flow_list_append(struct flow_list *to, struct flow_list *from)
 	*from = (struct flow_list){ 0 };
 }
 
-/* Decides whether the run goes on; what may not start any more is handed back. */
+/* Decides whether the run goes on; what may not start any more, or waits too long, goes back. */
 static void
 flow_admit(struct flow_state *s)
 {
 	int64_t now_ms = clock_mono_ms();
+	int back = s->back.count;
 
 	if (!run_may_start(s->run, s->limits->timeout_ms)) {
-		if (s->phase == FLOW_MAIN || s->hosts.waiting > 0)
-			s->run->more = true;
 		s->phase = FLOW_OVER;
 		flow_hosts_drain(&s->hosts, INT64_MAX, &s->back);
 	} else if (now_ms - s->aged_ms >= FLOW_AGE_CHECK_MS) {
 		s->aged_ms = now_ms;
 		flow_hosts_drain(&s->hosts, now_ms - FLOW_WAIT_MAX_MS, &s->back);
+		/* They are due still, and behind the cursor. */
+		if (s->back.count > back && s->phase != FLOW_OVER) {
+			s->phase = FLOW_MAIN;
+			s->cursor = s->scout = FLOW_CURSOR_START;
+		}
 	}
-	if (now_ms > s->run->hard_end_ms + FLOW_ABORT_GRACE_MS && http_inflight(s->run->http) > 0) {
-		http_abort_all(s->run->http);
-		err_set(
-		    &s->run->err, ERR_INTERNAL, "requests were still in the air at the hard end");
-	}
+	s->claimed -= s->back.count - back;
+	if (now_ms > s->run->hard_end_ms + FLOW_END_GRACE_MS && http_inflight(s->run->http) > 0)
+		http_end_all(s->run->http);
 }
 
 static void

@@ -3,8 +3,8 @@
  *
  * The cursor is the last row that was claimed, so that a claim never walks over what this run has
  * had before, dead row versions included; it goes back to the start when a claim comes back short,
- * and every FLOW_WRAP_MS for rows that were committed late.  While whole batches wait for hosts
- * that take no more, scouts, with a cursor of their own, look behind them for other hosts' rows.
+ * and every FLOW_WRAP_MS for rows that were committed late.  While there are hosts that take no
+ * more, scouts, with a cursor of their own, look behind their rows for those of other hosts.
  *
  * A claim whose answer was lost is repeated with its token and so finds its own rows.
  */
@@ -26,6 +26,7 @@ enum {
 	FLOW_BATCH_BYTES = 4 << 20, /* of one claim's rows: large bodies make small batches */
 };
 
+static void flow_claim_look_around(struct flow_state *);
 static void flow_claim_prepare(struct flow_state *, int limit);
 static void flow_claim_advance(struct flow_state *, const PGresult *);
 static void flow_claim_resize(struct flow_state *, size_t bytes);
@@ -45,9 +46,10 @@ flow_claim_choose(struct flow_state *s)
 		return false;
 	if (s->limits->items_max > 0 && s->limits->items_max - s->claimed < left)
 		left = s->limits->items_max - s->claimed;
-	if (left == 0) {
-		s->phase = FLOW_OVER;
-		s->run->more = true;
+	if (left <= 0) {
+		/* Rows that are handed back make room again. */
+		if (s->open == 0)
+			s->phase = FLOW_OVER;
 		return false;
 	}
 	if (s->phase == FLOW_SUSPECT) {
@@ -56,8 +58,9 @@ flow_claim_choose(struct flow_state *s)
 		flow_claim_prepare(s, 1);
 		return true;
 	}
-	others = flow_hosts_full(&s->hosts, s->batch_size, &c->owners);
-	c->is_scout = c->owners.len > 2;
+	others = flow_hosts_slow(&s->hosts, &c->passed);
+	c->is_scout = c->passed.len > 2;
+	flow_claim_look_around(s);
 	if (others >= s->batch_size || s->hosts.waiting >= FLOW_WAITING_BATCHES * s->batch_size ||
 	    (c->is_scout && now_ms < s->scout_not_before_ms))
 		return false;
@@ -90,9 +93,22 @@ flow_claim_take(struct flow_state *s)
 		c->is_repeat = true;
 	} else if (++c->failures == FLOW_CLAIM_FAILURES || !db_err_is_transient(&c->unit.err)) {
 		err_pass(&s->run->err, &c->unit.err);
-		s->run->more = true;
 		s->phase = FLOW_OVER;
 	}
+}
+
+/* Where the hosts to pass over have changed, a scout begins anew, and need not wait. */
+static void
+flow_claim_look_around(struct flow_state *s)
+{
+	const struct text *passed = &s->claim.passed;
+
+	if (s->scouted.len == passed->len && memcmp(s->scouted.at, passed->at, passed->len) == 0)
+		return;
+	text_reset(&s->scouted);
+	text_add(&s->scouted, passed->at, passed->len);
+	s->scout = s->cursor;
+	s->scout_not_before_ms = 0;
 }
 
 static void
@@ -125,7 +141,7 @@ flow_claim_prepare(struct flow_state *s, int limit)
 		c->unit.args_count = sizeof args / sizeof *args;
 	} else {
 		const char *const args[] = { c->limit_text, c->lease_text, c->token,
-			s->run->started_at, c->at_text, c->id_text, c->owners.at };
+			s->run->started_at, c->at_text, c->id_text, c->passed.at };
 
 		memcpy(c->args, args, sizeof args);
 		c->unit.sql = s->flow->claim;
@@ -189,6 +205,7 @@ flow_claim_intake(struct flow_state *s, PGresult *rows)
 	int count = PQntuples(rows), target = PQfnumber(rows, "target");
 	struct flow_batch *b = NULL;
 
+	assert(target >= 0 && PQfnumber(rows, "id") >= 0 && PQfnumber(rows, "owner") >= 0);
 	if (count == 0) {
 		PQclear(rows);
 		return;

@@ -9,18 +9,15 @@
 #include "flow_parts.h"
 
 #include "base/arena.h"
-#include "engine/run.h"
+#include "base/clock.h"
 
+#include <ctype.h>
 #include <string.h>
 
-enum {
-	FLOW_OWNERS_MAX = 256, /* passed over in one claim; more are claimed and wait */
-};
-
 static struct flow_host *flow_host_find(struct flow_hosts *, const char *origin, size_t len);
+static char *flow_host_name(struct flow_hosts *, const char *origin, size_t len);
 static void flow_host_make_ready(struct flow_hosts *, struct flow_host *);
 static bool flow_reply_is_overload(const struct http_reply *);
-static int flow_host_add_owners(const struct flow_host *, struct text *, int room);
 
 void
 flow_hosts_init(struct flow_hosts *h, struct arena *memory, int limit_max)
@@ -83,20 +80,20 @@ flow_hosts_drain(struct flow_hosts *h, int64_t claimed_before_ms, struct flow_li
 }
 
 int
-flow_hosts_full(struct flow_hosts *h, int full, struct text *owners)
+flow_hosts_slow(struct flow_hosts *h, struct text *origins)
 {
-	int others = h->waiting, room = FLOW_OWNERS_MAX;
+	int64_t claimed_before_ms = clock_mono_ms() - FLOW_SLOW_MS;
+	int others = h->waiting;
 
-	text_reset(owners);
-	text_array_begin(owners);
-	/* As long as fewer wait in all, no host can be full. */
-	for (struct flow_host *host = h->waiting < full ? NULL : h->all; host;
-	     host = host->all_next)
-		if (host->waiting.count >= full) {
+	text_reset(origins);
+	text_array_begin(origins);
+	for (struct flow_host *host = h->all; host; host = host->all_next)
+		if (host->waiting.first && host->inflight >= host->limit &&
+		    host->waiting.first->batch->claimed_ms < claimed_before_ms) {
 			others -= host->waiting.count;
-			room = flow_host_add_owners(host, owners, room);
+			text_array_add(origins, host->origin);
 		}
-	text_array_end(owners);
+	text_array_end(origins);
 	return others;
 }
 
@@ -107,13 +104,13 @@ flow_host_find(struct flow_hosts *h, const char *origin, size_t len)
 	uint32_t hash = 2166136261U; /* FNV-1a */
 
 	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)origin[i]) * 16777619U;
+		hash = (hash ^ (unsigned char)tolower((unsigned char)origin[i])) * 16777619U;
 	bucket = &h->buckets[hash % FLOW_HOST_BUCKETS];
 	for (host = *bucket; host; host = host->bucket_next)
-		if (host->origin_len == len && memcmp(host->origin, origin, len) == 0)
+		if (host->origin_len == len && strncasecmp(host->origin, origin, len) == 0)
 			return host;
 	host = arena_alloc(h->memory, sizeof *host);
-	host->origin = arena_copy(h->memory, origin, len);
+	host->origin = flow_host_name(h, origin, len);
 	host->origin_len = len;
 	host->limit = h->limit_max < FLOW_HOST_START ? h->limit_max : FLOW_HOST_START;
 	host->bucket_next = *bucket;
@@ -121,6 +118,17 @@ flow_host_find(struct flow_hosts *h, const char *origin, size_t len)
 	host->all_next = h->all;
 	h->all = host;
 	return host;
+}
+
+/* Scheme and host names have no letter case (RFC 3986 3.1, 3.2.2). */
+static char *
+flow_host_name(struct flow_hosts *h, const char *origin, size_t len)
+{
+	char *name = arena_copy(h->memory, origin, len);
+
+	for (size_t i = 0; i < len; i++)
+		name[i] = (char)tolower((unsigned char)name[i]);
+	return name;
 }
 
 /* Puts ${host} at the end of the ring if it has something to send and room for it. */
@@ -152,24 +160,4 @@ flow_reply_is_overload(const struct http_reply *reply)
 	default:
 		return false;
 	}
-}
-
-/* Each owner once: the items of one claim are few owners' in runs, so the last one is compared. */
-static int
-flow_host_add_owners(const struct flow_host *host, struct text *owners, int room)
-{
-	const char *last = "";
-
-	for (const struct flow_item *item = host->waiting.first; item && room > 0;
-	     item = item->next) {
-		const char *owner =
-		    PQgetvalue(item->item.rows, item->item.row, item->batch->column_owner);
-
-		if (strcmp(owner, last) == 0 || (owners->at && strstr(owners->at, owner)))
-			continue;
-		text_array_add_plain(owners, owner);
-		last = owner;
-		room--;
-	}
-	return room;
 }

@@ -23,6 +23,7 @@ enum {
 	FLOW_HOST_START = 4, /* in the air to a host that has not answered yet in this run */
 	/* A claimed row starts within this time or is handed back, so leases can be short. */
 	FLOW_WAIT_MAX_MS = 20000,
+	FLOW_SLOW_MS = 500, /* a host whose queue stands for so long is passed over by claims */
 	FLOW_SETTLE_ARRAYS = 12,
 	FLOW_TICK_MS = 100,
 	FLOW_RETRY_MS = 100, /* before something that failed in the database is sent again */
@@ -57,7 +58,7 @@ struct flow_batch {
 };
 
 struct flow_host {
-	const char *origin; /* scheme://authority, not terminated */
+	const char *origin; /* scheme://authority in lower case */
 	size_t origin_len;
 	int limit, inflight;
 	struct flow_list waiting;
@@ -106,7 +107,7 @@ struct flow_claim {
 	struct flow_cursor from;
 	char limit_text[24], lease_text[24], at_text[24], id_text[24];
 	char token[CRYPTO_UUID_TEXT_MAX];
-	struct text owners;
+	struct text passed; /* origins of hosts that take no more, as an array literal */
 	const char *args[7];
 };
 
@@ -127,11 +128,13 @@ struct flow_state {
 	int open; /* claimed and neither settled nor handed back */
 	struct flow_cursor cursor, scout;
 	int64_t wrapped_ms, scout_not_before_ms;
+	struct text scouted; /* what the last scout passed over */
 	struct flow_claim claim;
 
 	struct db_unit settle_unit, release_unit;
 	struct flow_settlement *settling, *again; /* in the air; to be tried again */
 	struct flow_list releasing;
+	int64_t release_not_before_ms;
 	struct text settle_arrays[FLOW_SETTLE_ARRAYS], release_arrays[2];
 	char settle_arg[24];
 	const char *settle_args[FLOW_SETTLE_ARRAYS + 1], *release_args[2];
@@ -155,10 +158,10 @@ void flow_hosts_landed(struct flow_hosts *, struct flow_host *, const struct htt
 /* Takes what waits and was claimed before ${claimed_before_ms} off the queues, onto ${to}. */
 void flow_hosts_drain(struct flow_hosts *, int64_t claimed_before_ms, struct flow_list *to);
 /*
- * Hosts for which at least ${full} items wait: their items' owners go into ${owners} as an array
- * literal.  Returns the number of items that wait for other hosts.
+ * Writes the origins of hosts that are full and whose queue has stood for FLOW_SLOW_MS into
+ * ${origins}, an array literal in lower case.  Returns how many items wait for other hosts.
  */
-int flow_hosts_full(struct flow_hosts *, int full, struct text *owners);
+int flow_hosts_slow(struct flow_hosts *, struct text *origins);
 
 /* flow_store.c */
 void flow_store_init(struct flow_state *);
@@ -169,6 +172,8 @@ int flow_store_bury(struct flow_state *);
 void flow_store_send(struct flow_state *);
 /* Takes what the database has answered. */
 void flow_store_take(struct flow_state *);
+/* Asks whether due work is left, for run->more. */
+void flow_store_look(struct flow_state *);
 /* Whether anything is in the air to the database, or still to be written. */
 bool flow_store_is_idle(const struct flow_state *);
 /* Lets go of items that are settled or handed back; a batch goes with its last one. */
@@ -181,6 +186,8 @@ void flow_claim_send(struct flow_state *);
 void flow_claim_take(struct flow_state *);
 
 /* flow_settle.c */
+/* Whether something that failed before is to be sent again by now. */
+bool flow_settle_is_due(const struct flow_state *, int64_t now_ms);
 /* Sends what failed before and is due again, else what has ended since. */
 void flow_settle_send(struct flow_state *);
 void flow_settle_take(struct flow_state *);

@@ -1,9 +1,9 @@
 /*
  * flow_settle - writes how items ended, and hands back what was not tried.
  *
- * A settlement keeps its items until its Sync has come: refused by the server, it is sent again,
- * halved when the values may be to blame; lost with the connection, it is sent again as it was,
- * which changes nothing where the first one was committed.
+ * A settlement keeps its items until its Sync has come: refused by the server, it is sent again, in
+ * parts; lost with the connection, it is sent again as it was, which changes nothing where the
+ * first one was committed.
  */
 #include "flow_parts.h"
 
@@ -30,26 +30,34 @@ static const char *const flow_verdict_name[VERDICT__MAX] = {
 	[VERDICT_PARK] = "park",
 };
 
+static struct flow_settlement *flow_settle_next(struct flow_state *);
 static void flow_settle_fill(struct flow_state *, const struct flow_list *);
 static void flow_settle_count(
     struct flow_state *, const struct flow_settlement *, const PGresult *);
 static void flow_settle_again(struct flow_state *, struct flow_settlement *);
-static void flow_settle_halve(struct flow_state *, struct flow_settlement *);
+static void flow_settle_split(struct flow_state *, struct flow_settlement *, enum verdict apart);
 
 /* Sends what failed before and is due again, else what has ended since. */
+bool
+flow_settle_is_due(const struct flow_state *s, int64_t now_ms)
+{
+	for (const struct flow_settlement *again = s->again; again; again = again->next)
+		if (again->not_before_ms <= now_ms)
+			return true;
+	return false;
+}
+
 void
 flow_settle_send(struct flow_state *s)
 {
-	struct flow_settlement *next = s->again;
+	struct flow_settlement *next = flow_settle_next(s);
 
-	if (next && next->not_before_ms <= clock_mono_ms()) {
-		s->again = next->next;
-	} else if (s->ended.count > 0) {
+	if (!next && s->ended.count == 0)
+		return;
+	if (!next) {
 		next = mem_zero(1, sizeof *next);
 		while (s->ended.count > 0 && next->items.count < FLOW_SETTLE_ROWS_MAX)
 			flow_list_push(&next->items, flow_list_shift(&s->ended));
-	} else {
-		return;
 	}
 	flow_settle_fill(s, &next->items);
 	s->settling = next;
@@ -80,6 +88,7 @@ flow_settle_take(struct flow_state *s)
 		break;
 	case DB_UNIT_LOST:
 		settled->is_resent = true;
+		settled->not_before_ms = clock_mono_ms() + FLOW_RETRY_MS;
 		settled->next = s->again;
 		s->again = settled;
 		break;
@@ -124,11 +133,28 @@ flow_release_take(struct flow_state *s)
 		PQclear(s->release_unit.result);
 		flow_close(s, &s->releasing);
 	} else if (clock_mono_ms() < s->run->hard_end_ms) {
+		s->release_not_before_ms = clock_mono_ms() + FLOW_RETRY_MS;
 		flow_list_append(&s->back, &s->releasing);
 	} else {
 		/* Too late to insist: the leases run out. */
 		flow_close(s, &s->releasing);
 	}
+}
+
+/* Takes the first that is due off the list of those that failed before; NULL: none. */
+static struct flow_settlement *
+flow_settle_next(struct flow_state *s)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	for (struct flow_settlement **at = &s->again; *at; at = &(*at)->next)
+		if ((*at)->not_before_ms <= now_ms) {
+			struct flow_settlement *due = *at;
+
+			*at = due->next;
+			return due;
+		}
+	return NULL;
 }
 
 /* Writes the items' ends as the arrays that the settle statement takes. */
@@ -199,40 +225,66 @@ flow_settle_count(struct flow_state *s, const struct flow_settlement *settled, c
 	r->processed += count[VERDICT_DONE] + count[VERDICT_RETRY] + count[VERDICT_DEAD];
 }
 
-/* The server refused ${refused}: again after a pause if it may pass, in halves if a value may be
- * bad. */
+/*
+ * The server refused ${refused}.  What may pass, a lock or a deadlock, is tried again after a
+ * pause, apart from items that the lock may not concern; a value that it does not take is looked
+ * for by halves.  What is left over, or not written by the hard end, is let go, and its leases run
+ * out.
+ */
 static void
 flow_settle_again(struct flow_state *s, struct flow_settlement *refused)
 {
 	bool is_transient = db_err_is_transient(&s->settle_unit.err);
+	bool may_try =
+	    is_transient ? refused->tries + 1 < FLOW_SETTLE_TRIES : refused->items.count > 1;
 
-	refused->tries++;
-	refused->not_before_ms = clock_mono_ms() + (FLOW_RETRY_MS << refused->tries) / 4 +
-				 crypto_random_below(FLOW_RETRY_MS / 2);
-	if (is_transient ? refused->tries < FLOW_SETTLE_TRIES : refused->items.count > 1) {
-		if (refused->items.count > 1 && refused->tries > 1)
-			flow_settle_halve(s, refused);
-		refused->next = s->again;
-		s->again = refused;
+	if (!may_try || clock_mono_ms() > s->run->hard_end_ms) {
+		/* A lock that somebody holds for long is no error of the run. */
+		if (!is_transient)
+			err_pass(&s->run->err, &s->settle_unit.err);
+		log_message(LOG_WARN, "unsettled", "worker=%s run=%s %d ends were not written: %s",
+		    s->run->worker->name, s->run->id, refused->items.count,
+		    s->settle_unit.err.message);
+		flow_close(s, &refused->items);
+		free(refused);
 		return;
 	}
-	/* Nothing helps: the leases run out, and the rows come due again. */
-	err_pass(&s->run->err, &s->settle_unit.err);
-	s->run->more = true;
-	flow_close(s, &refused->items);
-	free(refused);
+	refused->next = s->again;
+	s->again = refused;
+	if (is_transient) {
+		refused->not_before_ms =
+		    clock_mono_ms() + FLOW_RETRY_MS + crypto_random_below(FLOW_RETRY_MS);
+		if (refused->tries++ == 0)
+			flow_settle_split(s, refused, VERDICT_DONE);
+	} else {
+		flow_settle_split(s, refused, VERDICT__MAX);
+	}
 }
 
+/*
+ * Moves the items of ${whole} that ended in ${apart}, or half of them for VERDICT__MAX, into a
+ * settlement of their own.  A success touches its row alone, any other end its endpoint, too.
+ */
 static void
-flow_settle_halve(struct flow_state *s, struct flow_settlement *whole)
+flow_settle_split(struct flow_state *s, struct flow_settlement *whole, enum verdict apart)
 {
-	struct flow_settlement *half = mem_zero(1, sizeof *half);
-	int count = whole->items.count / 2;
+	struct flow_settlement *part = mem_zero(1, sizeof *part);
+	struct flow_list items = whole->items;
+	int half = items.count / 2;
 
-	*half = *whole;
-	half->items = (struct flow_list){ 0 };
-	for (int i = 0; i < count; i++)
-		flow_list_push(&half->items, flow_list_shift(&whole->items));
-	half->next = s->again;
-	s->again = half;
+	part->is_resent = whole->is_resent;
+	whole->items = (struct flow_list){ .count = 0 };
+	for (struct flow_item *item; (item = flow_list_shift(&items));) {
+		bool is_part =
+		    apart == VERDICT__MAX ? part->items.count < half : item->verdict == apart;
+
+		flow_list_push(is_part ? &part->items : &whole->items, item);
+	}
+	if (part->items.count == 0 || whole->items.count == 0) {
+		flow_list_append(&whole->items, &part->items);
+		free(part);
+		return;
+	}
+	part->next = s->again;
+	s->again = part;
 }

@@ -15,7 +15,8 @@
 #include <stdlib.h>
 
 enum {
-	FLOW_BATCH_GROWN = 1000,   /* rows of a claim while many wait */
+	FLOW_BATCH_FIRST = 64,   /* rows of the first claim, until it is known how large they are */
+	FLOW_BATCH_GROWN = 1000, /* rows of a claim while many wait */
 	FLOW_SETTLE_DELAY_MS = 25, /* how long an end may wait for company */
 	FLOW_RECONNECT_MAX_MS = 1000,
 };
@@ -28,7 +29,7 @@ flow_store_init(struct flow_state *s)
 {
 	int64_t setting = s->limits->batch_size;
 
-	s->batch_size = (int)setting;
+	s->batch_size = (int)(setting < FLOW_BATCH_FIRST ? setting : FLOW_BATCH_FIRST);
 	s->batch_max = (int)(setting > FLOW_BATCH_GROWN ? setting : FLOW_BATCH_GROWN);
 	s->cursor = s->scout = FLOW_CURSOR_START;
 	s->wrapped_ms = s->aged_ms = clock_mono_ms();
@@ -42,7 +43,8 @@ flow_store_finish(struct flow_state *s)
 		text_finish(&s->settle_arrays[i]);
 	text_finish(&s->release_arrays[0]);
 	text_finish(&s->release_arrays[1]);
-	text_finish(&s->claim.owners);
+	text_finish(&s->claim.passed);
+	text_finish(&s->scouted);
 }
 
 int
@@ -65,27 +67,31 @@ flow_store_send(struct flow_state *s)
 {
 	int64_t now_ms = clock_mono_ms();
 	bool is_away = s->settling || s->releasing.count > 0 || s->claim.is_open;
-	bool may_claim = false, must_settle = false;
+	bool may_claim = false, must_settle = false, may_release = false;
 
-	if (is_away)
+	if (is_away) {
+		if (db_is_connected(s->run->db))
+			run_renew(s->run);
 		return;
+	}
 	may_claim = flow_claim_choose(s);
 	/* Ends wait a moment for company, or go along with a claim. */
 	must_settle = s->ended.count > 0 &&
 		      (may_claim || s->ended.count >= s->batch_size || s->phase != FLOW_MAIN ||
 			  now_ms - s->ended_first_ms >= FLOW_SETTLE_DELAY_MS);
-	must_settle = must_settle || (s->again && s->again->not_before_ms <= now_ms);
-	if (!may_claim && !must_settle && s->back.count == 0 &&
+	must_settle = must_settle || flow_settle_is_due(s, now_ms);
+	may_release = s->back.count > 0 && s->release_not_before_ms <= now_ms;
+	if (!may_claim && !must_settle && !may_release &&
 	    now_ms - s->run->renewed_ms < RUN_RENEW_MS)
 		return;
 	if (!flow_connect(s))
 		return;
 	/* With a lost lock nothing more may be claimed; what there is may still be written. */
 	if (run_renew(s->run) != 0)
-		may_claim = false;
+		may_claim = s->claim.is_repeat = false;
 	if (must_settle)
 		flow_settle_send(s);
-	if (s->back.count > 0)
+	if (may_release)
 		flow_release_send(s);
 	if (may_claim)
 		flow_claim_send(s);
@@ -94,14 +100,33 @@ flow_store_send(struct flow_state *s)
 void
 flow_store_take(struct flow_state *s)
 {
-	if (db_is_connected(s->run->db))
-		db_pump(s->run->db, NULL);
+	db_pump(s->run->db, NULL);
 	if (s->settling && s->settle_unit.state != DB_UNIT_SENT)
 		flow_settle_take(s);
 	if (s->releasing.count > 0 && s->release_unit.state != DB_UNIT_SENT)
 		flow_release_take(s);
 	if (s->claim.is_open && s->claim.unit.state != DB_UNIT_SENT)
 		flow_claim_take(s);
+}
+
+void
+flow_store_look(struct flow_state *s)
+{
+	struct run *r = s->run;
+	struct err e = { .code = ERR_OK };
+	struct db_unit look = {
+		.sql = s->flow->is_left,
+		.args = (const char *const[]){ r->started_at },
+		.args_count = 1,
+		.timeout_ms = run_statement_ms(r),
+	};
+	AUTO(PQclear) PGresult *rows = NULL;
+
+	r->more = true;
+	if (db_is_connected(r->db))
+		rows = db_query_within(r->db, &look, &e);
+	if (rows)
+		r->more = db_bool(rows, 0, "is_left");
 }
 
 bool
@@ -163,7 +188,6 @@ static void
 flow_give_up(struct flow_state *s)
 {
 	err_set(&s->run->err, ERR_DATABASE, "the database was lost and not back at the hard end");
-	s->run->more = true;
 	s->phase = FLOW_OVER;
 	s->claim.is_repeat = false;
 	flow_close(s, &s->ended);

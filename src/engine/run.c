@@ -21,6 +21,7 @@
 enum {
 	RUN_STATEMENT_MIN_MS = 500, /* what the last statement before the hard end still gets */
 	RUN_BUSY_RETRY_S = 5,
+	RUN_BEGIN_AGAIN_MS = 5000,  /* a call that is older than this does not ask twice */
 	RUN_END_PATIENCE_MS = 5000, /* for a database that is restarting */
 	RUN_END_PAUSE_MS = 100,
 };
@@ -31,6 +32,7 @@ const char *const run_outcome_name[RUN_OUTCOME__MAX] = {
 	[RUN_FAILURE] = "failure",
 };
 
+static PGresult *run_take_lock(struct run *);
 static void run_start_clock(struct run *, const PGresult *);
 static int run_refuse_busy(struct run *);
 static bool run_end_write(struct run *, const char *counts, struct err *);
@@ -59,15 +61,13 @@ run_init(struct run *r, const struct worker *worker, const struct run_lent *lent
 int
 run_begin(struct run *r)
 {
-	AUTO(PQclear) PGresult *rows = NULL;
+	AUTO(PQclear) PGresult *rows = run_take_lock(r);
 
-	for (int tries = 0; !rows && tries < 2; tries++) {
-		/* Asked twice it answers the same, so a connection that dies here costs nothing. */
+	/* Asked twice it answers the same, so a connection that dies here costs little. */
+	if (!rows && r->err.code == ERR_DATABASE &&
+	    clock_mono_ms() - r->arrived_ms < RUN_BEGIN_AGAIN_MS) {
 		err_clear(&r->err);
-		rows = db_query(r->db, SQL_RUN_BEGIN,
-		    DB_ARGS(r->worker->name, r->id, r->caller, r->expiry_text), &r->err);
-		if (!rows && r->err.code != ERR_DATABASE)
-			return -1;
+		rows = run_take_lock(r);
 	}
 	if (!rows)
 		return -1;
@@ -192,6 +192,7 @@ run_query(struct run *r, enum sql_id sql, const char *const *args, int args_coun
 		.args = args,
 		.args_count = args_count,
 		.timeout_ms = run_statement_ms(r),
+		.by_index = true,
 		.async_commit = true,
 	};
 
@@ -219,6 +220,19 @@ run_renew(struct run *r)
 	/* A lost connection shows with the statement that comes next. */
 	db_send(r->db, &r->renewal, NULL);
 	return 0;
+}
+
+static PGresult *
+run_take_lock(struct run *r)
+{
+	struct db_unit begin = {
+		.sql = SQL_RUN_BEGIN,
+		.args = (const char *const[]){ r->worker->name, r->id, r->caller, r->expiry_text },
+		.args_count = 4,
+		.timeout_ms = run_statement_ms(r),
+	};
+
+	return db_query_within(r->db, &begin, &r->err);
 }
 
 static void
@@ -255,12 +269,15 @@ run_refuse_busy(struct run *r)
 static bool
 run_end_write(struct run *r, const char *counts, struct err *e)
 {
-	const char *why = r->err.code != ERR_OK ? r->err.message : NULL;
-	AUTO(PQclear)
-	PGresult *rows = db_query(r->db, SQL_RUN_END,
-	    DB_ARGS(r->worker->name, r->id, r->fence_text, run_outcome_name[run_outcome(r)], counts,
-		why),
-	    e);
+	struct db_unit end = {
+		.sql = SQL_RUN_END,
+		.args = (const char *const[]){ r->worker->name, r->id, r->fence_text,
+		    run_outcome_name[run_outcome(r)], counts,
+		    r->err.code != ERR_OK ? r->err.message : NULL },
+		.args_count = 6,
+		.timeout_ms = run_statement_ms(r),
+	};
+	AUTO(PQclear) PGresult *rows = db_query_within(r->db, &end, e);
 
 	return rows != NULL;
 }

@@ -7,14 +7,20 @@
 #include "engine/sweep.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "db/db.h"
 #include "engine/run.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 enum {
 	SWEEP_ID_MAX = 48,
 	SWEEP_SHRINK_MAX = 6, /* halvings of a batch that the server gave up on */
+	SWEEP_LOSSES_MAX = 5,
+	SWEEP_PAUSE_MS = 100,  /* after a loss; twice as long after each further one */
+	SWEEP_QUICK_MS = 200,  /* a batch that is over sooner may be followed by a larger one */
+	SWEEP_GROWTH_MAX = 10, /* so many times the setting */
 };
 
 /* Microseconds from 1970 back to the year 1. */
@@ -26,11 +32,13 @@ struct sweep_state {
 	int64_t cursor_at;
 	char cursor_id[SWEEP_ID_MAX];
 	int shrunk;
+	int losses; /* of the connection, one after the other */
 	bool is_through;
 };
 
 static int sweep_batch(struct run *, const struct sweep *, struct sweep_state *, int64_t limit);
-static int sweep_shrink(struct run *, struct sweep_state *);
+static int sweep_again(struct run *, struct sweep_state *);
+static void sweep_grow(struct sweep_state *, int64_t batch_max, int64_t took_ms);
 
 int
 sweep_run(struct run *r, const struct sweep *sweeps, size_t count, int64_t items_max)
@@ -54,12 +62,12 @@ sweep_run(struct run *r, const struct sweep *sweeps, size_t count, int64_t items
 			states[i].is_through = true;
 			r->more = true;
 		} else if (sweep_batch(r, &sweeps[i], &states[i], limit) != 0) {
+			r->more = true;
 			return -1;
 		}
 		through += states[i].is_through;
 	}
-	if (through < count)
-		r->more = true;
+	r->more = r->more || through < count;
 	return r->err.code == ERR_OK ? 0 : -1;
 }
 
@@ -67,7 +75,7 @@ static int
 sweep_batch(struct run *r, const struct sweep *s, struct sweep_state *state, int64_t limit)
 {
 	char limit_text[24], days[24], at[24];
-	int64_t moved = 0;
+	int64_t moved = 0, began_ms = clock_mono_ms();
 
 	snprintf(limit_text, sizeof limit_text, "%lld", (long long)limit);
 	snprintf(days, sizeof days, "%lld", (long long)s->days);
@@ -78,7 +86,8 @@ sweep_batch(struct run *r, const struct sweep *s, struct sweep_state *state, int
 	    run_query(r, s->sql, DB_ARGS(limit_text, r->started_at, days, at, state->cursor_id));
 
 	if (!rows)
-		return sweep_shrink(r, state);
+		return sweep_again(r, state);
+	state->losses = 0;
 	moved = db_number(rows, 0, "moved");
 	r->tally[s->tally] += moved;
 	if (s->is_item) {
@@ -89,18 +98,36 @@ sweep_batch(struct run *r, const struct sweep *s, struct sweep_state *state, int
 		state->is_through = true;
 		return 0;
 	}
+	sweep_grow(state, s->batch_size * SWEEP_GROWTH_MAX, clock_mono_ms() - began_ms);
 	state->cursor_at = db_number(rows, 0, "cursor_at");
 	snprintf(state->cursor_id, sizeof state->cursor_id, "%s", db_text(rows, 0, "cursor_id"));
 	return 0;
 }
 
-/* After an error: where the server asks to try again, with half the batch; else it stands. */
+/*
+ * After an error: with half the batch where the server gave up on it or met a lock, as it was after
+ * a pause where the connection was lost, for a statement may run twice; else the error stands.
+ */
 static int
-sweep_shrink(struct run *r, struct sweep_state *state)
+sweep_again(struct run *r, struct sweep_state *state)
 {
-	if (!db_err_is_transient(&r->err) || state->shrunk++ == SWEEP_SHRINK_MAX)
+	if (!db_is_connected(r->db) && r->err.code == ERR_DATABASE) {
+		if (state->losses == SWEEP_LOSSES_MAX || clock_mono_ms() > r->hard_end_ms)
+			return -1;
+		poll(NULL, 0, SWEEP_PAUSE_MS << state->losses++);
+	} else if (!db_err_is_transient(&r->err) || state->shrunk++ == SWEEP_SHRINK_MAX) {
 		return -1;
+	} else {
+		state->batch_size = (state->batch_size + 1) / 2;
+	}
 	err_clear(&r->err);
-	state->batch_size = (state->batch_size + 1) / 2;
 	return 0;
+}
+
+/* After a full batch: many rows wait, so the next one may be larger, while batches stay quick. */
+static void
+sweep_grow(struct sweep_state *state, int64_t batch_max, int64_t took_ms)
+{
+	if (took_ms < SWEEP_QUICK_MS && state->shrunk == 0 && state->batch_size * 2 <= batch_max)
+		state->batch_size *= 2;
 }

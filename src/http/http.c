@@ -66,9 +66,11 @@ http_destroy(struct http *h)
 
 	if (!h)
 		return;
-	http_abort_all(h);
-	for (i = 0; i < h->inflight_max; i++)
+	for (i = 0; i < h->inflight_max; i++) {
+		if (h->transfers[i].place == TRANSFER_AIR)
+			curl_multi_remove_handle(h->multi, h->transfers[i].easy);
 		transfer_finish(&h->transfers[i]);
+	}
 	if (h->multi)
 		curl_multi_cleanup(h->multi);
 	if (h->share)
@@ -143,23 +145,22 @@ http_next(struct http *h, struct http_reply *ret_reply, void **ret_owner)
 }
 
 void
-http_abort_all(struct http *h)
+http_end_all(struct http *h)
 {
-	unsigned i;
+	int running;
 
-	http_release_taken(h);
-	for (i = 0; i < h->inflight_max; i++) {
+	/* What has come by itself comes as it is. */
+	curl_multi_perform(h->multi, &running);
+	http_collect(h);
+	for (unsigned i = 0; i < h->inflight_max; i++) {
 		struct transfer *t = &h->transfers[i];
 
-		if (t->place == TRANSFER_FREE)
+		if (t->place != TRANSFER_AIR)
 			continue;
-		if (t->place == TRANSFER_AIR)
-			curl_multi_remove_handle(h->multi, t->easy);
-		http_free(h, t);
+		curl_multi_remove_handle(h->multi, t->easy);
+		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
+		http_came(h, t);
 	}
-	h->came_first = NULL;
-	h->came_last = &h->came_first;
-	h->inflight = 0;
 }
 
 static int

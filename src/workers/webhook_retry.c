@@ -60,6 +60,7 @@ static const struct flow webhook_flow = {
 	.claim = SQL_WEBHOOK_RETRY_CLAIM,
 	.claim_suspect = SQL_WEBHOOK_RETRY_CLAIM_SUSPECT,
 	.bury = SQL_WEBHOOK_RETRY_BURY,
+	.is_left = SQL_WEBHOOK_RETRY_IS_LEFT,
 	.settle = SQL_WEBHOOK_RETRY_SETTLE,
 	.release = SQL_WEBHOOK_RETRY_RELEASE,
 	.columns = {

@@ -65,7 +65,7 @@ test('finished deliveries and their attempts, executions, refusals and acts are 
   await stand.endpoint('/ok/prune');
   await stand.enqueue(4);
   await stand.call('webhook-retry');
-  await stand.db.rows(`UPDATE webhook_deliveries SET created_at = now() - interval '91 days' WHERE id IN (SELECT id FROM webhook_deliveries ORDER BY id LIMIT 3)`);
+  await stand.db.rows(`UPDATE webhook_deliveries SET created_at = now() - interval '91 days', delivered_at = now() - interval '91 days' WHERE id IN (SELECT id FROM webhook_deliveries ORDER BY id LIMIT 3)`);
   await stand.db.rows(
     `UPDATE webhook_deliveries SET status = 'pending', next_retry_at = now() + interval '1 day' WHERE id = (SELECT min(id) FROM webhook_deliveries)`);
   const old = await stand.db.value(

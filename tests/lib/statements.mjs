@@ -8,8 +8,8 @@ export function statements() {
   const folder = path.join(root, 'sql');
   const files = readdirSync(folder).filter((name) => name.endsWith('.sql')).sort().map((name) => path.join(folder, name));
   const list = mustSync('awk', ['-f', path.join(folder, 'embed.awk'), ...files]);
-  return [...list.matchAll(/^SQL\((\w+), (\d+),((?:\s*"(?:\\.|[^"\\])*")+)\)$/gm)].map(([, id, params, quoted]) => ({
-    name: id.toLowerCase(),
+  return [...list.matchAll(/^SQL\(\w+, "(\w+)", (\d+),((?:\s*"(?:\\.|[^"\\])*")+)\)$/gm)].map(([, name, params, quoted]) => ({
+    name,
     params: Number(params),
     text: [...quoted.matchAll(/"((?:\\.|[^"\\])*)"/g)]
       .map(([, part]) => part.replace(/\\(.)/g, (_, c) => (c === 'n' ? '\n' : c))).join(''),

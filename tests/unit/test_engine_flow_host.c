@@ -2,6 +2,7 @@
 #include "../../src/engine/flow_parts.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,22 +34,13 @@ static int
 fixture_make(void **state)
 {
 	struct fixture *f = mem_zero(1, sizeof *f);
-	PGresAttDesc owner = { .name = (char *)"owner" };
 
 	f->memory = arena_create();
 	f->hosts = arena_alloc(f->memory, sizeof *f->hosts);
 	flow_hosts_init(f->hosts, f->memory, LIMIT_MAX);
 	f->batch = mem_zero(1, sizeof *f->batch + ITEMS_MAX * sizeof *f->batch->items);
-	f->batch->rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-	PQsetResultAttrs(f->batch->rows, 1, &owner);
-	for (int i = 0; i < ITEMS_MAX; i++) {
-		char *name = arena_format(f->memory, "owner-%d", i % 2);
-
-		PQsetvalue(f->batch->rows, i, 0, name, (int)strlen(name));
+	for (int i = 0; i < ITEMS_MAX; i++)
 		f->batch->items[i].batch = f->batch;
-		f->batch->items[i].item.rows = f->batch->rows;
-		f->batch->items[i].item.row = i;
-	}
 	*state = f;
 	return 0;
 }
@@ -58,7 +50,6 @@ fixture_end(void **state)
 {
 	struct fixture *f = *state;
 
-	PQclear(f->batch->rows);
 	free(f->batch);
 	arena_destroy(f->memory);
 	free(f);
@@ -180,18 +171,34 @@ test_drain_takes_what_is_old_and_leaves_the_rest(void **state)
 }
 
 static void
-test_full_hosts_name_each_owner_once(void **state)
+test_a_slow_host_is_full_and_its_queue_stands(void **state)
 {
 	struct fixture *f = *state;
-	struct text owners = { .at = NULL };
+	struct text origins = { .at = NULL };
 
-	queue(f, 0, 10, "http://a/");
+	f->batch->claimed_ms = clock_mono_ms();
+	queue(f, 0, 10, "http://A.example/");
 	queue(f, 10, 3, "http://b/");
-	assert_int_equal(flow_hosts_full(f->hosts, 11, &owners), 13);
-	assert_string_equal(owners.at, "{}");
-	assert_int_equal(flow_hosts_full(f->hosts, 10, &owners), 3);
-	assert_string_equal(owners.at, "{owner-0,owner-1}");
-	text_finish(&owners);
+	start_all(f);
+	assert_int_equal(flow_hosts_slow(f->hosts, &origins), 10 - FLOW_HOST_START);
+	assert_string_equal(origins.at, "{}");
+	f->batch->claimed_ms -= FLOW_SLOW_MS + 1;
+	queue(f, 20, 2, "http://c/");
+	assert_int_equal(flow_hosts_slow(f->hosts, &origins), 2);
+	assert_non_null(strstr(origins.at, "http://a.example"));
+	assert_null(strstr(origins.at, "http://b"));
+	assert_null(strstr(origins.at, "http://c"));
+	text_finish(&origins);
+}
+
+static void
+test_letter_case_makes_no_other_host(void **state)
+{
+	struct fixture *f = *state;
+
+	queue(f, 0, 1, "http://a.example/x");
+	queue(f, 1, 1, "HTTP://A.Example/x");
+	assert_ptr_equal(f->batch->items[0].host, f->batch->items[1].host);
 }
 
 int
@@ -205,7 +212,8 @@ main(void)
 		TEST(test_too_much_and_no_answer_halve_a_host),
 		TEST(test_a_full_host_leaves_its_turn_to_others),
 		TEST(test_drain_takes_what_is_old_and_leaves_the_rest),
-		TEST(test_full_hosts_name_each_owner_once),
+		TEST(test_a_slow_host_is_full_and_its_queue_stands),
+		TEST(test_letter_case_makes_no_other_host),
 	};
 
 	return cmocka_run_group_tests_name("engine/flow_host", tests, NULL, NULL);
