@@ -85,7 +85,9 @@ UPDATE webhook_deliveries d
 RETURNING d.id;
 
 -- name: is_left
-SELECT EXISTS (SELECT 1 FROM webhook_deliveries WHERE next_retry_at <= $1::timestamptz) AS is_left;
+SELECT (SELECT id FROM webhook_deliveries
+         WHERE next_retry_at <= $1::timestamptz
+         ORDER BY next_retry_at, id LIMIT 1) IS NOT NULL AS is_left;
 
 -- name: settle
 -- Writes how items ended ($1 ids, $2 tokens, $3 endpoints, $4 verdicts, $5 ms to the next try,

@@ -30,7 +30,8 @@ database_start() {
 database_launch() {
 	service_start postgres "$2" "${AS_DB[@]}" "$1/postgres" -D "$STATE/postgres" \
 		-c listen_addresses= -c port=5432 -c unix_socket_directories="$RUN/postgres" \
-		-c unix_socket_permissions=0777 -c max_connections="$3"
+		-c unix_socket_permissions=0777 -c max_connections="$3" \
+		-c log_error_verbosity=terse -c log_min_error_statement=panic
 	wait_until 120 database_answers_or_died
 	database_answers
 }
@@ -69,8 +70,8 @@ database_access_write() {
 }
 
 database_file() {
-	cat >"$STATE/postgres/$1"
-	((!AS_ROOT)) || chown "$DB_USER" "$STATE/postgres/$1"
+	# By its owner, in whose folder it lies: root would follow a link that was put there.
+	as "$DB_USER" tee "$STATE/postgres/$1" >/dev/null
 }
 
 database_fill() {

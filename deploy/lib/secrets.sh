@@ -8,7 +8,8 @@ secrets_make() {
 	local name
 
 	secrets_read
-	owned "$POOL_USER" "$POOL_GROUP" 700 "$STATE/secrets"
+	# Ours, and only to be read by the pools: who writes here must not be able to lead root astray.
+	owned "$(id -un)" "$POOL_GROUP" 750 "$STATE/secrets"
 	for name in "${SECRETS[@]}"; do
 		secret_write "$name" "${!name}"
 	done
@@ -34,8 +35,8 @@ secret_write() {
 
 	[[ ! -f $file || $(<"$file") != "$2" ]] || return 0
 	(umask 077 && printf '%s\n' "$2" >"$file.new")
-	((!AS_ROOT)) || chown "$POOL_USER:$POOL_GROUP" "$file.new"
-	chmod 400 "$file.new"
+	((!AS_ROOT)) || chown "root:$POOL_GROUP" "$file.new"
+	chmod 440 "$file.new"
 	mv -f "$file.new" "$file"
 }
 

@@ -38,7 +38,7 @@ struct secret {
 enum secret_state {
 	SECRET_USABLE,
 	SECRET_UNSET,
-	SECRET_SHORT,
+	SECRET_SHORT, /* or a file is named that holds nothing */
 };
 
 /*

@@ -73,6 +73,23 @@ const struct conf_kind conf_schedule = { conf_schedule_parse, conf_schedule_show
 const struct conf_kind conf_egress = { conf_egress_parse, conf_egress_show };
 const struct conf_kind conf_path = { conf_path_parse, conf_path_show };
 
+/* A password with an unescaped '/' or '@' ends up as port or host, and so in error messages. */
+static bool
+conf_url_is_sound(const PQconninfoOption *options)
+{
+	for (; options->keyword; options++) {
+		const char *value = options->val;
+
+		if (value && strcmp(options->keyword, "port") == 0 &&
+		    value[strspn(value, "0123456789,")] != '\0')
+			return false;
+		if (value && strcmp(options->keyword, "host") == 0 && *value &&
+		    strchr(value + 1, '@'))
+			return false;
+	}
+	return true;
+}
+
 static int
 conf_url_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
 {
@@ -82,7 +99,7 @@ conf_url_parse(struct conf *c, const struct conf_setting *s, const char *value, 
 	if (value[0] != '\0') {
 		PQconninfoOption *options = PQconninfoParse(value, &fault);
 
-		if (options)
+		if (options && conf_url_is_sound(options))
 			*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
 		else /* libpq's own words may quote the password */
 			rc = err_set(e, ERR_NOT_CONFIGURED, "%s: is not %s", s->name, s->allowed);

@@ -82,7 +82,8 @@ secret_refresh(struct secret *s)
 enum secret_state
 secret_state(const struct secret *s)
 {
-	if (!s->current.value)
+	/* A file that is named and holds nothing is meant to hold something. */
+	if (!s->current.value && !s->current.path)
 		return SECRET_UNSET;
 	return secret_source_usable(&s->current) ? SECRET_USABLE : SECRET_SHORT;
 }

@@ -163,13 +163,16 @@ request_read_path(struct request *q)
 	const char *path = request_first(q, "DOCUMENT_URI");
 	size_t len;
 
+	/* These are decoded: a question mark in them was an escaped one, and no route has any. */
 	if (!path)
 		path = request_first(q, "SCRIPT_NAME");
-	if (!path)
+	len = path ? strlen(path) : 0;
+	if (!path) {
 		path = request_first(q, "REQUEST_URI");
+		len = path ? strcspn(path, "?") : 0;
+	}
 	if (!path)
 		return;
-	len = strcspn(path, "?");
 	/* A trailing slash is the same route; there is never a redirect. */
 	while (len > 1 && path[len - 1] == '/')
 		len--;

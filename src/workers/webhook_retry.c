@@ -151,7 +151,7 @@ webhook_sign(struct run *r, struct item *item, struct http_request *q, const cha
 	struct sign_key keys[SIGN_KEYS_MAX];
 	size_t count = 0;
 
-	for (size_t i = 0; i < SIGN_KEYS_MAX && secrets[i]; i++)
+	for (size_t i = 0; i < SIGN_KEYS_MAX && secrets[i] && (i == 0 || *secrets[i]); i++)
 		if (sign_key_parse(&keys[count++], secrets[i]) != 0) {
 			item_fail(item,
 			    "the endpoint's %s is neither whsec_ and base64 nor a short text",
@@ -178,6 +178,11 @@ webhook_add_headers(struct item *item, struct http_request *q)
 
 	json_auto_t *headers = json_loads(text, 0, NULL);
 
+	if (!headers) {
+		item_fail(
+		    item, "the endpoint's headers hold a number or a depth that cannot be read");
+		return -1;
+	}
 	json_object_foreach(headers, name, value)
 	{
 		if (!json_is_string(value) || webhook_header_is_ours(name)) {

@@ -197,7 +197,12 @@ test('an address that is not on the list may not call workers, but may read', as
   const reload = () => process.kill(site.pid('nginx'), 'SIGHUP');
   writeFileSync(file, 'allow 192.0.2.1;\ndeny all;\n');
   reload();
-  await until(async () => (await site.authorized('POST', RETRY)).status === 403, { what: 'nginx to reload', everyMs: 50 });
+  // Workers of before still take a call or two.
+  const refused = async () => (await site.authorized('POST', RETRY)).status === 403;
+  await until(async () => {
+    for (let i = 0; i < 10; i++) if (!await refused()) return false;
+    return true;
+  }, { what: 'nginx to reload', everyMs: 50 });
   for (const at of [RETRY, `${RETRY}/`, '/api/workers/dataArchival', '/api/cron/executions/x'])
     assertNginxError(await site.authorized('POST', at), 403, 'address_denied');
   assert.equal((await site.call('GET', '/healthz')).status, 200);
@@ -217,7 +222,7 @@ const rules = {
   'TLS 1.2 and 1.3 alone': (t) => [...t.matchAll(/ssl_protocols ([^;]+);/g)].every(([, v]) => v === 'TLSv1.2 TLSv1.3') && /ssl_protocols/.test(t),
   'no request line, query, URI with query or referer in a log': (t) =>
     [...t.matchAll(/log_format\s+[^;]+;/g)].every(([f]) => !/\$(request\b|request_uri|args|query_string|http_referer|http_authorization|http_x_cron_secret)/.test(f)),
-  'the error log stays above messages with request lines': (t) => [...t.matchAll(/error_log [^;]*cronward[^;]*;/g)].every(([l]) => /(alert|crit|emerg);$/.test(l)),
+  'the error log stays above messages with request lines': (t) => [...t.matchAll(/error_log [^;]*cronward[^;]*;/g)].every(([l]) => /emerg;$/.test(l)),
   'bodies are limited': (t) => /client_max_body_size 64k;/.test(t),
   'slow callers are cut off': (t) => /client_header_timeout 5s;/.test(t) && /client_body_timeout 5s;/.test(t),
   'refused by rate is 429': (t) => /limit_req_status 429;/.test(t) && /limit_req zone=/.test(t),
