@@ -3,7 +3,7 @@
 -- name: expire
 -- The sweep's form (see include/engine/sweep.h); $3 is not needed here.
 WITH c AS MATERIALIZED (
-	SELECT id, expires_at
+	SELECT ctid, id, expires_at
 	  FROM platform_notifications
 	 WHERE status <> 'dismissed' AND expires_at <= $2::timestamptz
 	   AND (expires_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
@@ -14,7 +14,7 @@ WITH c AS MATERIALIZED (
 ), moved AS (
 	UPDATE platform_notifications n
 	   SET status = 'dismissed', dismissed_at = clock_timestamp()
-	 WHERE n.id = ANY (ARRAY(SELECT id FROM c))
+	 WHERE n.ctid = ANY (ARRAY(SELECT ctid FROM c))
 	RETURNING n.id
 )
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
