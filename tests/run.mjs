@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { atExit } from './lib/clean.mjs';
 import { Cluster } from './lib/postgres.mjs';
 import { program, root } from './lib/program.mjs';
 import { seed } from './lib/random.mjs';
@@ -25,12 +26,14 @@ function runFile(file, env) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-reporter-destination=stdout',
       '--test-reporter=tap', `--test-reporter-destination=${out}.tap`, file], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const undo = atExit(() => child.kill('SIGKILL'));
     const parts = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => parts.push(part));
     let late = false;
-    const timer = setTimeout(() => { late = true; child.kill('SIGTERM'); }, FILE_TIMEOUT_MS);
+    const timer = setTimeout(() => { late = true; child.kill('SIGKILL'); }, FILE_TIMEOUT_MS);
     child.once('close', (code) => {
       clearTimeout(timer);
+      undo();
       const text = Buffer.concat(parts).toString();
       const counts = countsOf(`${out}.tap`);
       // A file that died outside of its tests is a failure of its own.

@@ -44,5 +44,11 @@ function undoAll() {
 }
 
 process.on('exit', undoAll);
+// Whoever started us may be killed without a word.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && process.exit(143), 500).unref();
+// Node 20 may spin for ever when it frees sockets that were reset (resetAndDestroy) while they were
+// being shut down.  Everything is done by then; the last of the exit handlers leaves at once.
+process.once('beforeExit', () => process.on('exit', (code) => process.reallyExit(code)));
 for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]])
   process.once(signal, () => process.exit(code));

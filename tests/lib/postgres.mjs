@@ -31,6 +31,7 @@ export class Cluster {
   #folder;
   #server;
   #settings;
+  #template;
 
   constructor(folder, settings = {}) {
     this.#folder = folder;
@@ -124,11 +125,15 @@ export class Cluster {
     await this.admin(`ALTER DATABASE ${TEMPLATE} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true`);
   }
 
+  async #haveTemplate() {
+    if ((await this.admin(`SELECT 1 FROM pg_database WHERE datname = '${TEMPLATE}'`)).length === 0)
+      await this.makeTemplate();
+  }
+
   // A database of its own for a test file: migrated, or with nothing in it.
   async database({ empty = false } = {}) {
     const name = `t_${randomBytes(6).toString('hex')}`;
-    if (!empty && (await this.admin(`SELECT 1 FROM pg_database WHERE datname = '${TEMPLATE}'`)).length === 0)
-      await this.makeTemplate();
+    if (!empty) await (this.#template ??= this.#haveTemplate());
     await this.admin(`CREATE DATABASE ${name}${empty ? '' : ` TEMPLATE ${TEMPLATE}`}`);
     return new Database(this, name);
   }
