@@ -28,6 +28,8 @@ const peerWorker = {
   failJobBatchDelay: 0,
   preparedStatements: true,
 };
+// What was found to be fastest for this load on two cores: larger batches both ways.
+const peerWorkerTuned = { ...peerWorker, localQueue: { size: 5000 }, completeJobBatchDelay: 20, failJobBatchDelay: 20 };
 // As many connections as can be in use at once; pipelining POSTs made it slower.
 const peerUndici = { connections: IN_THE_AIR / ENDPOINTS, pipelining: 1 };
 
@@ -38,8 +40,16 @@ export async function deliveries({ results, rounds, quick }) {
   const endpoints = receiver.urls.map((url) => ({ url, secret: newSecret() }));
   const template = await templateMake(cluster, (query) => endpointsFill(query, endpoints));
   const bodies = path.join(tempFolder('bodies'), 'lines');
-  const rates = { cronward: [], peer: [], bare: [] };
+  const rates = { cronward: [], peer: [], tuned: [], bare: [] };
 
+  const peerMs = async (worker) => {
+    const database = await cluster.database({ empty: true });
+    const options = { url: database.url, endpoints, bodies, warmup: WARMUP_JOBS, worker, undici: peerUndici };
+    const out = await undisturbed(() => receiver.expecting(count + WARMUP_JOBS, () => must(process.execPath,
+      [path.join(root, 'tests/bench/peer.mjs'), JSON.stringify(options)], { timeoutMs: 600_000 })));
+    await database.drop();
+    return Number(out);
+  };
   const contestants = {
     cronward: async () => {
       const database = await databaseCopy(template);
@@ -51,14 +61,8 @@ export async function deliveries({ results, rounds, quick }) {
       await database.drop();
       return ms;
     },
-    peer: async () => {
-      const database = await cluster.database({ empty: true });
-      const options = { url: database.url, endpoints, bodies, warmup: WARMUP_JOBS, worker: peerWorker, undici: peerUndici };
-      const out = await undisturbed(() => receiver.expecting(count + WARMUP_JOBS, () => must(process.execPath,
-        [path.join(root, 'tests/bench/peer.mjs'), JSON.stringify(options)], { timeoutMs: 600_000 })));
-      await database.drop();
-      return Number(out);
-    },
+    peer: () => peerMs(peerWorker),
+    tuned: () => peerMs(peerWorkerTuned),
     bare: async () => Number(await undisturbed(() => receiver.expecting(count, () =>
       must(path.join(root, 'build/bench/bare_curl'), [bodies, String(IN_THE_AIR), ...receiver.urls])))),
   };
@@ -69,10 +73,12 @@ export async function deliveries({ results, rounds, quick }) {
 
   const what = `${count.toLocaleString('en-US')} deliveries, ${ENDPOINTS} endpoints, ${IN_THE_AIR} in the air`;
   const ours = { what, ours: rates.cronward, unit: '/s' };
-  results.ratio({ ...ours, reference: 'graphile-worker 0.17 + undici', theirs: rates.peer, target: { least: 2.5 } });
+  results.ratio({ ...ours, reference: 'graphile-worker 0.17 + undici, as documented', theirs: rates.peer, target: { least: 2.5 } });
+  results.ratio({ ...ours, reference: 'the same, best found for this load', theirs: rates.tuned });
   results.ratio({ ...ours, reference: 'bare curl_multi', theirs: rates.bare, target: { least: 0.65 } });
   results.settings('cronward of deliveries', { ...cronwardSettings, WEBHOOK_MAX_CONCURRENT: IN_THE_AIR, '--budget': 3600 });
   results.settings('graphile-worker', `${JSON.stringify(peerWorker)}, undici ${JSON.stringify(peerUndici)}, warmed up with ${WARMUP_JOBS} jobs`);
+  results.settings('graphile-worker, best found', JSON.stringify(peerWorkerTuned));
   results.settings('bare_curl', 'libcurl defaults, NOSIGNAL, easy handles reused');
   await receiver.stop();
   await cluster.stop();

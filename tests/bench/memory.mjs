@@ -10,6 +10,9 @@ import { rounded } from './results.mjs';
 
 const ENDPOINTS = 8;
 const KB_PER_MB = 1024;
+// What is no growth: malloc may still touch some new pages between the holes that it has.  A leak
+// of a 16-byte block a request would be more.
+const KB_NO_GROWTH = 64;
 // The process must live through all requests.
 const settings = { PROCESS_REQUESTS_MAX: '0' };
 
@@ -41,7 +44,7 @@ export async function memory({ results, quick }) {
   });
   results.figure({
     what: 'RssAnon, growth in the second half of them',
-    value: kb.at(-1) - kb[kb.length / 2 - 1], unit: 'kB', target: { most: 0 },
+    value: kb.at(-1) - kb[kb.length / 2 - 1], unit: 'kB', target: { most: KB_NO_GROWTH },
   });
   results.remark(`RssAnon at each tenth: ${kb.map(rounded).join(', ')} kB`);
   results.settings('cronward of memory', { ...cronwardSettings, ...settings });
