@@ -2,9 +2,9 @@
 // One PostgreSQL is started for all of them, its template migrated once.  Ends with a line
 // "N passed, N failed"; a file that dies counts as one failure.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { atExit } from './lib/clean.mjs';
+import { atExit, tempFolder } from './lib/clean.mjs';
 import { Cluster } from './lib/postgres.mjs';
 import { program, root } from './lib/program.mjs';
 import { seed } from './lib/random.mjs';
@@ -74,9 +74,7 @@ function printTable(file) {
 
 const [folder, ...named] = process.argv.slice(2);
 const files = named.length > 0 ? named.map((name) => path.resolve(name)) : filesOf(folder);
-const table = path.join(root, 'build/check/faults.table');
-mkdirSync(path.dirname(table), { recursive: true });
-rmSync(table, { force: true });
+const table = path.join(tempFolder(), 'table');
 
 const cluster = await Cluster.create();
 if (existsSync(program())) await cluster.makeTemplate();

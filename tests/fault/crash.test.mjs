@@ -163,8 +163,8 @@ describe('crash', { concurrency: size(4, 2) }, () => {
     await stand.drain();
     const verdict = mustHold(stand.ledger, await stand.rows());
     assert.equal(verdict.done, verdict.enqueued);
-    // The budget of 4 s, the hard end 5 s later, and 3 s for a last attempt to connect.
-    assert.ok(Math.max(...took) < 12_000, `answered after ${took} ms`);
+    // The budget of 4 s, the hard end 5 s later, 3 s for a last attempt to connect, and a little.
+    assert.ok(Math.max(...took) < 12_500, `answered after ${took} ms`);
     report(t, 'database black hole', { holes: took.length, items: verdict.enqueued, duplicates: verdict.duplicates,
       'answered after at most': `${Math.max(...took)} ms` });
   });
