@@ -38,6 +38,7 @@ struct conf_cidr {
 
 struct conf {
 	char *database_url;
+	char *app_url;           /* "https://host" without a slash at its end; NULL: not known */
 	char *database_password; /* from DATABASE_PASSWORD_FILE; NULL: none */
 	struct secret secrets[SECRET__MAX];
 

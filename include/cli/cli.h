@@ -72,6 +72,13 @@ struct cli_session {
 int cli_open(struct cli_session *s, struct err *e);
 void cli_close(struct cli_session *s);
 
+/*
+ * Writes an act of this user's to audit_log; ${detail} is the text of a JSON object, or NULL.
+ * 0, or -1 with ${e}.  Before the act where it cannot be undone, so that none goes unrecorded.
+ */
+int cli_audit(struct cli_session *s, const char *action, const char *target, const char *detail,
+    struct err *e);
+
 /* Who acts, for executions and the audit log: "cli:" and the name of the user.  Returns ${to}. */
 const char *cli_actor(char to[static CLI_ACTOR_MAX]);
 

@@ -15,6 +15,8 @@ enum {
 struct worker {
 	const char *name;    /* in locks, executions, headers, logs */
 	const char *summary; /* one line for people */
+	/* When a cron service is to ring, as five fields of a crontab, in UTC. */
+	const char *schedule;
 	/* What it counts besides run->processed, succeeded and failed; NULL ends the list. */
 	const char *tallies[WORKER_TALLIES_MAX];
 	/* Does the work inside the run's deadline.  0, or -1 with run->err set. */

@@ -70,6 +70,9 @@ static const struct conf_setting conf_settings[] = {
 	CONF_SECRET("CRON_JOB_API_KEY", SECRET_CRON_JOB_API_KEY,
 	    "what callers of /api/workers prove; CRON_SECRET when unset"),
 
+	CONF_OTHER("APP_URL", conf_address, app_url,
+	    "scheme and host such as https://cron.example.com",
+	    "where callers reach this service; for `cronward doctor` and `cronward callers`"),
 	CONF_NUMBER("RUN_BUDGET_S", run_budget_s, "20", 1, 3600,
 	    "seconds from a call's arrival until it starts no more items"),
 	CONF_NUMBER("ASYNC_BUDGET_S", async_budget_s, "300", 1, 3600,
@@ -170,6 +173,7 @@ conf_finish(struct conf *c)
 		secret_finish(&c->secrets[i]);
 	conf_wipe_free(c->database_url);
 	conf_wipe_free(c->database_password);
+	free(c->app_url);
 	free(c->egress_ca_file);
 	*c = (struct conf){ .database_url = NULL };
 }

@@ -43,6 +43,8 @@ static int conf_egress_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static int conf_path_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
+static int conf_address_parse(
+    struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static void conf_hidden_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_secret_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_secret_file_show(
@@ -71,6 +73,7 @@ const struct conf_kind conf_number = { conf_number_parse, conf_number_show };
 const struct conf_kind conf_word = { conf_word_parse, conf_word_show };
 const struct conf_kind conf_schedule = { conf_schedule_parse, conf_schedule_show };
 const struct conf_kind conf_egress = { conf_egress_parse, conf_egress_show };
+const struct conf_kind conf_address = { conf_address_parse, conf_path_show };
 const struct conf_kind conf_path = { conf_path_parse, conf_path_show };
 
 /* A password with an unescaped '/' or '@' ends up as port or host, and so in error messages. */
@@ -223,6 +226,25 @@ conf_path_parse(struct conf *c, const struct conf_setting *s, const char *value,
 	if (fault)
 		return conf_file_wrong(e, s, value, fault);
 	*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
+	return 0;
+}
+
+/* Scheme and host alone: whatever stands behind them is for us to say. */
+static int
+conf_address_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
+{
+	size_t scheme = strncmp(value, "https://", 8) == 0  ? 8
+			: strncmp(value, "http://", 7) == 0 ? 7
+							    : 0;
+	size_t len = strlen(value);
+
+	if (len == 0)
+		return 0;
+	while (len > scheme && value[len - 1] == '/')
+		len--;
+	if (scheme == 0 || len == scheme || strcspn(value + scheme, "/?#@ \\\"'") < len - scheme)
+		return conf_wrong(e, s, value, "is not scheme and host");
+	*CONF_FIELD(c, s, char *) = conf_copy(value, len);
 	return 0;
 }
 

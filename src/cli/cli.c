@@ -193,6 +193,18 @@ cli_close(struct cli_session *s)
 	conf_finish(&s->conf);
 }
 
+int
+cli_audit(struct cli_session *s, const char *action, const char *target, const char *detail,
+    struct err *e)
+{
+	char actor[CLI_ACTOR_MAX];
+	AUTO(PQclear)
+	PGresult *done =
+	    db_query(s->db, SQL_AUDIT_ADD, DB_ARGS(cli_actor(actor), action, target, detail), e);
+
+	return done ? 0 : -1;
+}
+
 const char *
 cli_actor(char to[static CLI_ACTOR_MAX])
 {

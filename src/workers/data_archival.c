@@ -31,6 +31,7 @@ static void data_archival_reply(const struct run *, json_t *);
 const struct worker worker_data_archival = {
 	.name = "data-archival",
 	.summary = "archive old events and notifications, prune histories",
+	.schedule = "0 0 * * *",
 	.tallies = {
 		[ARCHIVAL_EVENTS] = "archived_events",
 		[ARCHIVAL_NOTIFICATIONS] = "archived_notifications",

@@ -19,6 +19,7 @@ static void notification_expiry_reply(const struct run *, json_t *);
 const struct worker worker_notification_expiry = {
 	.name = "notification-expiry",
 	.summary = "dismiss notifications that have expired",
+	.schedule = "*/5 * * * *",
 	.tallies = { [EXPIRY_EXPIRED] = "expired" },
 	.work = notification_expiry_work,
 	.reply = notification_expiry_reply,

@@ -52,6 +52,7 @@ static enum verdict webhook_again(struct run *, struct item *, const struct http
 const struct worker worker_webhook_retry = {
 	.name = "webhook-retry",
 	.summary = "deliver webhooks that are due, new and failed alike",
+	.schedule = "*/5 * * * *",
 	.work = webhook_retry_work,
 	.reply = webhook_retry_reply,
 };
