@@ -8,6 +8,7 @@
 #define CRONWARD_BASE_CONF_H
 
 #include "base/err.h"
+#include "base/keyring.h"
 #include "base/log.h"
 #include "base/secret.h"
 
@@ -38,9 +39,10 @@ struct conf_cidr {
 
 struct conf {
 	char *database_url;
-	char *app_url;           /* "https://host" without a slash at its end; NULL: not known */
-	char *database_password; /* from DATABASE_PASSWORD_FILE; NULL: none */
+	char *app_url; /* "https://host" without a slash at its end; NULL: not known */
+	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
+	struct keyring keyring; /* of sealed secrets */
 
 	int64_t run_budget_s;
 	int64_t async_budget_s;
@@ -90,6 +92,15 @@ void conf_finish(struct conf *c);
 
 /* The secret that ${which} falls back to where it is unset, else itself; files read again. */
 struct secret *conf_secret(struct conf *c, enum conf_secret which);
+
+/* The key ring, its file read again where it changed. */
+const struct keyring *conf_keyring(struct conf *c);
+
+/*
+ * The password for DATABASE_URL from its file, read anew: "" where there is none.
+ * In ${text}, which is to be wiped; or NULL with ${e}.
+ */
+const char *conf_database_password(const struct conf *c, struct secret_text *text, struct err *e);
 
 /* One row of the table as text, for `cronward config` and for the check of README. */
 struct conf_row {

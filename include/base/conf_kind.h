@@ -41,9 +41,11 @@ struct conf_setting {
 };
 
 extern const struct conf_kind conf_url;         /* char *; wiped from the environment */
-extern const struct conf_kind conf_password;    /* char *; the value is the path of its file */
+extern const struct conf_kind conf_password;    /* char *, the path; may be an empty file */
 extern const struct conf_kind conf_secret_text; /* struct secret_source; secret_load() reads it */
 extern const struct conf_kind conf_secret_file; /* the same, when it came from a file */
+extern const struct conf_kind conf_keys;        /* struct keyring; keyring_load() reads it */
+extern const struct conf_kind conf_keys_file;   /* the same, when it came from a file */
 extern const struct conf_kind conf_number;      /* int64_t within min and max */
 extern const struct conf_kind conf_word;        /* an enum */
 extern const struct conf_kind conf_schedule;    /* webhook_schedule_s and its count */

@@ -49,6 +49,13 @@ long crypto_base64_decode(unsigned char *to, size_t room, const char *from, size
 char *crypto_uuid(char to[static CRYPTO_UUID_TEXT_MAX]);
 /* Uniform in [0, below); ${below} > 0.  For jitter, not for keys. */
 uint32_t crypto_random_below(uint32_t below);
+/* Random bytes fit for keys and nonces. */
+void crypto_random(void *to, size_t len);
+/*
+ * Ends the process, with a log line, unless ${ok}: OpenSSL could not do ${what} for want of
+ * memory, or is broken.
+ */
+void crypto_must(bool ok, const char *what);
 /* Overwrites memory that held a secret; not optimised away. */
 void crypto_wipe(void *at, size_t len);
 

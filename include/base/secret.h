@@ -4,17 +4,17 @@
  * A secret NAME comes from NAME or from the file that NAME_FILE names, its predecessor from
  * NAME_PREVIOUS or NAME_PREVIOUS_FILE; both are accepted while a rotation is under way.  Files
  * are read again when they change, so that a rotation needs no restart.  Spaces and line ends
- * around a file's text do not count.
+ * around it do not count.
  */
 #ifndef CRONWARD_BASE_SECRET_H
 #define CRONWARD_BASE_SECRET_H
 
 #include "base/err.h"
+#include "base/secret_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 enum {
 	SECRET_LENGTH_MIN = 16, /* shorter ones leave their routes closed */
@@ -23,10 +23,9 @@ enum {
 
 /* One place a secret can come from. */
 struct secret_source {
-	char *path;  /* NULL: it came from the environment */
-	char *value; /* NULL: there is none */
+	struct secret_file file; /* its path is NULL when it came from the environment */
+	char *value;             /* NULL: there is none */
 	size_t len;
-	struct stat seen; /* the file as it was when it was read */
 	bool is_previous; /* an empty or deleted file retires it */
 };
 

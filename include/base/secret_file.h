@@ -21,10 +21,11 @@ struct secret_file {
 	struct stat seen; /* the file as it was when it was read; zero: never, or not for sure */
 };
 
-/* What a file held: bytes[start .. start + len), without the blanks around it. */
+/* What a file held, with a NUL behind it. */
 struct secret_text {
-	size_t start, len;
-	char bytes[SECRET_FILE_MAX + 1]; /* NUL-terminated behind the text */
+	size_t len;
+	struct stat seen;
+	char bytes[SECRET_FILE_MAX + 1];
 };
 
 /* Copies ${path}; nothing is read. */
@@ -32,16 +33,24 @@ void secret_file_init(struct secret_file *f, const char *path);
 void secret_file_finish(struct secret_file *f);
 
 enum secret_file_change { SECRET_FILE_SAME, SECRET_FILE_CHANGED, SECRET_FILE_GONE };
-/* Whether the file is another than the one that was read; one that cannot be looked at is SAME. */
+
+/*
+ * Whether the file differs from the one that secret_file_keep() was told of.  One that is there
+ * and cannot be looked at is SAME: what was read stays in force.
+ */
 enum secret_file_change secret_file_change(const struct secret_file *f);
 
 /*
- * Reads the file.  NULL, or what is wrong with it, fit for an error message.  ${ret} is to be
- * wiped by secret_text_wipe() either way.  secret_file_keep() then says that the text was taken.
+ * Reads the file at ${path}.  NULL, or what is wrong with it, fit for the end of an error message.
+ * Either way ${ret_text} is to be wiped with secret_text_wipe().
  */
-const char *secret_file_read(
-    const struct secret_file *f, struct secret_text *ret_text, struct stat *ret_seen);
-void secret_file_keep(struct secret_file *f, const struct stat *seen);
+const char *secret_file_read(const char *path, struct secret_text *ret_text);
+/* Remembers that ${text} was taken.  A text of NULL: none was, look again next time. */
+void secret_file_keep(struct secret_file *f, const struct secret_text *text);
+
 void secret_text_wipe(struct secret_text *text);
+
+/* Takes spaces, tabs and line ends off both ends of ${at}: where the rest begins, *len long. */
+const char *secret_trim(const char *at, size_t *len);
 
 #endif

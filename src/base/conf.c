@@ -64,12 +64,17 @@ static const char *const conf_secret_name[SECRET__MAX] = {
 static const struct conf_setting conf_settings[] = {
 	CONF_HIDDEN("DATABASE_URL", conf_url, database_url, "a libpq connection string or URI",
 	    "where PostgreSQL is; may name several hosts and TLS modes"),
-	CONF_HIDDEN("DATABASE_PASSWORD_FILE", conf_password, database_password, "a readable file",
-	    "file with the password for DATABASE_URL"),
+	CONF_HIDDEN("DATABASE_PASSWORD_FILE", conf_password, database_password_file,
+	    "a readable file",
+	    "file with the password for DATABASE_URL, read with each connection"),
 	CONF_SECRET("CRON_SECRET", SECRET_CRON_SECRET, "what callers of the cron routes prove"),
 	CONF_SECRET("CRON_JOB_API_KEY", SECRET_CRON_JOB_API_KEY,
 	    "what callers of /api/workers prove; CRON_SECRET when unset"),
 
+	CONF_HIDDEN("ENCRYPTION_KEYS", conf_keys, keyring, "id:base64-of-32-bytes, newest first",
+	    "keys of sealed secrets, separated by commas or line ends"),
+	CONF_HIDDEN("ENCRYPTION_KEYS_FILE", conf_keys_file, keyring, "a readable file",
+	    "file with ENCRYPTION_KEYS, read again when it changes"),
 	CONF_OTHER("APP_URL", conf_address, app_url,
 	    "scheme and host such as https://cron.example.com",
 	    "where callers reach this service; for `cronward doctor` and `cronward callers`"),
@@ -152,6 +157,8 @@ conf_load(struct conf *c, struct err *e)
 	for (i = 0; i < SECRET__MAX; i++)
 		if (secret_load(&c->secrets[i], conf_secret_name[i], e) != 0)
 			rc = -1;
+	if (keyring_load(&c->keyring, e) != 0)
+		rc = -1;
 	for (i = 0; i < CONF_SETTINGS_COUNT; i++) {
 		const struct conf_setting *s = &conf_settings[i];
 		const char *value = conf_is_given(s->name) ? getenv(s->name) : s->fallback;
@@ -172,7 +179,8 @@ conf_finish(struct conf *c)
 	for (i = 0; i < SECRET__MAX; i++)
 		secret_finish(&c->secrets[i]);
 	conf_wipe_free(c->database_url);
-	conf_wipe_free(c->database_password);
+	keyring_finish(&c->keyring);
+	free(c->database_password_file);
 	free(c->app_url);
 	free(c->egress_ca_file);
 	*c = (struct conf){ .database_url = NULL };
@@ -189,6 +197,33 @@ conf_secret(struct conf *c, enum conf_secret which)
 		secret_refresh(s);
 	}
 	return s;
+}
+
+const struct keyring *
+conf_keyring(struct conf *c)
+{
+	keyring_refresh(&c->keyring);
+	return &c->keyring;
+}
+
+const char *
+conf_database_password(const struct conf *c, struct secret_text *text, struct err *e)
+{
+	const char *fault;
+
+	text->len = 0;
+	if (!c->database_password_file)
+		return "";
+	fault = secret_file_read(c->database_password_file, text);
+	if (fault) {
+		err_set(e, ERR_NOT_CONFIGURED, "DATABASE_PASSWORD_FILE: \"%s\": %s",
+		    c->database_password_file, fault);
+		return NULL;
+	}
+	/* Spaces may be part of a password; line ends come from editors. */
+	while (text->len > 0 && strchr("\r\n", text->bytes[text->len - 1]))
+		text->bytes[--text->len] = '\0';
+	return text->bytes;
 }
 
 bool

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/crypto.h"
+#include "base/secret_file.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,10 +19,9 @@
 #include <unistd.h>
 
 enum {
-	CONF_ITEM_MAX = 64,       /* one entry of a list */
-	CONF_QUOTE_MAX = 80,      /* what a message shows of a wrong value */
-	CONF_PASSWORD_MAX = 4096, /* bytes of DATABASE_PASSWORD_FILE */
-	CONF_V4_BITS = 96,        /* of ::ffff:0:0/96, where the IPv4 addresses stand */
+	CONF_ITEM_MAX = 64,  /* one entry of a list */
+	CONF_QUOTE_MAX = 80, /* what a message shows of a wrong value */
+	CONF_V4_BITS = 96,   /* of ::ffff:0:0/96, where the IPv4 addresses stand */
 	CONF_MS_PER_S = 1000,
 	CONF_LENGTH_MAX_S = 30 * 24 * 60 * 60,
 };
@@ -49,6 +49,10 @@ static void conf_hidden_show(const struct conf *c, const struct conf_setting *s,
 static void conf_secret_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_secret_file_show(
     const struct conf *c, const struct conf_setting *s, struct text *to);
+static void conf_keys_show(const struct conf *c, const struct conf_setting *s, struct text *to);
+static void conf_keys_file_show(
+    const struct conf *c, const struct conf_setting *s, struct text *to);
+static void conf_ring_show(const struct keyring *ring, bool of_file, struct text *to);
 static void conf_number_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_word_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_schedule_show(const struct conf *c, const struct conf_setting *s, struct text *to);
@@ -58,7 +62,7 @@ static int conf_wrong(
     struct err *e, const struct conf_setting *s, const char *value, const char *fault);
 static int conf_file_wrong(
     struct err *e, const struct conf_setting *s, const char *path, const char *fault);
-static const char *conf_file_read(const char *path, char *to, size_t room, size_t *ret_len);
+static const char *conf_file_fault(const char *path);
 static char *conf_copy(const char *from, size_t len);
 static void conf_item(const char **at, char item[static CONF_ITEM_MAX]);
 static bool conf_cidr_parse(struct conf_cidr *cidr, char *text);
@@ -69,6 +73,9 @@ const struct conf_kind conf_password = { conf_password_parse, conf_hidden_show }
 /* secret_load() reads the four settings of a secret at once. */
 const struct conf_kind conf_secret_text = { NULL, conf_secret_show };
 const struct conf_kind conf_secret_file = { NULL, conf_secret_file_show };
+/* keyring_load() reads both of them. */
+const struct conf_kind conf_keys = { NULL, conf_keys_show };
+const struct conf_kind conf_keys_file = { NULL, conf_keys_file_show };
 const struct conf_kind conf_number = { conf_number_parse, conf_number_show };
 const struct conf_kind conf_word = { conf_word_parse, conf_word_show };
 const struct conf_kind conf_schedule = { conf_schedule_parse, conf_schedule_show };
@@ -116,27 +123,23 @@ conf_url_parse(struct conf *c, const struct conf_setting *s, const char *value, 
 	return rc;
 }
 
+/* The file is read with each connection; here it is only tried. */
 static int
 conf_password_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
 {
-	char password[CONF_PASSWORD_MAX + 1];
+	struct secret_text text = { .len = 0 };
 	const char *fault;
-	size_t len = 0;
 
 	if (value[0] == '\0')
 		return 0;
-	fault = conf_file_read(value, password, sizeof(password), &len);
-	if (!fault && len > CONF_PASSWORD_MAX)
-		fault = "is too long for a password";
-	if (!fault && memchr(password, '\0', len))
+	fault = secret_file_read(value, &text);
+	if (!fault && memchr(text.bytes, '\0', text.len))
 		fault = "holds a NUL";
-	if (!fault) {
-		while (len > 0 && (password[len - 1] == '\n' || password[len - 1] == '\r'))
-			len--;
-		*CONF_FIELD(c, s, char *) = conf_copy(password, len);
-	}
-	crypto_wipe(password, sizeof(password));
-	return fault ? conf_file_wrong(e, s, value, fault) : 0;
+	secret_text_wipe(&text);
+	if (fault)
+		return conf_file_wrong(e, s, value, fault);
+	*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
+	return 0;
 }
 
 static int
@@ -217,12 +220,10 @@ static int
 conf_path_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
 {
 	const char *fault;
-	size_t len;
-	char byte;
 
 	if (value[0] == '\0')
 		return 0;
-	fault = conf_file_read(value, &byte, 1, &len);
+	fault = conf_file_fault(value);
 	if (fault)
 		return conf_file_wrong(e, s, value, fault);
 	*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
@@ -264,6 +265,30 @@ static void
 conf_secret_file_show(const struct conf *c, const struct conf_setting *s, struct text *to)
 {
 	conf_source_show(CONF_FIELD_CONST(c, s, struct secret_source), true, to);
+}
+
+static void
+conf_keys_show(const struct conf *c, const struct conf_setting *s, struct text *to)
+{
+	conf_ring_show(CONF_FIELD_CONST(c, s, struct keyring), false, to);
+}
+
+static void
+conf_keys_file_show(const struct conf *c, const struct conf_setting *s, struct text *to)
+{
+	conf_ring_show(CONF_FIELD_CONST(c, s, struct keyring), true, to);
+}
+
+/* The keys' ids are no secrets: they stand in the database beside what they seal. */
+static void
+conf_ring_show(const struct keyring *ring, bool of_file, struct text *to)
+{
+	if (ring->count == 0 || (ring->file.path != NULL) != of_file) {
+		text_add_text(to, "unset");
+		return;
+	}
+	for (size_t i = 0; i < ring->count; i++)
+		text_add_format(to, "%s%s", i ? " " : "set: ", ring->keys[i].id);
 }
 
 static void
@@ -332,23 +357,21 @@ conf_file_wrong(struct err *e, const struct conf_setting *s, const char *path, c
 	return err_set(e, ERR_NOT_CONFIGURED, "%s: \"%s\": %s", s->name, path, fault);
 }
 
-/* Reads at most ${room} bytes.  NULL, or what is wrong with the file. */
+/* NULL, or why the file cannot be read. */
 static const char *
-conf_file_read(const char *path, char *to, size_t room, size_t *ret_len)
+conf_file_fault(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	const char *fault = NULL;
-	ssize_t n = 1;
+	char byte;
+	ssize_t n;
 
-	*ret_len = 0;
 	if (fd < 0)
 		return strerror(errno);
-	while (n > 0 && *ret_len < room)
-		if ((n = read(fd, to + *ret_len, room - *ret_len)) > 0)
-			*ret_len += (size_t)n;
+	n = read(fd, &byte, 1);
 	if (n < 0)
 		fault = strerror(errno);
-	else if (*ret_len == 0)
+	else if (n == 0)
 		fault = "is empty";
 	close(fd);
 	return fault;
@@ -420,7 +443,7 @@ conf_cidr_parse(struct conf_cidr *cidr, char *text)
 static void
 conf_source_show(const struct secret_source *from, bool of_file, struct text *to)
 {
-	if (!from->value || (from->path != NULL) != of_file)
+	if (!from->value || (from->file.path != NULL) != of_file)
 		text_add_text(to, "unset");
 	else
 		text_add_text(to, from->len < SECRET_LENGTH_MIN ? "too short" : "set");

@@ -26,7 +26,6 @@ static EVP_MD *crypto_sha256_md;
 static EVP_MD_CTX *crypto_sha256_ctx;
 static EVP_MAC_CTX *crypto_hmac_ctx;
 
-static void crypto_must(bool ok, const char *what);
 static void crypto_sha256_prepare(void);
 static void crypto_hmac_prepare(void);
 static int crypto_base64_value(char c);
@@ -114,7 +113,7 @@ crypto_uuid(char to[static CRYPTO_UUID_TEXT_MAX])
 	unsigned char bytes[CRYPTO_UUID_BYTES];
 	size_t at = 0, i;
 
-	crypto_must(RAND_bytes(bytes, sizeof(bytes)) == 1, "random bytes");
+	crypto_random(bytes, sizeof(bytes));
 	bytes[6] = (unsigned char)(0x40 | (bytes[6] & 0x0f)); /* version 4 */
 	bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3f)); /* RFC 4122's variant */
 	for (i = 0; i < sizeof(bytes); i++) {
@@ -135,25 +134,30 @@ crypto_random_below(uint32_t below)
 	uint32_t value;
 
 	do {
-		crypto_must(
-		    RAND_bytes((unsigned char *)&value, sizeof(value)) == 1, "random bytes");
+		crypto_random(&value, sizeof(value));
 	} while (value < unfair);
 	return value % below;
 }
 
 void
-crypto_wipe(void *at, size_t len)
+crypto_random(void *to, size_t len)
 {
-	OPENSSL_cleanse(at, len);
+	crypto_must(len <= INT_MAX && RAND_bytes(to, (int)len) == 1, "random bytes");
 }
 
-static void
+void
 crypto_must(bool ok, const char *what)
 {
 	if (ok)
 		return;
 	log_message(LOG_ERROR, "crypto_failed", "OpenSSL could not do %s", what);
 	_exit(EX_SOFTWARE);
+}
+
+void
+crypto_wipe(void *at, size_t len)
+{
+	OPENSSL_cleanse(at, len);
 }
 
 static void

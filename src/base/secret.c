@@ -1,40 +1,21 @@
 /*
  * secret - what a caller must know, read from where it is kept and compared in constant time.
- *
- * A file may change under our eyes: it is taken only if it looked the same before and after it
- * was read, and one that was written a moment ago is looked at again, since a second change in
- * the same tick of the file system's clock would leave no trace.
  */
 #include "base/secret.h"
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/crypto.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-	SECRET_FILE_MAX = SECRET_LENGTH_MAX + 256, /* spaces and line ends around it included */
 	SECRET_NAME_MAX = 64,
-	SECRET_READS_MAX = 5,
-	SECRET_FRESH_MS = 2000, /* longer than a tick of any file system's clock */
 };
 
 /* The messages below name it. */
 _Static_assert(SECRET_LENGTH_MAX == 4096, "say so in the messages");
-
-/* What a file held when it was read. */
-struct secret_file {
-	char bytes[SECRET_FILE_MAX + 1];
-	size_t len;
-	struct stat seen;
-};
 
 static int secret_source_load(struct secret_source *from, const char *name, struct err *e);
 static void secret_source_finish(struct secret_source *from);
@@ -42,12 +23,7 @@ static void secret_source_drop(struct secret_source *from);
 static void secret_source_refresh(struct secret_source *from);
 static bool secret_source_usable(const struct secret_source *from);
 static const char *secret_source_read(struct secret_source *from);
-static bool secret_is_blank(char c);
 static const char *secret_source_take(struct secret_source *from, const char *value, size_t len);
-static const char *secret_file_read(struct secret_file *f, const char *path);
-static const char *secret_file_read_once(struct secret_file *f, const char *path, bool *ret_steady);
-static bool secret_stat_same(const struct stat *a, const struct stat *b);
-static bool secret_stat_fresh(const struct stat *st);
 
 int
 secret_load(struct secret *s, const char *name, struct err *e)
@@ -83,7 +59,7 @@ enum secret_state
 secret_state(const struct secret *s)
 {
 	/* A file that is named and holds nothing is meant to hold something. */
-	if (!s->current.value && !s->current.path)
+	if (!s->current.value && !s->current.file.path)
 		return SECRET_UNSET;
 	return secret_source_usable(&s->current) ? SECRET_USABLE : SECRET_SHORT;
 }
@@ -116,12 +92,14 @@ secret_source_load(struct secret_source *from, const char *name, struct err *e)
 		err_set(e, ERR_NOT_CONFIGURED, "%s and %s are both set; set one", name, file_name);
 		fault = e->message;
 	} else if (path && path[0]) {
-		from->path = mem_alloc(strlen(path) + 1);
-		memcpy(from->path, path, strlen(path) + 1);
+		secret_file_init(&from->file, path);
 		if ((fault = secret_source_read(from)) != NULL)
 			err_set(e, ERR_NOT_CONFIGURED, "%s: \"%s\": %s", file_name, path, fault);
-	} else if (value && value[0]) {
-		if ((fault = secret_source_take(from, value, strlen(value))) != NULL)
+	} else if (value) {
+		size_t len = strlen(value);
+		const char *text = secret_trim(value, &len);
+
+		if (len > 0 && (fault = secret_source_take(from, text, len)) != NULL)
 			err_set(e, ERR_NOT_CONFIGURED, "%s: %s", name, fault);
 	}
 	if (value) {
@@ -135,25 +113,24 @@ static void
 secret_source_finish(struct secret_source *from)
 {
 	secret_source_drop(from);
-	free(from->path);
-	*from = (struct secret_source){ 0 };
+	secret_file_finish(&from->file);
 }
 
 static void
 secret_source_refresh(struct secret_source *from)
 {
-	struct stat st;
-
-	if (!from->path)
-		return;
-	if (stat(from->path, &st) != 0) {
-		if (errno == ENOENT && from->is_previous)
-			secret_source_drop(from);
-		return;
-	}
-	/* Whatever is wrong with the file now, the value that was read stays. */
-	if (!secret_stat_same(&from->seen, &st))
+	/* Whatever is wrong with the file now, the value that was read stays in force. */
+	switch (secret_file_change(&from->file)) {
+	case SECRET_FILE_SAME:
+		break;
+	case SECRET_FILE_CHANGED:
 		secret_source_read(from);
+		break;
+	case SECRET_FILE_GONE:
+		if (from->is_previous)
+			secret_source_drop(from);
+		break;
+	}
 }
 
 /* Forgets the value, and that the file was ever read. */
@@ -165,7 +142,7 @@ secret_source_drop(struct secret_source *from)
 	free(from->value);
 	from->value = NULL;
 	from->len = 0;
-	from->seen = (struct stat){ .st_size = 0 };
+	secret_file_keep(&from->file, NULL);
 }
 
 static bool
@@ -178,32 +155,20 @@ secret_source_usable(const struct secret_source *from)
 static const char *
 secret_source_read(struct secret_source *from)
 {
-	struct secret_file f = { .len = 0 };
-	const char *fault = secret_file_read(&f, from->path);
-	const char *value = f.bytes;
+	struct secret_text text = { .len = 0 };
+	const char *fault = secret_file_read(from->file.path, &text);
+	size_t len = fault ? 0 : text.len;
+	const char *value = secret_trim(text.bytes, &len);
 
-	while (f.len > 0 && secret_is_blank(value[f.len - 1]))
-		f.len--;
-	while (f.len > 0 && secret_is_blank(value[0])) {
-		value++;
-		f.len--;
-	}
-	if (!fault && f.len == 0 && from->is_previous)
+	if (!fault && len == 0 && from->is_previous)
 		secret_source_drop(from);
-	if (!fault && f.len > 0) {
-		fault = secret_source_take(from, value, f.len);
-		/* What is fresh counts as not seen. */
-		if (!fault && !secret_stat_fresh(&f.seen))
-			from->seen = f.seen;
+	if (!fault && len > 0) {
+		fault = secret_source_take(from, value, len);
+		if (!fault)
+			secret_file_keep(&from->file, &text);
 	}
-	crypto_wipe(f.bytes, sizeof(f.bytes));
+	secret_text_wipe(&text);
 	return fault;
-}
-
-static bool
-secret_is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* NULL, or why ${value} can be no secret. */
@@ -226,68 +191,4 @@ secret_source_take(struct secret_source *from, const char *value, size_t len)
 	from->value = copy;
 	from->len = len;
 	return NULL;
-}
-
-static const char *
-secret_file_read(struct secret_file *f, const char *path)
-{
-	int i;
-
-	for (i = 0; i < SECRET_READS_MAX; i++) {
-		bool steady = false;
-		const char *fault = secret_file_read_once(f, path, &steady);
-
-		if (fault || steady)
-			return fault;
-	}
-	f->len = 0;
-	return "changes all the time while it is read";
-}
-
-static const char *
-secret_file_read_once(struct secret_file *f, const char *path, bool *ret_steady)
-{
-	/* Not to hang where somebody put a FIFO. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	const char *fault = NULL;
-	struct stat after = { .st_size = 0 };
-	ssize_t n = 0;
-
-	f->len = 0;
-	if (fd < 0)
-		return strerror(errno);
-	if (fstat(fd, &f->seen) != 0)
-		fault = strerror(errno);
-	else if (!S_ISREG(f->seen.st_mode))
-		fault = "is not a regular file";
-	while (!fault && f->len < sizeof(f->bytes)) {
-		n = read(fd, f->bytes + f->len, sizeof(f->bytes) - f->len);
-		if (n <= 0)
-			break;
-		f->len += (size_t)n;
-	}
-	if (!fault && (n < 0 || fstat(fd, &after) != 0))
-		fault = strerror(errno);
-	else if (!fault && f->len > SECRET_FILE_MAX)
-		fault = "holds more than 4096 bytes";
-	/* Some file systems give no size; those that do must have given us all of it. */
-	*ret_steady = !fault && secret_stat_same(&f->seen, &after) &&
-		      (after.st_size == 0 || f->len == (size_t)after.st_size);
-	close(fd);
-	return fault;
-}
-
-static bool
-secret_stat_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-/* By ctime, which nobody sets back. */
-static bool
-secret_stat_fresh(const struct stat *st)
-{
-	return clock_unix_ms() - (int64_t)st->st_ctim.tv_sec * 1000 < SECRET_FRESH_MS;
 }

@@ -38,6 +38,7 @@ struct db {
 };
 
 static int db_open(struct db *, struct err *);
+static int db_open_with(struct db *, const char *password, struct err *);
 static int db_look_for_pooler(struct db *, struct err *);
 static int db_post_next(struct db *);
 static void db_unit_take(struct db *, PGresult *);
@@ -251,16 +252,31 @@ db_err_is_transient(const struct err *e)
 static int
 db_open(struct db *db, struct err *e)
 {
+	struct secret_text text;
+	const char *password;
+	int rc = -1;
+
+	db_disconnect(db);
+	if (!db->conf->database_url)
+		return err_set(e, ERR_NOT_CONFIGURED, "DATABASE_URL is not set");
+	password = conf_database_password(db->conf, &text, e);
+	if (password)
+		rc = db_open_with(db, *password ? password : NULL, e);
+	secret_text_wipe(&text);
+	return rc;
+}
+
+/* ${password} NULL: what DATABASE_URL or libpq's own files say. */
+static int
+db_open_with(struct db *db, const char *password, struct err *e)
+{
 	/* What stands before dbname yields to DATABASE_URL, what stands behind it does not. */
 	const char *const keys[] = { "connect_timeout", "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "target_session_attrs", "gssencmode",
 		"fallback_application_name", "dbname", "client_encoding", "password", NULL };
 	const char *const values[] = { "3", "2", "1", "3", "5000", "read-write", "disable",
-		"cronward", db->conf->database_url, "UTF8", db->conf->database_password, NULL };
+		"cronward", db->conf->database_url, "UTF8", password, NULL };
 
-	db_disconnect(db);
-	if (!db->conf->database_url)
-		return err_set(e, ERR_NOT_CONFIGURED, "DATABASE_URL is not set");
 	db->conn = PQconnectdbParams(keys, values, 1);
 	if (!db->conn)
 		return err_set(e, ERR_INTERNAL, "out of memory");

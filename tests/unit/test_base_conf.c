@@ -46,8 +46,9 @@ static const struct {
 	{ "POOL_ASYNC", "2", "1", "256", "0", "257" },
 };
 
-static const char *const others[] = { "DATABASE_URL", "DATABASE_PASSWORD_FILE", "CRON_SECRET",
-	"CRON_SECRET_FILE", "CRON_SECRET_PREVIOUS", "CRON_SECRET_PREVIOUS_FILE", "CRON_JOB_API_KEY",
+static const char *const others[] = { "DATABASE_URL", "DATABASE_PASSWORD_FILE", "ENCRYPTION_KEYS",
+	"ENCRYPTION_KEYS_FILE", "APP_URL", "CRON_SECRET", "CRON_SECRET_FILE",
+	"CRON_SECRET_PREVIOUS", "CRON_SECRET_PREVIOUS_FILE", "CRON_JOB_API_KEY",
 	"CRON_JOB_API_KEY_FILE", "CRON_JOB_API_KEY_PREVIOUS", "CRON_JOB_API_KEY_PREVIOUS_FILE",
 	"LOG_LEVEL", "WEBHOOK_RETRY_SCHEDULE", "ARCHIVE_MODE", "EGRESS_ALLOW", "EGRESS_CA_FILE" };
 
@@ -235,7 +236,9 @@ defaults_reach_their_fields(void **state)
 	assert_int_equal(c.webhook_schedule_count + (int64_t)c.egress_allow_count, 0);
 	assert_null(c.egress_ca_file);
 	assert_null(c.database_url);
-	assert_null(c.database_password);
+	assert_null(c.database_password_file);
+	assert_null(c.app_url);
+	assert_int_equal(c.keyring.count, 0);
 	conf_finish(&c);
 }
 
@@ -306,6 +309,7 @@ static void
 files_are_read_or_named(void **state)
 {
 	struct err e = { .code = ERR_OK };
+	struct secret_text text;
 	char message[200];
 	struct conf c;
 
@@ -314,9 +318,19 @@ files_are_read_or_named(void **state)
 	setenv("DATABASE_PASSWORD_FILE", file, 1);
 	setenv("EGRESS_CA_FILE", file, 1);
 	assert_int_equal(conf_load(&c, &e), 0);
-	assert_string_equal(c.database_password, " pass word ");
+	assert_string_equal(conf_database_password(&c, &text, &e), " pass word ");
 	assert_string_equal(c.egress_ca_file, file);
+	write_file("another", 7);
+	assert_string_equal(conf_database_password(&c, &text, &e), "another");
+	write_file("", 0);
+	assert_string_equal(conf_database_password(&c, &text, &e), "");
+	unlink(file);
+	assert_null(conf_database_password(&c, &text, &e));
+	snprintf(message, sizeof(message),
+	    "DATABASE_PASSWORD_FILE: \"%s\": No such file or directory", file);
+	assert_string_equal(e.message, message);
 	conf_finish(&c);
+	write_file("password", 8);
 	assert_string_equal(value_of("DATABASE_PASSWORD_FILE", file), "set");
 	assert_string_equal(value_of("EGRESS_CA_FILE", file), file);
 	refused("DATABASE_PASSWORD_FILE", "/no/such",
@@ -327,9 +341,43 @@ files_are_read_or_named(void **state)
 	write_file("a\0b", 3);
 	snprintf(message, sizeof(message), "DATABASE_PASSWORD_FILE: \"%s\": holds a NUL", file);
 	refused("DATABASE_PASSWORD_FILE", file, message);
-	write_file("", 0);
-	snprintf(message, sizeof(message), "DATABASE_PASSWORD_FILE: \"%s\": is empty", file);
-	refused("DATABASE_PASSWORD_FILE", file, message);
+}
+
+static void
+an_address_is_scheme_and_host(void **state)
+{
+	static const char *const wrong[] = { "example.com", "ftp://example.com", "https://",
+		"https:///", "https://h/path", "https://me@h", "https://h?x", "https://h h" };
+
+	(void)state;
+	assert_string_equal(
+	    value_of("APP_URL", "https://cron.example.com:8443/"), "https://cron.example.com:8443");
+	assert_string_equal(value_of("APP_URL", "http://127.0.0.1:3000"), "http://127.0.0.1:3000");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char message[200];
+
+		snprintf(message, sizeof(message),
+		    "APP_URL: \"%s\" is not scheme and host; allowed: scheme and host such as "
+		    "https://cron.example.com",
+		    wrong[i]);
+		refused("APP_URL", wrong[i], message);
+	}
+}
+
+static void
+keys_show_their_ids_alone(void **state)
+{
+	static const char ring[] = "k2:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,"
+				   "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+	(void)state;
+	assert_string_equal(value_of("ENCRYPTION_KEYS", ring), "set: k2 k1");
+	assert_string_equal(value_of("ENCRYPTION_KEYS", ""), "unset");
+	write_file(ring, sizeof(ring) - 1);
+	assert_string_equal(value_of("ENCRYPTION_KEYS_FILE", file), "set: k2 k1");
+	refused("ENCRYPTION_KEYS", "k1:short",
+	    "ENCRYPTION_KEYS: key 1 is not 32 bytes in base64 (make one with `openssl rand -base64 "
+	    "32`); allowed: id:base64-of-32-bytes, newest first");
 }
 
 static void
@@ -424,6 +472,8 @@ main(void)
 		CONF_TEST(a_schedule_says_how_many_retries),
 		CONF_TEST(the_database_url_is_checked_and_wiped),
 		CONF_TEST(files_are_read_or_named),
+		CONF_TEST(an_address_is_scheme_and_host),
+		CONF_TEST(keys_show_their_ids_alone),
 		CONF_TEST(secrets_show_their_state_alone),
 		CONF_TEST(the_api_key_falls_back),
 		CONF_TEST(one_fault_wipes_the_rest_all_the_same),

@@ -1,0 +1,151 @@
+/*
+ * secret_file - a small file with a secret in it, read again when it changes.
+ */
+#include "base/secret_file.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/crypto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	SECRET_FILE_READS_MAX = 5,
+	SECRET_FILE_FRESH_MS = 2000, /* longer than a tick of any file system's clock */
+};
+
+static const char *secret_file_read_once(
+    const char *path, struct secret_text *text, bool *ret_steady);
+static bool secret_file_stat_same(const struct stat *a, const struct stat *b);
+static bool secret_file_stat_fresh(const struct stat *st);
+static bool secret_is_blank(char c);
+
+void
+secret_file_init(struct secret_file *f, const char *path)
+{
+	size_t size = strlen(path) + 1;
+
+	*f = (struct secret_file){ .path = mem_alloc(size) };
+	memcpy(f->path, path, size);
+}
+
+void
+secret_file_finish(struct secret_file *f)
+{
+	free(f->path);
+	*f = (struct secret_file){ .path = NULL };
+}
+
+enum secret_file_change
+secret_file_change(const struct secret_file *f)
+{
+	struct stat now;
+
+	if (!f->path)
+		return SECRET_FILE_SAME;
+	if (stat(f->path, &now) != 0)
+		return errno == ENOENT ? SECRET_FILE_GONE : SECRET_FILE_SAME;
+	return secret_file_stat_same(&f->seen, &now) ? SECRET_FILE_SAME : SECRET_FILE_CHANGED;
+}
+
+const char *
+secret_file_read(const char *path, struct secret_text *ret_text)
+{
+	for (int i = 0; i < SECRET_FILE_READS_MAX; i++) {
+		bool steady = false;
+		const char *fault = secret_file_read_once(path, ret_text, &steady);
+
+		if (fault || steady)
+			return fault;
+	}
+	ret_text->len = 0;
+	return "changes all the time while it is read";
+}
+
+void
+secret_file_keep(struct secret_file *f, const struct secret_text *text)
+{
+	/* What is fresh counts as not seen. */
+	if (text && !secret_file_stat_fresh(&text->seen))
+		f->seen = text->seen;
+	else
+		f->seen = (struct stat){ .st_size = 0 };
+}
+
+void
+secret_text_wipe(struct secret_text *text)
+{
+	crypto_wipe(text, sizeof(*text));
+}
+
+const char *
+secret_trim(const char *at, size_t *len)
+{
+	while (*len > 0 && secret_is_blank(at[*len - 1]))
+		--*len;
+	for (; *len > 0 && secret_is_blank(*at); at++)
+		--*len;
+	return at;
+}
+
+static const char *
+secret_file_read_once(const char *path, struct secret_text *text, bool *ret_steady)
+{
+	/* Not to hang where somebody put a FIFO. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *fault = NULL;
+	struct stat after = { .st_size = 0 };
+	ssize_t n = 0;
+
+	text->len = 0;
+	text->bytes[0] = '\0';
+	if (fd < 0)
+		return strerror(errno);
+	if (fstat(fd, &text->seen) != 0)
+		fault = strerror(errno);
+	else if (!S_ISREG(text->seen.st_mode))
+		fault = "is not a regular file";
+	while (!fault && text->len < sizeof(text->bytes)) {
+		n = read(fd, text->bytes + text->len, sizeof(text->bytes) - text->len);
+		if (n <= 0)
+			break;
+		text->len += (size_t)n;
+	}
+	if (!fault && (n < 0 || fstat(fd, &after) != 0))
+		fault = strerror(errno);
+	else if (!fault && text->len > SECRET_FILE_MAX)
+		fault = "is larger than 8192 bytes";
+	if (!fault)
+		text->bytes[text->len] = '\0';
+	/* Some file systems give no size; those that do must have given us all of it. */
+	*ret_steady = !fault && secret_file_stat_same(&text->seen, &after) &&
+		      (after.st_size == 0 || text->len == (size_t)after.st_size);
+	close(fd);
+	return fault;
+}
+
+static bool
+secret_file_stat_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* By ctime, which nobody sets back. */
+static bool
+secret_file_stat_fresh(const struct stat *st)
+{
+	return clock_unix_ms() - (int64_t)st->st_ctim.tv_sec * 1000 < SECRET_FILE_FRESH_MS;
+}
+
+static bool
+secret_is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
