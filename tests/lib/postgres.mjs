@@ -17,7 +17,7 @@ const USER = 'cronward';
 // bigint as a number: no test counts past 2^53.
 pg.types.setTypeParser(20, Number);
 
-function binary(name) {
+export function binary(name) {
   const root = '/usr/lib/postgresql';
   const versions = existsSync(root) ? readdirSync(root).map(Number).filter(Boolean).sort((a, b) => b - a) : [];
   for (const version of versions) {

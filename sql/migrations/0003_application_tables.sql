@@ -1,0 +1,76 @@
+-- Tables that an application is likeliest to have already: work that waits, and what it enriches.
+-- `cronward migrate` compares what is there with these forms; the workers come with their issues.
+
+-- run_at alone says whether a job waits for work: NULL, it is finished; infinity, it waits for
+-- something else to happen; else it is due then, or, leased, taken until lease_until.
+CREATE TABLE IF NOT EXISTS jobs (
+	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
+	workspace_id uuid,
+	job_type text NOT NULL,
+	payload jsonb NOT NULL DEFAULT '{}',
+	status text NOT NULL DEFAULT 'pending'
+		CHECK (status IN ('pending', 'blocked', 'processing', 'completed', 'failed', 'cancelled')),
+	queue text NOT NULL DEFAULT 'default',
+	priority smallint NOT NULL DEFAULT 0, -- higher first
+	attempts integer NOT NULL DEFAULT 0,
+	max_attempts integer NOT NULL DEFAULT 5,
+	lost integer NOT NULL DEFAULT 0,
+	run_at timestamptz DEFAULT clock_timestamp(),
+	lease_until timestamptz,
+	claim_token uuid,
+	started_at timestamptz,
+	completed_at timestamptz,
+	progress integer NOT NULL DEFAULT 0,
+	result jsonb,
+	error_message text,
+	error_stack text,
+	unique_key text,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	updated_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+	autovacuum_analyze_scale_factor = 0.05);
+CREATE INDEX IF NOT EXISTS jobs_age ON jobs (created_at, id);
+
+CREATE TABLE IF NOT EXISTS accounts ( -- rows are the application's
+	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
+	workspace_id uuid,
+	domain text,
+	name text,
+	enrichment jsonb,
+	enriched_at timestamptz
+);
+
+CREATE TABLE IF NOT EXISTS contacts ( -- rows are the application's
+	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
+	workspace_id uuid,
+	email text,
+	first_name text,
+	last_name text,
+	enrichment jsonb,
+	enriched_at timestamptz
+);
+
+-- next_attempt_at is to mail what run_at is to jobs.
+CREATE TABLE IF NOT EXISTS email_queue (
+	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
+	to_address text NOT NULL,
+	subject text,
+	html text,
+	text text,
+	template text,
+	data jsonb NOT NULL DEFAULT '{}',
+	status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'processing', 'sent', 'failed')),
+	priority smallint NOT NULL DEFAULT 0,
+	attempts integer NOT NULL DEFAULT 0,
+	max_attempts integer NOT NULL DEFAULT 3,
+	lost integer NOT NULL DEFAULT 0,
+	scheduled_for timestamptz,
+	next_attempt_at timestamptz DEFAULT clock_timestamp(),
+	lease_until timestamptz,
+	claim_token uuid,
+	provider_id text,
+	last_error text,
+	created_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+	autovacuum_analyze_scale_factor = 0.05);
+CREATE INDEX IF NOT EXISTS email_queue_age ON email_queue (created_at, id);

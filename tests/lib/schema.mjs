@@ -1,0 +1,38 @@
+// Schemas as text: dumps of databases that earlier programs made (tests/schemas), and whether two
+// databases have the very same one.
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { binary } from './postgres.mjs';
+import { cleanEnv, must } from './process.mjs';
+import { root } from './program.mjs';
+
+export const folder = path.join(root, 'tests/schemas');
+
+// The earlier schemas: { version, file }, oldest first.
+export function earlierSchemas() {
+  return readdirSync(folder).filter((name) => /^\d{4}\.sql$/.test(name)).sort()
+    .map((name) => ({ version: Number(name.slice(0, 4)), file: path.join(folder, name) }));
+}
+
+// pg_dump's text without what differs between two runs of it or two releases of PostgreSQL.
+export async function dump(db, ...options) {
+  const text = await must(binary('pg_dump'),
+    ['-h', db.cluster.socketFolder, '-U', 'cronward', '-d', db.name, '--no-owner', '--no-privileges', ...options],
+    { env: cleanEnv() });
+  return text.split('\n').filter((line) => !/^(--|\\(un)?restrict|SET \w+ = .*;$|SELECT pg_catalog\.set_config|$)/.test(line)).join('\n') + '\n';
+}
+
+// The definitions alone.  Which steps were taken when is no part of them.
+export const schemaOf = (db) => dump(db, '--schema-only');
+
+// Schema and rows as statements.
+export const contentsOf = (db) => dump(db, '--inserts', '--quote-all-identifiers');
+
+// What dump() wrote, into an empty database.  pg_dump qualifies every name, so functions are not
+// checked while what they call is not yet there.
+export async function restore(db, file) {
+  await db.session(async (sql) => {
+    await sql('SET check_function_bodies = off');
+    await sql(readFileSync(file, 'utf8'));
+  });
+}
