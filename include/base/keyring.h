@@ -44,9 +44,14 @@ void keyring_finish(struct keyring *ring);
  */
 void keyring_refresh(struct keyring *ring);
 
-/* Replaces the keys by those in ${text}.  0, or -1 with ${e} and the keys as they were. */
+/*
+ * Replaces the keys by those in ${text}, which has ${len} bytes and a NUL behind them.
+ * 0, or -1 with ${e} and the keys as they were; a text without any key is wrong, too.
+ */
 int keyring_parse(struct keyring *ring, const char *text, size_t len, struct err *e);
 
+/* How many of the characters that ${text} begins with may stand in an id. */
+size_t keyring_id_len(const char *text);
 /* The key called ${id} (${len} bytes), or NULL. */
 const struct keyring_key *keyring_find(const struct keyring *ring, const char *id, size_t len);
 

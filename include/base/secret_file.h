@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 enum {
@@ -24,6 +25,7 @@ struct secret_file {
 /* What a file held, with a NUL behind it. */
 struct secret_text {
 	size_t len;
+	int64_t began_ms; /* when it began to be read */
 	struct stat seen;
 	char bytes[SECRET_FILE_MAX + 1];
 };

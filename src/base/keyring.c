@@ -14,27 +14,31 @@ static const char keyring_id_characters[] =
 static const char keyring_separators[] = ", \t\r\n";
 
 static int keyring_read(struct keyring *ring, struct err *e);
-static int keyring_add(struct keyring *fresh, const char *entry, size_t len, struct err *e);
+static int keyring_add(
+    struct keyring *fresh, const char *setting, const char *entry, size_t len, struct err *e);
 
 int
 keyring_load(struct keyring *ring, struct err *e)
 {
 	char *value = getenv("ENCRYPTION_KEYS");
 	const char *path = getenv("ENCRYPTION_KEYS_FILE");
+	size_t len = value ? strlen(value) : 0, text_len = len;
 	int rc = 0;
 
 	*ring = (struct keyring){ .count = 0 };
-	if (value && *value && path && *path) {
+	if (value)
+		secret_trim(value, &text_len);
+	if (text_len > 0 && path && *path) {
 		rc = err_set(e, ERR_NOT_CONFIGURED,
 		    "ENCRYPTION_KEYS and ENCRYPTION_KEYS_FILE are both set; set one");
 	} else if (path && *path) {
 		secret_file_init(&ring->file, path);
 		rc = keyring_read(ring, e);
-	} else if (value) {
-		rc = keyring_parse(ring, value, strlen(value), e);
+	} else if (text_len > 0) {
+		rc = keyring_parse(ring, value, len, e);
 	}
 	if (value) {
-		crypto_wipe(value, strlen(value));
+		crypto_wipe(value, len);
 		unsetenv("ENCRYPTION_KEYS");
 	}
 	return rc;
@@ -57,26 +61,32 @@ keyring_refresh(struct keyring *ring)
 int
 keyring_parse(struct keyring *ring, const char *text, size_t len, struct err *e)
 {
+	const char *setting = ring->file.path ? "ENCRYPTION_KEYS_FILE" : "ENCRYPTION_KEYS";
 	struct keyring fresh = { .count = 0 };
-	const char *end = text + len;
 	int rc = 0;
 
 	if (memchr(text, '\0', len))
-		return err_set(e, ERR_NOT_CONFIGURED, "ENCRYPTION_KEYS: holds a NUL");
-	while (rc == 0) {
-		text += strspn(text, keyring_separators);
-		if (text >= end)
-			break;
+		return err_set(e, ERR_NOT_CONFIGURED, "%s: holds a NUL", setting);
+	while (rc == 0 && *(text += strspn(text, keyring_separators))) {
 		len = strcspn(text, keyring_separators);
-		rc = keyring_add(&fresh, text, len, e);
+		rc = keyring_add(&fresh, setting, text, len, e);
 		text += len;
 	}
+	/* None at all is a mistake, and must not take the place of those in force. */
+	if (rc == 0 && fresh.count == 0)
+		rc = err_set(e, ERR_NOT_CONFIGURED, "%s: holds no key", setting);
 	if (rc == 0) {
 		ring->count = fresh.count;
 		memcpy(ring->keys, fresh.keys, sizeof(ring->keys));
 	}
 	crypto_wipe(&fresh, sizeof(fresh));
 	return rc;
+}
+
+size_t
+keyring_id_len(const char *text)
+{
+	return strspn(text, keyring_id_characters);
 }
 
 const struct keyring_key *
@@ -88,21 +98,15 @@ keyring_find(const struct keyring *ring, const char *id, size_t len)
 	return NULL;
 }
 
-/* A file without any key is no ring: it was emptied by mistake, or is being written. */
 static int
 keyring_read(struct keyring *ring, struct err *e)
 {
 	struct secret_text text = { .len = 0 };
 	const char *fault = secret_file_read(ring->file.path, &text);
-	size_t len = fault ? 0 : text.len;
-	int rc;
+	int rc = fault ? err_set(e, ERR_NOT_CONFIGURED, "ENCRYPTION_KEYS_FILE: \"%s\": %s",
+			     ring->file.path, fault)
+		       : keyring_parse(ring, text.bytes, text.len, e);
 
-	secret_trim(text.bytes, &len);
-	if (!fault && len == 0)
-		fault = "holds no key";
-	rc = fault ? err_set(e, ERR_NOT_CONFIGURED, "ENCRYPTION_KEYS_FILE: \"%s\": %s",
-			 ring->file.path, fault)
-		   : keyring_parse(ring, text.bytes, text.len, e);
 	if (rc == 0)
 		secret_file_keep(&ring->file, &text);
 	secret_text_wipe(&text);
@@ -111,14 +115,15 @@ keyring_read(struct keyring *ring, struct err *e)
 
 /* What stands in the message is the entry's number, for even a wrong entry may hold a key. */
 static int
-keyring_add(struct keyring *fresh, const char *entry, size_t len, struct err *e)
+keyring_add(
+    struct keyring *fresh, const char *setting, const char *entry, size_t len, struct err *e)
 {
-	size_t id_len = strspn(entry, keyring_id_characters);
+	size_t id_len = keyring_id_len(entry);
 	struct keyring_key *key = &fresh->keys[fresh->count];
 	const char *fault = NULL;
 
 	if (fresh->count == KEYRING_KEYS_MAX)
-		return err_set(e, ERR_NOT_CONFIGURED, "ENCRYPTION_KEYS: holds more than %d keys",
+		return err_set(e, ERR_NOT_CONFIGURED, "%s: holds more than %d keys", setting,
 		    KEYRING_KEYS_MAX);
 	if (id_len == 0 || id_len > KEYRING_ID_MAX || id_len >= len || entry[id_len] != ':')
 		fault = "does not begin with an id of 1-32 letters, digits, _ or - and a colon";
@@ -129,8 +134,7 @@ keyring_add(struct keyring *fresh, const char *entry, size_t len, struct err *e)
 		fault = "is not 32 bytes in base64 (make one with `openssl rand -base64 32`)";
 	if (fault)
 		return err_set(e, ERR_NOT_CONFIGURED,
-		    "ENCRYPTION_KEYS: key %zu %s; allowed: "
-		    "id:base64-of-32-bytes, newest first",
+		    "%s: key %zu %s; allowed: id:base64-of-32-bytes, newest first", setting,
 		    fresh->count + 1, fault);
 	memcpy(key->id, entry, id_len);
 	fresh->count++;

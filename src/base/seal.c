@@ -19,6 +19,7 @@ enum {
 	SEAL_TAG_BYTES = 16,
 	SEAL_PREFIX_LEN = sizeof(SEAL_PREFIX) - 1,
 	SEAL_BYTES_MAX = SEAL_NONCE_BYTES + SEAL_PLAIN_MAX + SEAL_TAG_BYTES,
+	SEAL_BASE64_LEN_MAX = CRYPTO_BASE64_MAX(SEAL_BYTES_MAX) - 1,
 };
 
 static EVP_CIPHER *seal_cipher;
@@ -28,6 +29,7 @@ static void seal_start(const struct keyring_key *key, const struct seal_place *a
     const unsigned char *nonce, int enc);
 static void seal_add_place(const struct keyring_key *key, const struct seal_place *at);
 static void seal_add_text(const char *text);
+static unsigned char *seal_decode(struct arena *a, const char *text, size_t *ret_len);
 static bool seal_open_bytes(
     unsigned char *bytes, size_t len, const struct keyring_key *key, const struct seal_place *at);
 static char *seal_refuse(const struct seal_place *at, const char *why, struct err *e);
@@ -41,7 +43,7 @@ seal_is_sealed(const char *text)
 size_t
 seal_key_id_len(const char *sealed)
 {
-	size_t len = seal_is_sealed(sealed) ? strcspn(sealed + SEAL_PREFIX_LEN, ".") : 0;
+	size_t len = seal_is_sealed(sealed) ? keyring_id_len(sealed + SEAL_PREFIX_LEN) : 0;
 
 	if (len == 0 || len > KEYRING_ID_MAX || sealed[SEAL_PREFIX_LEN + len] != '.')
 		return 0;
@@ -92,11 +94,10 @@ char *
 seal_open(struct arena *a, const struct keyring *ring, const struct seal_place *at,
     const char *sealed, struct err *e)
 {
-	size_t id_len = seal_key_id_len(sealed), text_len, room;
+	size_t id_len = seal_key_id_len(sealed), len;
 	const char *id = sealed + SEAL_PREFIX_LEN;
 	const struct keyring_key *key;
 	unsigned char *bytes;
-	long len;
 
 	if (id_len == 0)
 		return seal_refuse(at, "has not the form cw1.KEYID.BASE64", e);
@@ -107,21 +108,37 @@ seal_open(struct arena *a, const struct keyring *ring, const struct seal_place *
 		    at->column, (int)id_len, id);
 		return NULL;
 	}
-	text_len = strlen(id + id_len + 1);
-	room = text_len / 4 * 3 + 3;
-	if (room > SEAL_BYTES_MAX + 3)
+	if (strlen(id + id_len + 1) > SEAL_BASE64_LEN_MAX)
 		return seal_refuse(at, "is longer than any sealed secret", e);
-	bytes = arena_alloc(a, room + 1);
-	len = crypto_base64_decode(bytes, room, id + id_len + 1, text_len);
-	if (len <= SEAL_NONCE_BYTES + SEAL_TAG_BYTES)
+	bytes = seal_decode(a, id + id_len + 1, &len);
+	if (!bytes)
 		return seal_refuse(at, "is cut short or is no base64", e);
-	if (!seal_open_bytes(bytes, (size_t)len, key, at))
+	if (!seal_open_bytes(bytes, len, key, at))
 		return seal_refuse(at,
 		    "does not open: it was sealed with another key of that id, or for another "
 		    "row, or was changed since",
 		    e);
 	bytes[len - SEAL_TAG_BYTES] = '\0';
 	return (char *)bytes + SEAL_NONCE_BYTES;
+}
+
+/*
+ * The bytes of ${text}, more than nonce and tag, with a NUL behind them; or NULL.  A value has one
+ * form alone: what encodes differently is refused, though the same bytes may be had from it.
+ */
+static unsigned char *
+seal_decode(struct arena *a, const char *text, size_t *ret_len)
+{
+	size_t text_len = strlen(text), room = text_len / 4 * 3;
+	unsigned char *bytes = arena_alloc(a, room + 1);
+	char *again = arena_alloc(a, CRYPTO_BASE64_MAX(room));
+	long len = crypto_base64_decode(bytes, room, text, text_len);
+
+	if (len <= SEAL_NONCE_BYTES + SEAL_TAG_BYTES || len > SEAL_BYTES_MAX)
+		return NULL;
+	crypto_base64_encode(again, bytes, (size_t)len);
+	*ret_len = (size_t)len;
+	return strcmp(again, text) == 0 ? bytes : NULL;
 }
 
 /* Puts the plain bytes where the ciphertext was, behind the nonce; false when they are not ours. */

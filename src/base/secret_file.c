@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +21,7 @@ enum {
 static const char *secret_file_read_once(
     const char *path, struct secret_text *text, bool *ret_steady);
 static bool secret_file_stat_same(const struct stat *a, const struct stat *b);
-static bool secret_file_stat_fresh(const struct stat *st);
+static bool secret_file_was_fresh(const struct secret_text *text);
 static bool secret_is_blank(char c);
 
 void
@@ -71,7 +70,7 @@ void
 secret_file_keep(struct secret_file *f, const struct secret_text *text)
 {
 	/* What is fresh counts as not seen. */
-	if (text && !secret_file_stat_fresh(&text->seen))
+	if (text && !secret_file_was_fresh(text))
 		f->seen = text->seen;
 	else
 		f->seen = (struct stat){ .st_size = 0 };
@@ -96,14 +95,16 @@ secret_trim(const char *at, size_t *len)
 static const char *
 secret_file_read_once(const char *path, struct secret_text *text, bool *ret_steady)
 {
-	/* Not to hang where somebody put a FIFO. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	const char *fault = NULL;
 	struct stat after = { .st_size = 0 };
+	const char *fault = NULL;
 	ssize_t n = 0;
+	int fd;
 
 	text->len = 0;
 	text->bytes[0] = '\0';
+	text->began_ms = clock_unix_ms();
+	/* Not to hang where somebody put a FIFO. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return strerror(errno);
 	if (fstat(fd, &text->seen) != 0)
@@ -137,11 +138,14 @@ secret_file_stat_same(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* By ctime, which nobody sets back. */
+/*
+ * By ctime, which nobody sets back; and when it began to be read, for a write that came after
+ * that may bear the time of the one before.
+ */
 static bool
-secret_file_stat_fresh(const struct stat *st)
+secret_file_was_fresh(const struct secret_text *text)
 {
-	return clock_unix_ms() - (int64_t)st->st_ctim.tv_sec * 1000 < SECRET_FILE_FRESH_MS;
+	return text->began_ms - (int64_t)text->seen.st_ctim.tv_sec * 1000 < SECRET_FILE_FRESH_MS;
 }
 
 static bool
