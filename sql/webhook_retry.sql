@@ -134,9 +134,9 @@ WITH r AS MATERIALIZED (
 	       next_retry_at = CASE WHEN r.verdict IN ('done', 'dead') THEN NULL
 	                            WHEN r.owner = ANY (ARRAY(SELECT id FROM w WHERE NOT is_active)) THEN 'infinity'
 	                            ELSE clock_timestamp() + r.retry_ms * interval '1 millisecond' END,
-	       attempts = d.attempts + (r.verdict <> 'park')::int,
+	       attempts = d.attempts + (r.verdict NOT IN ('park', 'hold'))::int,
 	       lost = 0, lease_until = NULL, claim_token = NULL,
-	       last_status_code = CASE WHEN r.verdict = 'park' THEN d.last_status_code ELSE r.status END,
+	       last_status_code = CASE WHEN r.verdict IN ('park', 'hold') THEN d.last_status_code ELSE r.status END,
 	       last_error = CASE WHEN r.verdict = 'park' THEN d.last_error ELSE r.error END,
 	       delivered_at = CASE WHEN r.verdict = 'done' THEN clock_timestamp() END,
 	       dead_at = CASE WHEN r.verdict = 'dead' THEN clock_timestamp() END
@@ -149,12 +149,13 @@ WITH r AS MATERIALIZED (
 	INSERT INTO webhook_attempts (delivery_id, attempt, status_code, error,
 	                              name_lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms)
 	SELECT id, attempts, status, error, name_lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms
-	  FROM u WHERE verdict <> 'park'
+	  FROM u WHERE verdict NOT IN ('park', 'hold')
 )
 SELECT count(*) FILTER (WHERE verdict = 'done') AS done,
        count(*) FILTER (WHERE verdict = 'retry') AS retry,
        count(*) FILTER (WHERE verdict = 'dead') AS dead,
-       count(*) FILTER (WHERE verdict = 'park') AS park
+       count(*) FILTER (WHERE verdict = 'park') AS park,
+       count(*) FILTER (WHERE verdict = 'hold') AS hold
   FROM u;
 
 -- name: release

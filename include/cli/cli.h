@@ -48,7 +48,9 @@ int cli_main(int argc, char **argv);
 int cli_config(const struct cli_command *, int argc, char **argv);
 int cli_dead(const struct cli_command *, int argc, char **argv);
 int cli_migrate(const struct cli_command *, int argc, char **argv);
+int cli_rekey(const struct cli_command *, int argc, char **argv);
 int cli_run(const struct cli_command *, int argc, char **argv);
+int cli_seal(const struct cli_command *, int argc, char **argv);
 int cli_serve(const struct cli_command *, int argc, char **argv);
 
 /* Prints the help of a command to standard output.  Returns CLI_DONE. */

@@ -24,6 +24,7 @@ enum verdict {
 	VERDICT_RETRY, /* failed, again after item->retry_ms */
 	VERDICT_DEAD,  /* failed for good */
 	VERDICT_PARK,  /* not tried: waits for an event, not for time */
+	VERDICT_HOLD,  /* not tried, and we are at fault: after item->retry_ms, no try used up */
 	VERDICT__MAX
 };
 
@@ -56,6 +57,12 @@ item_text(const struct item *item, int column)
 		   : PQgetvalue(item->rows, item->row, number);
 }
 
+/*
+ * Says why the item could not be tried for a reason on our side: a key that is missing, no
+ * descriptor left.  It is due again after a minute.  Is VERDICT_HOLD.
+ */
+enum verdict item_hold(struct item *item, const char *why);
+
 /* Says why the item failed; printf-like, cleaned and cut to ITEM_ERROR_MAX. */
 void item_fail(struct item *item, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -73,7 +80,8 @@ struct flow {
 	enum sql_id is_left; /* ($1 due) -> is_left: whether anything due is left, leased or not */
 	/*
 	 * settle($1 ids, $2 tokens, $3 owners, $4 verdicts, $5 retry ms, $6 status, $7 errors,
-	 * $8-$12 timings, $13 the number given by settle_arg) -> one row: done, retry, dead, park
+	 * $8-$12 timings, $13 the number given by settle_arg) -> one row: done, retry, dead, park,
+	 * hold
 	 */
 	enum sql_id settle;
 	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */

@@ -21,6 +21,7 @@
 struct arena;
 struct conf;
 struct http;
+struct keyring;
 
 enum {
 	RUN_LOCK_EXPIRY_S = 15,
@@ -46,7 +47,8 @@ struct run {
 	const struct conf *conf;
 	struct db *db;
 	struct http *http;
-	struct arena *arena; /* lives as long as the run */
+	struct arena *arena;           /* lives as long as the run */
+	const struct keyring *keyring; /* of sealed secrets; may be empty */
 	char caller[RUN_CALLER_MAX];
 
 	char id[CRYPTO_UUID_TEXT_MAX];
@@ -79,13 +81,14 @@ struct run {
 
 /*
  * A run of ${worker} that must answer ${budget_s} seconds after ${arrived_ms} (CLOCK_MONOTONIC).
- * Lends db, http, arena and conf; touches none of them.
+ * Borrows what ${lent} names; touches none of it.
  */
 struct run_lent {
 	const struct conf *conf;
 	struct db *db;
 	struct http *http;
 	struct arena *arena;
+	const struct keyring *keyring;
 };
 void run_init(struct run *r, const struct worker *worker, const struct run_lent *lent,
     int64_t arrived_ms, int64_t budget_s);

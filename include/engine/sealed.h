@@ -1,8 +1,8 @@
 /*
  * sealed - the columns that hold sealed secrets, and what is done to all of them.
  *
- * A value is changed only while it is still the one that was read, so an application may write
- * at the same time; what has been done is not done again, so whatever was cut short goes on.
+ * A value is changed only while its row is still the one that was read, so an application may
+ * write at the same time; what has been done is not done again, so whatever was cut short goes on.
  */
 #ifndef CRONWARD_ENGINE_SEALED_H
 #define CRONWARD_ENGINE_SEALED_H
@@ -10,39 +10,50 @@
 #include "base/err.h"
 #include "db/sql.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
+struct arena;
 struct db;
 struct keyring;
 
 struct sealed_column {
 	const char *table, *column;
-	/* ($1 id behind which to look, $2 limit) -> id, value: plain secrets, by id */
+	/* The column that values are moved from by a rotation, as they stand; NULL: none. */
+	const char *moved_from;
+	/* ($1 id behind which to look, $2 limit) -> id, value, version: plain secrets, by id */
 	enum sql_id plain;
-	/* ($1 id behind which to look, $2 limit, $3 "cw1.NEWEST.") -> id, value: sealed otherwise
-	 */
+	/* ($1, $2 likewise, $3 "cw1.NEWEST.") -> the same: sealed with another key */
 	enum sql_id stale;
-	/* ($1 ids, $2 values as they were, $3 new values) -> id: the rows that were changed */
+	/* ($1 ids, $2 versions, $3 new values) -> id: the rows that were changed */
 	enum sql_id put;
-	/* -> key_id ("" for plain), count */
+	/* -> key_id ('' for plain), count */
 	enum sql_id keys;
 };
 
-/* Ended by a row without a table. */
-extern const struct sealed_column sealed_columns[];
+enum sealed_column_id { SEALED_WEBHOOK_SECRET, SEALED_WEBHOOK_PREVIOUS, SEALED__MAX };
+extern const struct sealed_column sealed_columns[SEALED__MAX];
 
-struct sealed_counts {
-	int64_t done;    /* sealed or sealed anew */
-	int64_t changed; /* by somebody else at that moment; the next round takes them */
-	int64_t failed;  /* could not be opened; told one by one */
-};
+/*
+ * The secret of ${value}, which stands in ${column} of the row ${id}: itself where it is plain.
+ * In ${a} or ${value}; or NULL with ${e}, as seal_open().
+ */
+const char *sealed_open(struct arena *a, const struct keyring *ring,
+    const struct sealed_column *column, const char *id, const char *value, struct err *e);
 
+/* What is done to a whole column. */
 struct sealed_job {
 	struct db *db;
 	const struct keyring *ring;
-	/* Called for each value that cannot be opened; NULL: nobody asks. */
-	void (*tell)(const struct sealed_column *, const char *id, const struct err *);
-	struct sealed_counts counts;
+	/* Asked before each batch; NULL: until the end. */
+	bool (*may_go_on)(void *owner);
+	/* Told of each value that cannot be sealed or opened; NULL: nobody asks. */
+	void (*tell)(void *owner, const struct sealed_column *, const char *id, const struct err *);
+	void *owner;
+	/* Counted over all calls. */
+	int64_t done;
+	int64_t raced; /* the row was changed by somebody else at that moment, and left alone */
+	int64_t failed;
 };
 
 /* Seals every plain secret of ${column}.  0, or -1 with ${e}; what was done stays done. */

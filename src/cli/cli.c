@@ -97,6 +97,38 @@ static const struct cli_command cli_commands[] = {
 		"yesterday.  What replay and purge do goes to the table audit_log.\n",
 	},
 	{
+	    .name = "seal",
+	    .summary = "seal a secret, or every plain one in the database",
+	    .run = cli_seal,
+	    .help =
+		" --table TABLE --column COLUMN --row UUID [--check]\n"
+		"       cronward seal --all [--dry-run]\n"
+		"\n"
+		"Reads a secret from standard input and prints it sealed with the newest key of\n"
+		"ENCRYPTION_KEYS, for this row of this column alone: what is copied elsewhere does "
+		"not\n"
+		"open.  README.md has the format.\n"
+		"\n"
+		"  --check     take a sealed value instead, and say whether it opens\n"
+		"  --all       seal every plain secret in the database; safe to repeat, and at any "
+		"time\n"
+		"  --dry-run   only show which keys are in use\n",
+	},
+	{
+	    .name = "rekey",
+	    .summary = "seal anew, with the newest key, what older keys sealed",
+	    .run = cli_rekey,
+	    .help = " [--dry-run]\n"
+		    "\n"
+		    "Put the new key in front of ENCRYPTION_KEYS, let every process have it, then "
+		    "run this.\n"
+		    "Works beside running calls; what was cut short goes on when it is run again. "
+		    " When\n"
+		    "it says that a key seals nothing any more, that key may go.\n"
+		    "\n"
+		    "  --dry-run   only show which keys are in use\n",
+	},
+	{
 	    .name = "help",
 	    .summary = "this text, or that of a command",
 	    .run = cli_help_command,

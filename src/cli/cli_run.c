@@ -87,7 +87,7 @@ run_worker(const struct worker *worker, int64_t budget_s)
 	    !(http = http_create(&s.conf, (unsigned)s.conf.webhook_concurrent_max, &e))) {
 		rc = cli_fail(&e);
 	} else {
-		const struct run_lent lent = { &s.conf, s.db, http, arena };
+		const struct run_lent lent = { &s.conf, s.db, http, arena, conf_keyring(&s.conf) };
 		char actor[CLI_ACTOR_MAX];
 		struct run r;
 

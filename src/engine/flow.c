@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "engine/run.h"
 
 #include <stdarg.h>
@@ -23,6 +24,8 @@ enum {
 	/* No time-out reaches beyond the hard end; this is for a process that was frozen. */
 	FLOW_END_GRACE_MS = 1000,
 	FLOW_AGE_CHECK_MS = 1000,
+	FLOW_HOLD_MS = 60000,
+	FLOW_HOLD_JITTER_MS = 6000,
 };
 
 static void flow_admit(struct flow_state *);
@@ -56,6 +59,14 @@ flow_run(struct run *r, const struct flow *f, const struct flow_limits *limits)
 	flow_store_look(s);
 	flow_store_finish(s);
 	return r->err.code == ERR_OK ? 0 : -1;
+}
+
+enum verdict
+item_hold(struct item *item, const char *why)
+{
+	item_fail(item, "%s", why);
+	item->retry_ms = FLOW_HOLD_MS + (int64_t)crypto_random_below(FLOW_HOLD_JITTER_MS);
+	return VERDICT_HOLD;
 }
 
 void

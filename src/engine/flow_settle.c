@@ -28,6 +28,7 @@ static const char *const flow_verdict_name[VERDICT__MAX] = {
 	[VERDICT_RETRY] = "retry",
 	[VERDICT_DEAD] = "dead",
 	[VERDICT_PARK] = "park",
+	[VERDICT_HOLD] = "hold",
 };
 
 static struct flow_settlement *flow_settle_next(struct flow_state *);
@@ -206,9 +207,12 @@ flow_settle_count(struct flow_state *s, const struct flow_settlement *settled, c
 		[VERDICT_RETRY] = db_number(rows, 0, "retry"),
 		[VERDICT_DEAD] = db_number(rows, 0, "dead"),
 		[VERDICT_PARK] = db_number(rows, 0, "park"),
+		[VERDICT_HOLD] = db_number(rows, 0, "hold"),
 	};
-	int64_t written =
-	    count[VERDICT_DONE] + count[VERDICT_RETRY] + count[VERDICT_DEAD] + count[VERDICT_PARK];
+	int64_t written = 0, failed = 0;
+
+	for (int verdict = 0; verdict < VERDICT__MAX; verdict++)
+		written += count[verdict];
 
 	if (written < settled->items.count && settled->is_resent) {
 		/* The first sending was committed: what it wrote is what the items say. */
@@ -221,8 +225,9 @@ flow_settle_count(struct flow_state *s, const struct flow_settlement *settled, c
 		    (long long)(settled->items.count - written), settled->items.count);
 	}
 	r->succeeded += count[VERDICT_DONE];
-	r->failed += count[VERDICT_RETRY] + count[VERDICT_DEAD];
-	r->processed += count[VERDICT_DONE] + count[VERDICT_RETRY] + count[VERDICT_DEAD];
+	failed = count[VERDICT_RETRY] + count[VERDICT_DEAD] + count[VERDICT_HOLD];
+	r->failed += failed;
+	r->processed += count[VERDICT_DONE] + failed;
 }
 
 /*

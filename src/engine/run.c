@@ -48,6 +48,7 @@ run_init(struct run *r, const struct worker *worker, const struct run_lent *lent
 		.db = lent->db,
 		.http = lent->http,
 		.arena = lent->arena,
+		.keyring = lent->keyring,
 		.budget_ms = budget_s * 1000,
 		.arrived_ms = arrived_ms,
 		.soft_end_ms = arrived_ms + budget_s * 1000,

@@ -88,8 +88,13 @@ worker_prepare(struct call *c, bool async)
 		g->http = http_create(g->conf, (unsigned)g->conf->webhook_concurrent_max, &c->err);
 	if (!g->http)
 		return -1;
-	lent =
-	    (struct run_lent){ .conf = g->conf, .db = g->db, .http = g->http, .arena = g->arena };
+	lent = (struct run_lent){
+		.conf = g->conf,
+		.db = g->db,
+		.http = g->http,
+		.arena = g->arena,
+		.keyring = conf_keyring(g->conf),
+	};
 	run_init(&c->run, c->route->worker, &lent, q->arrived_ms,
 	    async ? g->conf->async_budget_s : g->conf->run_budget_s);
 	snprintf(c->run.caller, sizeof(c->run.caller), "%s", q->caller);

@@ -83,10 +83,6 @@ serve_begin(struct conf *conf, struct listener *l, struct err *e)
 	log_set_level(conf->log_level);
 	if (!followed)
 		return err_set(e, ERR_UNAVAILABLE, "the supervisor is gone already");
-#ifndef __SANITIZE_ADDRESS__
-	/* No secrets in a core file; the leak check of AddressSanitizer needs to attach itself. */
-	prctl(PR_SET_DUMPABLE, 0);
-#endif
 	/* libfcgi first: it installs handlers, and stop_setup() puts ours in their place. */
 	if (FCGX_Init() != 0)
 		return err_set(e, ERR_INTERNAL, "libfcgi cannot be used");

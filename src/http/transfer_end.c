@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,8 @@ static void transfer_explain(struct transfer *, CURLcode);
 static void transfer_say(struct transfer *, const char *what, const char *detail);
 static void transfer_explain_timeout(struct transfer *);
 static void transfer_duration(char *, size_t, int64_t ms);
+static int transfer_errno(const struct transfer *);
+static bool transfer_is_ours(int os_errno);
 static const char *transfer_os_error(const struct transfer *);
 static const char *transfer_tls_detail(const char *);
 static const char *transfer_text(CURLcode);
@@ -58,6 +61,7 @@ transfer_end(struct transfer *t, CURLcode code)
 		return;
 	}
 	t->reply.refused = t->refused > 0 && t->opened == 0;
+	t->reply.is_ours = transfer_is_ours(transfer_errno(t));
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
 		t->reply.refused = true;
 	transfer_explain(t, code);
@@ -162,16 +166,30 @@ transfer_duration(char *to, size_t room, int64_t ms)
 		snprintf(to, room, "%" PRId64 " ms", ms);
 }
 
+/* What the system said; 0: nothing. */
+static int
+transfer_errno(const struct transfer *t)
+{
+	long os_errno = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+	return os_errno ? (int)os_errno : t->socket_errno;
+}
+
+/* Errors that say nothing about the receiver. */
+static bool
+transfer_is_ours(int os_errno)
+{
+	return os_errno == EMFILE || os_errno == ENFILE || os_errno == ENOMEM ||
+	       os_errno == ENOBUFS;
+}
+
 static const char *
 transfer_os_error(const struct transfer *t)
 {
-	long os_errno = 0;
-	const char *text;
+	int os_errno = transfer_errno(t);
+	const char *text = os_errno ? strerrordesc_np(os_errno) : NULL;
 
-	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
-	if (os_errno == 0)
-		os_errno = t->socket_errno;
-	text = os_errno ? strerrordesc_np((int)os_errno) : NULL;
 	/* Below HTTP, such as TLS, curl knows no number but has words. */
 	return text ? text : transfer_tls_detail(t->detail);
 }

@@ -9,10 +9,14 @@
  * SQL: sql/webhook_retry.sql.  Tests: tests/integration/webhook_retry.test.mjs.
  */
 #include "base/conf.h"
+#include "base/crypto.h"
+#include "base/keyring.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "engine/backoff.h"
 #include "engine/flow.h"
 #include "engine/run.h"
+#include "engine/sealed.h"
 #include "http/sign.h"
 #include "workers/workers.h"
 
@@ -29,6 +33,7 @@ enum {
 /* Columns of the claim, in the order of webhook_flow.columns. */
 enum {
 	COLUMN_ID,
+	COLUMN_OWNER,
 	COLUMN_URL,
 	COLUMN_ATTEMPTS,
 	COLUMN_IS_ACTIVE,
@@ -38,12 +43,23 @@ enum {
 	COLUMN_BODY,
 };
 
+struct webhook_keys {
+	size_t count;
+	struct sign_key keys[SIGN_KEYS_MAX];
+};
+
 static int webhook_retry_work(struct run *);
+static void webhook_seal_plain(struct run *);
+static bool webhook_may_seal(void *);
 static void webhook_retry_reply(const struct run *, json_t *);
 static enum verdict webhook_step(
     struct run *, struct item *, const struct http_reply *, struct http_request *);
 static enum verdict webhook_request(struct run *, struct item *, struct http_request *);
-static int webhook_sign(struct run *, struct item *, struct http_request *, const char *body);
+static enum verdict webhook_keys(struct run *, struct item *, struct webhook_keys *);
+static enum verdict webhook_key(
+    struct run *, struct item *, enum sealed_column_id, struct sign_key *);
+static void webhook_sign(
+    struct run *, const struct item *, struct http_request *, const struct webhook_keys *);
 static int webhook_add_headers(struct item *, struct http_request *);
 static bool webhook_header_is_ours(const char *name);
 static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
@@ -66,6 +82,7 @@ static const struct flow webhook_flow = {
 	.release = SQL_WEBHOOK_RETRY_RELEASE,
 	.columns = {
 		[COLUMN_ID] = "id",
+		[COLUMN_OWNER] = "owner",
 		[COLUMN_URL] = "target",
 		[COLUMN_ATTEMPTS] = "attempts",
 		[COLUMN_IS_ACTIVE] = "is_active",
@@ -90,7 +107,40 @@ webhook_retry_work(struct run *r)
 		.settle_arg = c->webhook_disable_after_h,
 	};
 
+	if (r->keyring->count > 0)
+		webhook_seal_plain(r);
 	return flow_run(r, &webhook_flow, &limits);
+}
+
+/*
+ * Before their first use.  Deliveries go on when it does not succeed: the next run seals what is
+ * left.
+ */
+static void
+webhook_seal_plain(struct run *r)
+{
+	struct sealed_job job = {
+		.db = r->db,
+		.ring = r->keyring,
+		.may_go_on = webhook_may_seal,
+		.owner = r,
+	};
+	struct err e = { .code = ERR_OK };
+
+	for (int column = 0; column < SEALED__MAX; column++)
+		if (strcmp(sealed_columns[column].table, "app_webhooks") == 0)
+			sealed_close_plain(&job, &sealed_columns[column], &e);
+	if (e.code != ERR_OK)
+		log_message(LOG_WARN, "unsealed", "worker=%s run=%s plain secrets stay plain: %s",
+		    r->worker->name, r->id, e.message);
+}
+
+static bool
+webhook_may_seal(void *owner)
+{
+	struct run *r = owner;
+
+	return run_renew(r) == 0 && run_may_start(r, run_statement_ms(r));
 }
 
 static void
@@ -116,6 +166,8 @@ static enum verdict
 webhook_request(struct run *r, struct item *item, struct http_request *q)
 {
 	const char *body = item_text(item, COLUMN_BODY);
+	struct webhook_keys keys = { .count = 0 };
+	enum verdict verdict;
 
 	if (item_text(item, COLUMN_IS_ACTIVE)[0] != 't')
 		return VERDICT_PARK;
@@ -132,7 +184,13 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 	q->body = body;
 	q->body_len = strlen(body);
 	http_header(q, "content-type", "application/json");
-	if (webhook_sign(r, item, q, body) != 0 || webhook_add_headers(item, q) != 0)
+	verdict = webhook_keys(r, item, &keys);
+	if (verdict == VERDICT_SEND)
+		webhook_sign(r, item, q, &keys);
+	crypto_wipe(&keys, sizeof keys);
+	if (verdict != VERDICT_SEND)
+		return verdict;
+	if (webhook_add_headers(item, q) != 0)
 		return VERDICT_DEAD;
 	if (q->refused) {
 		item_fail(item, "the endpoint's headers: %s", q->refused);
@@ -141,30 +199,59 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 	return VERDICT_SEND;
 }
 
-static int
-webhook_sign(struct run *r, struct item *item, struct http_request *q, const char *body)
+/* The keys to sign with: the secret's and, while it is rotated, its predecessor's. */
+static enum verdict
+webhook_keys(struct run *r, struct item *item, struct webhook_keys *keys)
+{
+	const char *previous = item_text(item, COLUMN_PREVIOUS_SECRET);
+	enum verdict verdict =
+	    webhook_key(r, item, SEALED_WEBHOOK_SECRET, &keys->keys[keys->count++]);
+
+	if (verdict == VERDICT_SEND && previous && *previous)
+		verdict = webhook_key(r, item, SEALED_WEBHOOK_PREVIOUS, &keys->keys[keys->count++]);
+	return verdict;
+}
+
+/*
+ * A secret that does not open says nothing about its receiver: the delivery waits until the key is
+ * there.  One that opens and is no key is the row's fault.
+ */
+static enum verdict
+webhook_key(struct run *r, struct item *item, enum sealed_column_id id, struct sign_key *ret_key)
+{
+	const struct sealed_column *column = &sealed_columns[id];
+	const char *value =
+	    item_text(item, id == SEALED_WEBHOOK_SECRET ? COLUMN_SECRET : COLUMN_PREVIOUS_SECRET);
+	struct err e = { .code = ERR_OK };
+	const char *secret =
+	    sealed_open(item->memory, r->keyring, column, item_text(item, COLUMN_OWNER), value, &e);
+	int rc;
+
+	if (!secret)
+		return item_hold(item, e.message);
+	rc = sign_key_parse(ret_key, secret);
+	if (secret != value)
+		crypto_wipe((char *)secret, strlen(secret));
+	if (rc == 0)
+		return VERDICT_SEND;
+	item_fail(item, "the endpoint's %s is neither whsec_ and base64 nor a short text",
+	    column->column);
+	return VERDICT_DEAD;
+}
+
+static void
+webhook_sign(
+    struct run *r, const struct item *item, struct http_request *q, const struct webhook_keys *keys)
 {
 	const char *id = item_text(item, COLUMN_ID);
-	const char *secrets[SIGN_KEYS_MAX] = { item_text(item, COLUMN_SECRET),
-		item_text(item, COLUMN_PREVIOUS_SECRET) };
 	int64_t now_s = run_db_now_ms(r) / 1000;
 	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
-	struct sign_key keys[SIGN_KEYS_MAX];
-	size_t count = 0;
 
-	for (size_t i = 0; i < SIGN_KEYS_MAX && secrets[i] && (i == 0 || *secrets[i]); i++)
-		if (sign_key_parse(&keys[count++], secrets[i]) != 0) {
-			item_fail(item,
-			    "the endpoint's %s is neither whsec_ and base64 nor a short text",
-			    i == 0 ? "secret" : "previous_secret");
-			return -1;
-		}
 	snprintf(timestamp, sizeof timestamp, "%" PRId64, now_s);
-	sign_webhook(keys, count, id, now_s, body, strlen(body), signature);
+	sign_webhook(keys->keys, keys->count, id, now_s, q->body, q->body_len, signature);
 	http_header(q, "webhook-id", id);
 	http_header(q, "webhook-timestamp", timestamp);
 	http_header(q, "webhook-signature", signature);
-	return 0;
 }
 
 /* The endpoint's own headers: a JSON object of texts. */
@@ -216,6 +303,8 @@ webhook_judge(struct run *r, struct item *item, const struct http_reply *reply)
 
 	if (reply->status / 100 == 2)
 		return VERDICT_DONE;
+	if (reply->status == 0 && reply->is_ours)
+		return item_hold(item, reply->error);
 	if (reply->status == 0) {
 		item_fail(item, "%s", reply->error);
 		return reply->refused ? VERDICT_DEAD : webhook_again(r, item, reply);

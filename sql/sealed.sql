@@ -1,0 +1,59 @@
+-- The columns that hold sealed secrets: what is plain, what is sealed with an older key, and
+-- putting what was sealed in its place.  A row is told by its version (xmin) and never by the
+-- secret that it holds, so that none stands in a statement.  sql/README.md has the forms.
+
+-- name: webhook_secret_plain
+SELECT id, secret AS value, xmin::text AS version
+  FROM app_webhooks
+ WHERE id > $1::uuid AND NOT starts_with(secret, 'cw1.')
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: webhook_secret_stale
+-- $3: what a value begins with that is sealed with the newest key.
+SELECT id, secret AS value, xmin::text AS version
+  FROM app_webhooks
+ WHERE id > $1::uuid AND starts_with(secret, 'cw1.') AND NOT starts_with(secret, $3::text)
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: webhook_secret_put
+UPDATE app_webhooks w
+   SET secret = r.value
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, version, value)
+ WHERE w.id = ANY ($1::uuid[]) AND w.id = r.id AND w.xmin::text = r.version
+RETURNING w.id;
+
+-- name: webhook_secret_keys
+-- The keys in use; '' stands for plain.
+SELECT CASE WHEN starts_with(secret, 'cw1.') THEN split_part(secret, '.', 2) ELSE '' END AS key_id, count(*) AS count
+  FROM app_webhooks
+ GROUP BY 1;
+
+-- name: webhook_previous_plain
+SELECT id, previous_secret AS value, xmin::text AS version
+  FROM app_webhooks
+ WHERE id > $1::uuid AND previous_secret <> '' AND NOT starts_with(previous_secret, 'cw1.')
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: webhook_previous_stale
+SELECT id, previous_secret AS value, xmin::text AS version
+  FROM app_webhooks
+ WHERE id > $1::uuid AND starts_with(previous_secret, 'cw1.') AND NOT starts_with(previous_secret, $3::text)
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: webhook_previous_put
+UPDATE app_webhooks w
+   SET previous_secret = r.value
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, version, value)
+ WHERE w.id = ANY ($1::uuid[]) AND w.id = r.id AND w.xmin::text = r.version
+RETURNING w.id;
+
+-- name: webhook_previous_keys
+SELECT CASE WHEN starts_with(previous_secret, 'cw1.') THEN split_part(previous_secret, '.', 2) ELSE '' END AS key_id,
+       count(*) AS count
+  FROM app_webhooks
+ WHERE previous_secret <> ''
+ GROUP BY 1;

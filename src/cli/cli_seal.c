@@ -1,0 +1,223 @@
+/*
+ * cli_seal - seals one secret for the place where it is to be kept, or every plain one there is.
+ *
+ * A secret comes on standard input and never on the command line, which everybody can read.
+ */
+#include "base/arena.h"
+#include "base/conf.h"
+#include "base/crypto.h"
+#include "base/seal.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/sealing.h"
+#include "db/db.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum {
+	SEAL_ROW_MAX = 64,
+	SEAL_OPTION_ALL = CLI_OPTION_FIRST,
+	SEAL_OPTION_DRY_RUN,
+	SEAL_OPTION_CHECK,
+	SEAL_OPTION_TABLE,
+	SEAL_OPTION_COLUMN,
+	SEAL_OPTION_ROW,
+};
+
+struct seal_command {
+	bool all, dry_run, check;
+	const char *table, *column;
+	char row[SEAL_ROW_MAX]; /* as PostgreSQL prints it */
+};
+
+static const struct option seal_options[] = {
+	{ "all", no_argument, NULL, SEAL_OPTION_ALL },
+	{ "dry-run", no_argument, NULL, SEAL_OPTION_DRY_RUN },
+	{ "check", no_argument, NULL, SEAL_OPTION_CHECK },
+	{ "table", required_argument, NULL, SEAL_OPTION_TABLE },
+	{ "column", required_argument, NULL, SEAL_OPTION_COLUMN },
+	{ "row", required_argument, NULL, SEAL_OPTION_ROW },
+	CLI_HELP_OPTION,
+	{ 0 },
+};
+
+static int seal_take(struct seal_command *, int option, const char *value);
+static int seal_take_row(struct seal_command *, const char *value);
+static int seal_check(const struct seal_command *);
+static bool seal_place_is_known(const struct seal_command *);
+static int seal_one(const struct seal_command *);
+static int seal_one_with(const struct seal_command *, struct conf *, struct arena *);
+static int seal_read(char *to, size_t room, struct err *e);
+static int seal_all(const struct seal_command *);
+
+int
+cli_seal(const struct cli_command *command, int argc, char **argv)
+{
+	struct seal_command seal = { .all = false };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", seal_options, NULL)) != -1) {
+		if (option == CLI_OPTION_HELP)
+			return cli_help(command);
+		if (option < CLI_OPTION_FIRST || seal_take(&seal, option, optarg) != 0)
+			return CLI_USAGE;
+	}
+	if (optind < argc)
+		return cli_usage(command->name,
+		    "takes no argument; the secret comes on standard input, since a command line "
+		    "can be read by everybody");
+	if (seal_check(&seal) != 0)
+		return CLI_USAGE;
+	return seal.all ? seal_all(&seal) : seal_one(&seal);
+}
+
+/* 0, or CLI_USAGE having said why. */
+static int
+seal_take(struct seal_command *seal, int option, const char *value)
+{
+	if (option == SEAL_OPTION_ALL)
+		seal->all = true;
+	else if (option == SEAL_OPTION_DRY_RUN)
+		seal->dry_run = true;
+	else if (option == SEAL_OPTION_CHECK)
+		seal->check = true;
+	else if (option == SEAL_OPTION_TABLE)
+		seal->table = value;
+	else if (option == SEAL_OPTION_COLUMN)
+		seal->column = value;
+	else
+		return seal_take_row(seal, value);
+	return 0;
+}
+
+/* The row is part of what is sealed, so it must be spelt as PostgreSQL spells it. */
+static int
+seal_take_row(struct seal_command *seal, const char *value)
+{
+	if (!text_is_uuid(value))
+		return cli_usage("seal", "--row is '%s', which is no uuid", value);
+	for (size_t i = 0; i <= strlen(value); i++)
+		seal->row[i] = (char)tolower((unsigned char)value[i]);
+	return 0;
+}
+
+static int
+seal_check(const struct seal_command *seal)
+{
+	if (seal->all && (seal->check || seal->table || seal->column || seal->row[0]))
+		return cli_usage("seal", "--all goes with --dry-run alone");
+	if (seal->all)
+		return 0;
+	if (seal->dry_run)
+		return cli_usage("seal", "--dry-run goes with --all alone");
+	if (!seal->table || !seal->column || !seal->row[0])
+		return cli_usage("seal", "wants --all, or --table, --column and --row");
+	return seal_place_is_known(seal) ? 0 : CLI_USAGE;
+}
+
+static bool
+seal_place_is_known(const struct seal_command *seal)
+{
+	struct text places = { .at = NULL };
+
+	for (int i = 0; i < SEALED__MAX; i++) {
+		const struct sealed_column *column = &sealed_columns[i];
+
+		if (strcmp(column->table, seal->table) == 0 &&
+		    strcmp(column->column, seal->column) == 0) {
+			text_finish(&places);
+			return true;
+		}
+		text_add_format(&places, "%s%s.%s", i ? ", " : "", column->table, column->column);
+	}
+	cli_usage("seal", "%s.%s holds no sealed secrets; these do: %s", seal->table, seal->column,
+	    places.at);
+	text_finish(&places);
+	return false;
+}
+
+static int
+seal_one(const struct seal_command *seal)
+{
+	struct err e = { .code = ERR_OK };
+	struct arena *arena = arena_create();
+	struct conf conf;
+	int rc = conf_load(&conf, &e) == 0 ? seal_one_with(seal, &conf, arena) : cli_fail(&e);
+
+	conf_finish(&conf);
+	arena_destroy(arena);
+	return rc;
+}
+
+static int
+seal_one_with(const struct seal_command *seal, struct conf *conf, struct arena *arena)
+{
+	const struct seal_place at = { seal->table, seal->column, seal->row };
+	char *given = arena_alloc(arena, 2 * SEAL_PLAIN_MAX), *result = NULL;
+	struct err e = { .code = ERR_OK };
+
+	if (seal_read(given, 2 * SEAL_PLAIN_MAX, &e) != 0)
+		return cli_fail(&e);
+	result = seal->check ? seal_open(arena, conf_keyring(conf), &at, given, &e)
+			     : seal_close(arena, conf_keyring(conf), &at, given, &e);
+	if (!result) {
+		crypto_wipe(given, strlen(given));
+		return cli_fail(&e);
+	}
+	if (seal->check)
+		printf("opens with the key %.*s\n", (int)seal_key_id_len(given),
+		    given + strlen(SEAL_PREFIX));
+	else
+		puts(result);
+	crypto_wipe(seal->check ? result : given, strlen(seal->check ? result : given));
+	return CLI_DONE;
+}
+
+/* One line or all there is, without the line's end; not shown where it is typed. */
+static int
+seal_read(char *to, size_t room, struct err *e)
+{
+	struct termios shown, hidden;
+	bool is_typed = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &shown) == 0;
+	ssize_t n = 1;
+	size_t len = 0;
+
+	if (is_typed) {
+		hidden = shown;
+		hidden.c_lflag &= ~(tcflag_t)ECHO;
+		fputs("secret: ", stderr);
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	}
+	while (len + 1 < room && n > 0 && !(is_typed && len > 0 && to[len - 1] == '\n')) {
+		n = read(STDIN_FILENO, to + len, room - 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (is_typed) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+		fputc('\n', stderr);
+	}
+	if (n < 0)
+		return err_set(e, ERR_BAD_REQUEST, "standard input cannot be read");
+	while (len > 0 && (to[len - 1] == '\n' || to[len - 1] == '\r'))
+		len--;
+	to[len] = '\0';
+	if (memchr(to, '\0', len))
+		return err_set(e, ERR_BAD_REQUEST, "the secret holds a NUL");
+	return 0;
+}
+
+static int
+seal_all(const struct seal_command *seal)
+{
+	static const struct sealing sealing = {
+		.action = "seal",
+		.done = "sealed",
+		.column = sealed_close_plain,
+	};
+
+	return sealing_run(&sealing, seal->dry_run);
+}
