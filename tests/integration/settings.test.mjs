@@ -41,6 +41,13 @@ function wrongValues({ name, allowed }) {
     case 'EGRESS_ALLOW':
       return ['banana', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0/8', '::1/129', '10.0.0.0/8,', '10.0.0.0/8 ::1', '10.0.0.0/', '/8', '10.0.0.256',
         Array(33).fill('10.0.0.1').join(',')];
+    case 'APP_URL':
+      return ['example.com', 'ftp://example.com', 'https://', 'https://h/path', 'https://me@h', 'https://h?x'];
+    case 'ENCRYPTION_KEYS': {
+      const key = `:${'A'.repeat(43)}=`;
+      return ['banana', key, 'k1', 'k1:', 'k1:short', `k1${key}k2${key}`, `k1${key},k1${key}`, `k 1${key}`, `${'k'.repeat(33)}${key}`, `k1:${'A'.repeat(43)}!`,
+        Array.from({ length: 17 }, (_, i) => `k${i}${key}`).join(',')];
+    }
     default:
       return [];
   }
