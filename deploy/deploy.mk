@@ -4,7 +4,7 @@
 SYSCONFDIR ?= /etc
 PREFIX     ?= /usr/local
 
-.PHONY: packages demo up down install install-files
+.PHONY: packages demo up down install install-files deb
 
 packages:
 	@deploy/install-packages build run
@@ -30,6 +30,11 @@ install:
 	+@$(MAKE) --no-print-directory install-files
 
 # The site is filled for ports 443 and 80, sockets in /run/cronward and a certificate in
-# /etc/cronward/tls; it is not enabled.  What operators edit is not overwritten.
+# /etc/cronward/tls; neither it nor the units are enabled.  What operators edit is not overwritten.
+# PREFIX/lib/cronward/setup then makes the account and the secrets.
 install-files:
 	deploy/install-files "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)" $B/cronward
+
+deb:
+	@deploy/install-packages build deb
+	+@env -u MAKEFLAGS -u MFLAGS deploy/make-deb $(VERSION)
