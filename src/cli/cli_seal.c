@@ -20,6 +20,7 @@
 
 enum {
 	SEAL_ROW_MAX = 64,
+	SEAL_INPUT_MAX = 2 * SEAL_PLAIN_MAX, /* a sealed value is a third longer */
 	SEAL_OPTION_ALL = CLI_OPTION_FIRST,
 	SEAL_OPTION_DRY_RUN,
 	SEAL_OPTION_CHECK,
@@ -157,10 +158,10 @@ static int
 seal_one_with(const struct seal_command *seal, struct conf *conf, struct arena *arena)
 {
 	const struct seal_place at = { seal->table, seal->column, seal->row };
-	char *given = arena_alloc(arena, 2 * SEAL_PLAIN_MAX), *result = NULL;
+	char *given = arena_alloc(arena, SEAL_INPUT_MAX), *result = NULL;
 	struct err e = { .code = ERR_OK };
 
-	if (seal_read(given, 2 * SEAL_PLAIN_MAX, &e) != 0)
+	if (seal_read(given, SEAL_INPUT_MAX, &e) != 0)
 		return cli_fail(&e);
 	result = seal->check ? seal_open(arena, conf_keyring(conf), &at, given, &e)
 			     : seal_close(arena, conf_keyring(conf), &at, given, &e);
