@@ -19,6 +19,19 @@ struct sign_key {
 	unsigned char bytes[SIGN_KEY_BYTES_MAX];
 };
 
+/* What a message is signed with: the current key, and the previous one while it is rotated. */
+struct sign_keys {
+	size_t count;
+	struct sign_key keys[SIGN_KEYS_MAX];
+};
+
+struct sign_message {
+	const char *id;
+	int64_t unix_s;
+	const char *body;
+	size_t body_len;
+};
+
 /*
  * The key of a secret: the base64 behind "whsec_" decoded; a secret without the prefix is taken
  * as it stands.  0, or -1: empty, does not decode, or longer than SIGN_KEY_BYTES_MAX.
@@ -29,7 +42,7 @@ int sign_key_parse(struct sign_key *ret_key, const char *secret);
  * The value of webhook-signature: "v1,<base64>" per key, separated by a space, each over
  * `id.timestamp.body`.
  */
-void sign_webhook(const struct sign_key *keys, size_t keys_count, const char *id, int64_t unix_s,
-    const char *body, size_t body_len, char ret_header[static SIGN_HEADER_MAX]);
+void sign_webhook(const struct sign_keys *keys, const struct sign_message *message,
+    char ret_header[static SIGN_HEADER_MAX]);
 
 #endif

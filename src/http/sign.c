@@ -35,8 +35,8 @@ sign_key_parse(struct sign_key *ret_key, const char *secret)
 }
 
 void
-sign_webhook(const struct sign_key *keys, size_t keys_count, const char *id, int64_t unix_s,
-    const char *body, size_t body_len, char ret_header[static SIGN_HEADER_MAX])
+sign_webhook(const struct sign_keys *keys, const struct sign_message *message,
+    char ret_header[static SIGN_HEADER_MAX])
 {
 	char timestamp[SIGN_TIMESTAMP_MAX + 2];
 	unsigned char mac[CRYPTO_SHA256_BYTES];
@@ -44,18 +44,18 @@ sign_webhook(const struct sign_key *keys, size_t keys_count, const char *id, int
 	char *to = ret_header;
 	size_t i;
 
-	assert(keys_count <= SIGN_KEYS_MAX);
+	assert(keys->count <= SIGN_KEYS_MAX);
 	/* The dots around the timestamp go with it: three parts, three updates. */
-	parts[0] = (struct crypto_part){ id, strlen(id) };
+	parts[0] = (struct crypto_part){ message->id, strlen(message->id) };
 	parts[1] = (struct crypto_part){ timestamp,
-		(size_t)snprintf(timestamp, sizeof(timestamp), ".%" PRId64 ".", unix_s) };
-	parts[2] = (struct crypto_part){ body, body_len };
-	for (i = 0; i < keys_count; i++) {
+		(size_t)snprintf(timestamp, sizeof(timestamp), ".%" PRId64 ".", message->unix_s) };
+	parts[2] = (struct crypto_part){ message->body, message->body_len };
+	for (i = 0; i < keys->count; i++) {
 		if (i > 0)
 			*to++ = ' ';
 		memcpy(to, sign_version, sizeof(sign_version) - 1);
 		to += sizeof(sign_version) - 1;
-		crypto_hmac_sha256(keys[i].bytes, keys[i].len, parts, 3, mac);
+		crypto_hmac_sha256(keys->keys[i].bytes, keys->keys[i].len, parts, 3, mac);
 		to += crypto_base64_encode(to, mac, sizeof(mac));
 	}
 	*to = '\0';

@@ -43,11 +43,6 @@ enum {
 	COLUMN_BODY,
 };
 
-struct webhook_keys {
-	size_t count;
-	struct sign_key keys[SIGN_KEYS_MAX];
-};
-
 static int webhook_retry_work(struct run *);
 static void webhook_seal_plain(struct run *);
 static bool webhook_may_seal(void *);
@@ -55,11 +50,11 @@ static void webhook_retry_reply(const struct run *, json_t *);
 static enum verdict webhook_step(
     struct run *, struct item *, const struct http_reply *, struct http_request *);
 static enum verdict webhook_request(struct run *, struct item *, struct http_request *);
-static enum verdict webhook_keys(struct run *, struct item *, struct webhook_keys *);
+static enum verdict webhook_keys(struct run *, struct item *, struct sign_keys *);
 static enum verdict webhook_key(
     struct run *, struct item *, enum sealed_column_id, struct sign_key *);
 static void webhook_sign(
-    struct run *, const struct item *, struct http_request *, const struct webhook_keys *);
+    struct run *, const struct item *, struct http_request *, const struct sign_keys *);
 static int webhook_add_headers(struct item *, struct http_request *);
 static bool webhook_header_is_ours(const char *name);
 static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
@@ -166,7 +161,7 @@ static enum verdict
 webhook_request(struct run *r, struct item *item, struct http_request *q)
 {
 	const char *body = item_text(item, COLUMN_BODY);
-	struct webhook_keys keys = { .count = 0 };
+	struct sign_keys keys = { .count = 0 };
 	enum verdict verdict;
 
 	if (item_text(item, COLUMN_IS_ACTIVE)[0] != 't')
@@ -201,7 +196,7 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 
 /* The keys to sign with: the secret's and, while it is rotated, its predecessor's. */
 static enum verdict
-webhook_keys(struct run *r, struct item *item, struct webhook_keys *keys)
+webhook_keys(struct run *r, struct item *item, struct sign_keys *keys)
 {
 	const char *previous = item_text(item, COLUMN_PREVIOUS_SECRET);
 	enum verdict verdict =
@@ -241,15 +236,19 @@ webhook_key(struct run *r, struct item *item, enum sealed_column_id id, struct s
 
 static void
 webhook_sign(
-    struct run *r, const struct item *item, struct http_request *q, const struct webhook_keys *keys)
+    struct run *r, const struct item *item, struct http_request *q, const struct sign_keys *keys)
 {
-	const char *id = item_text(item, COLUMN_ID);
-	int64_t now_s = run_db_now_ms(r) / 1000;
+	const struct sign_message message = {
+		.id = item_text(item, COLUMN_ID),
+		.unix_s = run_db_now_ms(r) / 1000,
+		.body = q->body,
+		.body_len = q->body_len,
+	};
 	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
 
-	snprintf(timestamp, sizeof timestamp, "%" PRId64, now_s);
-	sign_webhook(keys->keys, keys->count, id, now_s, q->body, q->body_len, signature);
-	http_header(q, "webhook-id", id);
+	snprintf(timestamp, sizeof timestamp, "%" PRId64, message.unix_s);
+	sign_webhook(keys, &message, signature);
+	http_header(q, "webhook-id", message.id);
 	http_header(q, "webhook-timestamp", timestamp);
 	http_header(q, "webhook-signature", signature);
 }

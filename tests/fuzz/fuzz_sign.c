@@ -41,11 +41,12 @@ static void
 fuzz_sign(const struct sign_key *key, const char *body, size_t body_len)
 {
 	char *header = mem_alloc(SIGN_HEADER_MAX);
-	const struct sign_key keys[SIGN_KEYS_MAX] = { *key, *key };
+	const struct sign_keys keys = { 2, { *key, *key } };
+	const struct sign_message message = { "id", 1, body, body_len };
 	unsigned char mac[CRYPTO_SHA256_BYTES];
 	const char *second;
 
-	sign_webhook(keys, 2, "id", 1, body, body_len, header);
+	sign_webhook(&keys, &message, header);
 	fuzz_must(strlen(header) == SIGN_HEADER_MAX - 2);
 	second = strchr(header, ' ') + 1;
 	fuzz_must(strncmp(header, "v1,", 3) == 0 && strcmp(second, strrchr(header, ' ') + 1) == 0);

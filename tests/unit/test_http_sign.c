@@ -30,10 +30,11 @@ static const char *
 signature(const char *secret, const char *id, int64_t unix_s, const char *body, size_t body_len)
 {
 	static char header[SIGN_HEADER_MAX];
-	struct sign_key k = key(secret);
+	const struct sign_keys keys = { 1, { key(secret) } };
+	const struct sign_message message = { id, unix_s, body, body_len };
 
 	memset(header, '#', sizeof(header));
-	sign_webhook(&k, 1, id, unix_s, body, body_len, header);
+	sign_webhook(&keys, &message, header);
 	return header;
 }
 
@@ -75,20 +76,24 @@ signatures_are_those_of_openssl(void **state)
 static void
 each_key_gives_a_signature_of_its_own(void **state)
 {
-	struct sign_key keys[SIGN_KEYS_MAX] = { key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-		key("plain secret") };
+	const struct sign_keys both_keys = { 2,
+		{ key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), key("plain secret") } };
+	const struct sign_keys one_key = { 1, { both_keys.keys[0] } };
+	const struct sign_keys other_key = { 1, { both_keys.keys[1] } };
+	const struct sign_keys no_key = { .count = 0 };
+	const struct sign_message message = { "id", 1, "body", 4 };
 	char header[SIGN_HEADER_MAX], one[SIGN_HEADER_MAX], other[SIGN_HEADER_MAX];
 	char both[2 * SIGN_HEADER_MAX];
 
 	(void)state;
-	sign_webhook(keys, 2, "id", 1, "body", 4, header);
-	sign_webhook(&keys[0], 1, "id", 1, "body", 4, one);
-	sign_webhook(&keys[1], 1, "id", 1, "body", 4, other);
+	sign_webhook(&both_keys, &message, header);
+	sign_webhook(&one_key, &message, one);
+	sign_webhook(&other_key, &message, other);
 	snprintf(both, sizeof(both), "%s %s", one, other);
 	assert_string_equal(header, both);
 	assert_string_not_equal(one, other);
 	assert_in_range(strlen(header), 0, SIGN_HEADER_MAX - 1);
-	sign_webhook(keys, 0, "id", 1, "body", 4, header);
+	sign_webhook(&no_key, &message, header);
 	assert_string_equal(header, "");
 }
 
