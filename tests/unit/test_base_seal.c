@@ -263,7 +263,8 @@ static void
 a_value_with_one_bit_changed_opens_nothing(void **state)
 {
 	/* One length for each padding. */
-	static const char *const plains[] = { "0123456789abcdef", "0123456789abcdef0", SECRET };
+	static const char *const plains[] = { "0123456789abcdef", "0123456789abcdef0",
+		"0123456789abcdef01" };
 	struct keyring ring = ring_of("k1:" A_KEY ",k0:" A_KEY ",k3:" B_KEY);
 
 	(void)state;
@@ -281,6 +282,37 @@ a_value_with_one_bit_changed_opens_nothing(void **state)
 		}
 		opens(&ring, &here, sealed, plains[i]);
 		arena_reset(a);
+	}
+}
+
+/* The last character holds bits that are no part of any byte, where there is padding. */
+static void
+a_value_has_one_form_alone(void **state)
+{
+	static const char alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_";
+	static const char *const plains[] = { "01", "012", "0" };
+	struct keyring ring = ring_of("k1:" A_KEY);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(plains) / sizeof(plains[0]); i++) {
+		const char *sealed = closed(&ring, plains[i]);
+		size_t len = strlen(sealed), last = len - 1;
+
+		while (sealed[last] == '=')
+			last--;
+		for (const char *c = alphabet; *c; c++) {
+			char *other = arena_text(a, sealed);
+
+			other[last] = *c;
+			if (*c == sealed[last])
+				opens(&ring, &here, other, plains[i]);
+			else
+				refused(&ring, &here, other, ERR_BAD_REQUEST, NULL);
+		}
+		if (last + 1 < len)
+			refused(
+			    &ring, &here, arena_copy(a, sealed, last + 1), ERR_BAD_REQUEST, NULL);
 	}
 }
 
@@ -376,6 +408,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(another_place_opens_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_value_with_one_bit_changed_opens_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_value_has_one_form_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_value_cut_or_stretched_opens_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_has_not_the_form_is_refused, setup, teardown),
