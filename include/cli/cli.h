@@ -47,11 +47,13 @@ int cli_main(int argc, char **argv);
 
 int cli_config(const struct cli_command *, int argc, char **argv);
 int cli_dead(const struct cli_command *, int argc, char **argv);
+int cli_locks(const struct cli_command *, int argc, char **argv);
 int cli_migrate(const struct cli_command *, int argc, char **argv);
 int cli_rekey(const struct cli_command *, int argc, char **argv);
 int cli_run(const struct cli_command *, int argc, char **argv);
 int cli_seal(const struct cli_command *, int argc, char **argv);
 int cli_serve(const struct cli_command *, int argc, char **argv);
+int cli_status(const struct cli_command *, int argc, char **argv);
 
 /* Prints the help of a command to standard output.  Returns CLI_DONE. */
 int cli_help(const struct cli_command *command);

@@ -7,8 +7,10 @@
 #ifndef CRONWARD_CLI_PRINT_H
 #define CRONWARD_CLI_PRINT_H
 
+#include <jansson.h>
 #include <libpq-fe.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum {
 	PRINT_COLUMNS_MAX = 16,
@@ -24,10 +26,15 @@ struct print_table {
 void print_add(struct print_table *t, const char *const *cells);
 /* Prints the rows with their columns below each other, the first one as it stands. */
 void print_table(const struct print_table *t);
+void print_table_to(const struct print_table *t, FILE *to);
 void print_finish(struct print_table *t);
 
 /* The first ${columns} columns of a result as a table, their names on top. */
 void print_rows(const PGresult *rows, int columns);
+/* JSON on one line; an array with a line for each element.  What jansson and PostgreSQL let
+ * through, DEL and U+0080 to U+009F, is escaped, too. */
+void print_json(const json_t *value);
+void print_json_text(const char *json);
 /* One row of a result, a line for each column that is not NULL. */
 void print_record(const PGresult *rows, int row);
 

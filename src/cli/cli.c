@@ -49,10 +49,11 @@ static const struct cli_command cli_commands[] = {
 	    .help =
 		" WORKER [--budget SECONDS]\n"
 		"\n"
-		"Prints the JSON reply.  SIGINT and SIGTERM end the run in order: what is under "
-		"way "
-		"is\n"
-		"finished, the rest stays due.\n"
+		"Prints the JSON reply.  On a terminal, standard error shows how far it is, and "
+		"in the\n"
+		"end a line for people.  Every run goes to the table audit_log.  SIGINT and "
+		"SIGTERM end\n"
+		"it in order: what is under way is finished, the rest stays due.\n"
 		"\n"
 		"  --budget SECONDS   start no more items after so long (1-3600; RUN_BUDGET_S)\n",
 	},
@@ -127,6 +128,51 @@ static const struct cli_command cli_commands[] = {
 		    "it says that a key seals nothing any more, that key may go.\n"
 		    "\n"
 		    "  --dry-run   only show which keys are in use\n",
+	},
+	{
+	    .name = "status",
+	    .summary = "show the workers' last runs, what runs now and what waits",
+	    .run = cli_status,
+	    .help = " [--watch [SECONDS]] [--json]\n"
+		    "\n"
+		    "Of each worker: its last run that ended, its counts, and who holds its lock.  "
+		    "Of each\n"
+		    "queue: what is due, waits for its time, is leased by a run, is parked at a "
+		    "disabled\n"
+		    "endpoint, is dead, and how long the oldest due row has waited.  A count ends "
+		    "at 10000:\n"
+		    "\"10000+\".\n"
+		    "\n"
+		    "  --watch [SECONDS]   again every SECONDS (1-3600; 2), until q or Ctrl-C; a "
+		    "database\n"
+		    "                      that is away meanwhile is waited for\n"
+		    "  --json              as JSON, with --watch a document on each line\n",
+	},
+	{
+	    .name = "locks",
+	    .summary = "list the workers' locks, or clear one",
+	    .run = cli_locks,
+	    .help =
+		" list [--json]\n"
+		"       cronward locks clear [--force] NAME…\n"
+		"\n"
+		"  list     each lock: free, live (its run renews it) or expired, its fence, "
+		"holder and\n"
+		"           the status of its run\n"
+		"  clear    frees it and raises its fence, so that its old holder can neither "
+		"renew nor\n"
+		"           free it any more; the run itself stays on record as it is\n"
+		"\n"
+		"  --force   clear a lock of a live run, too: that run ends at its next sign of "
+		"life,\n"
+		"            and another may begin before it has; rows are safe all the same, by "
+		"their\n"
+		"            leases.  Without it, exit code 3\n"
+		"  --json    list as JSON\n"
+		"\n"
+		"An expired lock needs no clearing: the next run takes it.  What clear does goes "
+		"to the\n"
+		"table audit_log.\n",
 	},
 	{
 	    .name = "help",

@@ -1,7 +1,6 @@
 /*
  * cli_config - the settings' table, as values in force or as README has it.
  */
-#include "base/text.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 

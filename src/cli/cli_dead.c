@@ -162,6 +162,10 @@ dead_take(struct dead_filter *f, int option, const char *value)
 		f->json = true;
 	else if (!text_to_int64(value, 1, DEAD_LIMIT_MAX, &f->limit))
 		return cli_usage("dead", "--limit is '%s'; allowed is 1-%d", value, DEAD_LIMIT_MAX);
+	/* Else PostgreSQL would refuse it after the act was written down, and without saying where.
+	 */
+	if (value && !text_is_utf8(value, strlen(value)))
+		return cli_usage("dead", "an option's value is not UTF-8");
 	if (f->webhook && !text_is_uuid(f->webhook))
 		return cli_usage("dead", "--webhook is '%s', which is no uuid", f->webhook);
 	return 0;

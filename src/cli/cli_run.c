@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/print.h"
 #include "cli/progress.h"
 #include "db/db.h"
 #include "engine/run.h"
@@ -14,7 +15,7 @@
 #include "workers/workers.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	RUN_BUDGET_MAX_S = 3600,
@@ -23,8 +24,10 @@ enum {
 
 static int run_usage_worker(const struct cli_command *, const char *given);
 static int run_worker(const struct worker *, int64_t budget_s);
-static int run_once(struct run *);
+static int run_once(struct cli_session *, struct run *);
+static int run_audit(struct cli_session *, struct run *);
 static int run_report(const struct run *);
+static void run_report_to_people(const struct run *);
 
 int
 cli_run(const struct cli_command *command, int argc, char **argv)
@@ -94,7 +97,7 @@ run_worker(const struct worker *worker, int64_t budget_s)
 		run_init(
 		    &r, worker, &lent, began_ms, budget_s > 0 ? budget_s : s.conf.run_budget_s);
 		snprintf(r.caller, sizeof(r.caller), "%s", cli_actor(actor));
-		rc = run_once(&r);
+		rc = run_once(&s, &r);
 	}
 	http_destroy(http);
 	cli_close(&s);
@@ -103,29 +106,51 @@ run_worker(const struct worker *worker, int64_t budget_s)
 }
 
 static int
-run_once(struct run *r)
+run_once(struct cli_session *s, struct run *r)
 {
 	if (run_begin(r) == 0) {
 		progress_start(r);
-		run_work(r);
+		if (run_audit(s, r) == 0)
+			run_work(r);
 		run_end(r);
 		progress_stop();
 	}
 	return run_report(r);
 }
 
-/* The JSON that a call would have got, and for people what went wrong. */
+/* Once it is sure that there is something to write down: a busy worker was not run. */
+static int
+run_audit(struct cli_session *s, struct run *r)
+{
+	const char *detail = arena_format(
+	    r->arena, "{\"run\":\"%s\",\"budgetS\":%lld}", r->id, (long long)r->budget_ms / 1000);
+
+	return cli_audit(s, "run", r->worker->name, detail, &r->err);
+}
+
+/* The JSON that a call would have got, and for people what it means. */
 static int
 run_report(const struct run *r)
 {
 	bool failed = r->err.code != ERR_OK;
 	json_auto_t *body = failed ? reply_err_body(&r->err, r) : run_reply(r);
 
-	json_dumpf(body, stdout, JSON_COMPACT);
-	putchar('\n');
+	print_json(body);
+	if (failed)
+		fprintf(stderr, "cronward run: %s%s%s\n", r->err.message,
+		    r->busy_since[0] ? ", since " : "", r->busy_since);
+	else if (isatty(STDERR_FILENO))
+		run_report_to_people(r);
 	if (!failed)
 		return CLI_DONE;
-	fprintf(stderr, "cronward run: %s%s%s\n", r->err.message,
-	    r->busy_since[0] ? ", since " : "", r->busy_since);
 	return r->err.code == ERR_BUSY ? CLI_BUSY : CLI_FAILED;
+}
+
+/* In place of the progress that stood there. */
+static void
+run_report_to_people(const struct run *r)
+{
+	fprintf(stderr, "%s: %s in %lld ms: %lld done, %lld of them failed%s\n", r->worker->name,
+	    run_outcome_name[run_outcome(r)], (long long)r->duration_ms, (long long)r->processed,
+	    (long long)r->failed, r->more ? "; due work is left, run it again" : "");
 }

@@ -67,7 +67,9 @@ static void
 dead_print_json(const PGresult *rows)
 {
 	putchar('[');
-	for (int row = 0; row < PQntuples(rows); row++)
-		printf("%s\n%s", row > 0 ? "," : "", db_text(rows, row, "json"));
+	for (int row = 0; row < PQntuples(rows); row++) {
+		fputs(row > 0 ? ",\n" : "\n", stdout);
+		print_json_text(db_text(rows, row, "json"));
+	}
 	puts(PQntuples(rows) > 0 ? "\n]" : "]");
 }

@@ -35,6 +35,12 @@ print_add(struct print_table *t, const char *const *cells)
 void
 print_table(const struct print_table *t)
 {
+	print_table_to(t, stdout);
+}
+
+void
+print_table_to(const struct print_table *t, FILE *to)
+{
 	size_t widths[PRINT_COLUMNS_MAX] = { 0 };
 
 	for (size_t i = 0; i < t->count * t->columns; i++) {
@@ -46,11 +52,12 @@ print_table(const struct print_table *t)
 	for (size_t i = 0; i < t->count * t->columns; i++) {
 		size_t column = i % t->columns;
 
-		fputs(t->cells[i], stdout);
+		fputs(t->cells[i], to);
 		if (column + 1 == t->columns)
-			putchar('\n');
+			fputc('\n', to);
 		else
-			printf("%*s", (int)(widths[column] - print_width(t->cells[i]) + 2), "");
+			fprintf(
+			    to, "%*s", (int)(widths[column] - print_width(t->cells[i]) + 2), "");
 	}
 }
 
@@ -99,6 +106,41 @@ print_record(const PGresult *rows, int row)
 		value = print_clean(PQgetvalue(rows, row, i), (size_t)PQgetlength(rows, row, i));
 		printf("%-*s  %s\n", (int)widest, PQfname(rows, i), value);
 		free(value);
+	}
+}
+
+void
+print_json(const json_t *value)
+{
+	char *text;
+
+	if (!json_is_array(value)) {
+		text = json_dumps(value, JSON_COMPACT);
+		print_json_text(text);
+		free(text);
+		putchar('\n');
+		return;
+	}
+	putchar('[');
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		text = json_dumps(json_array_get(value, i), JSON_COMPACT);
+		fputs(i > 0 ? ",\n" : "\n", stdout);
+		print_json_text(text);
+		free(text);
+	}
+	puts(json_array_size(value) > 0 ? "\n]" : "]");
+}
+
+void
+print_json_text(const char *json)
+{
+	for (const unsigned char *at = (const unsigned char *)json; *at; at++) {
+		if (*at == 0x7f)
+			fputs("\\u007f", stdout);
+		else if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+			printf("\\u%04x", *++at);
+		else
+			putchar(*at);
 	}
 }
 

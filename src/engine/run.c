@@ -298,6 +298,7 @@ run_renewal_check(struct run *r)
 		r->renewal.state = DB_UNIT_IDLE;
 	if (!is_ours)
 		return err_set(&r->err, ERR_UNAVAILABLE,
-		    "the run lost its lock: it was silent for too long, and another one has begun");
+		    "the run lost its lock: it was silent for too long and another one has "
+		    "begun, or an operator has cleared it");
 	return 0;
 }

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import { Stand } from '../lib/stand.mjs';
-import { start } from '../lib/process.mjs';
+import { cleanEnv, run, start } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
+import { Terminal } from '../lib/terminal.mjs';
 import { until } from '../lib/wait.mjs';
 
 const stand = await Stand.create();
@@ -26,11 +27,11 @@ async function bury(count, options = {}) {
 }
 
 const deadIds = async () => (await stand.db.rows('SELECT id::text FROM webhook_deliveries WHERE dead_at IS NOT NULL ORDER BY id')).map((row) => row.id);
-const audit = () => stand.db.rows('SELECT * FROM audit_log ORDER BY id');
+const audit = () => stand.db.rows(`SELECT * FROM audit_log WHERE action <> 'run' ORDER BY id`);
 
 test('help is everywhere, on standard output, with exit code 0', async () => {
   for (const args of [['--help'], ['help'], ['serve', '--help'], ['migrate', '--help'], ['run', '--help'], ['config', '--help'], ['dead', '--help'],
-    ['help', 'dead']]) {
+    ['status', '--help'], ['locks', '--help'], ['help', 'dead']]) {
     const done = await stand.cli(args);
     assert.equal(done.code, 0, args.join(' '));
     assert.match(done.stdout, /cronward/, args.join(' '));
@@ -62,6 +63,18 @@ test("run prints the call's reply, and its execution names who ran it", async ()
   const execution = await stand.execution(reply.run.id);
   assert.equal(execution.status, 'success');
   assert.ok(execution.caller.length > 0);
+  const act = await stand.db.one(`SELECT * FROM audit_log WHERE action = 'run'`);
+  assert.deepEqual([act.actor, act.target, act.detail.run], [execution.caller, 'webhook-retry', reply.run.id]);
+});
+
+test('run on a terminal: progress and a line for people beside the JSON', async () => {
+  await stand.endpoint('/slow/300');
+  await stand.enqueue(3);
+  const terminal = new Terminal(program(), ['run', 'webhook-retry'], stand.env());
+  assert.equal(await terminal.ended(), 0);
+  assert.match(terminal.output, /webhook-retry: \d+ done, \d+ of them failed, \d+ s/);
+  assert.match(terminal.output, /\{"retried":3,/);
+  assert.match(terminal.output, /webhook-retry: success in \d+ ms: 3 done, 0 of them failed\r?\n/);
 });
 
 test('run of a worker that runs already: a code of its own, and nothing is done', async () => {
@@ -170,6 +183,26 @@ test("a replay whose event is gone is skipped, and one of a disabled endpoint wa
   assert.deepEqual(await deadIds(), [ids[0]]);
   await stand.cli(['run', 'webhook-retry'], { env });
   assert.equal(await stand.db.value(`SELECT next_retry_at = 'infinity' FROM webhook_deliveries WHERE id = $1`, [ids[1]]), true);
+});
+
+test('a value that is not UTF-8 is refused before anything is written down', async () => {
+  await bury(1);
+  const shell = `exec "$0" dead purge --type "$(printf '\\377')"`;
+  const done = await run('bash', ['-c', shell, program()], { env: cleanEnv(stand.env()) });
+  assert.equal(done.code, 2);
+  assert.match(done.stderr, /not UTF-8/);
+  assert.deepEqual([(await deadIds()).length, (await audit()).length], [1, 0]);
+});
+
+test('what a receiver wrote cannot drive a terminal, as JSON neither', async () => {
+  const { ids } = await bury(1);
+  const hostile = 'a\u001b[31m\u007f\u0085\u009b31mz';
+  await stand.db.rows('UPDATE webhook_deliveries SET last_error = $2 WHERE id = $1', [ids[0], hostile]);
+  const json = (await stand.cli(['dead', 'list', '--json'])).stdout;
+  assert.doesNotMatch(json.replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f]/);
+  assert.equal(JSON.parse(json)[0].lastError, hostile);
+  for (const args of [['list'], ['show', ids[0]]])
+    assert.doesNotMatch((await stand.cli(['dead', ...args])).stdout.replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f]/);
 });
 
 test('dead purge: gone with their attempts, and audit_log has it; living ones are not touched', async () => {

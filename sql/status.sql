@@ -1,0 +1,69 @@
+-- What `cronward status` shows.  It is asked every few seconds of tables with millions of rows, so
+-- every count is that of at most $1 + 1 entries at one end of an index: more than $1 is shown as
+-- "$1+".  The ORDER BY is what keeps the planner on the index; a bare LIMIT looks cheap by a scan.
+
+-- name: workers
+-- $1 names.  The last run that ended, and who holds the lock.
+SELECT w.name, last.id, last.status,
+       to_char(last.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS started_at,
+       extract(epoch FROM clock_timestamp() - last.started_at)::bigint AS ago_s,
+       last.duration_ms, last.counts, last.error_message, last.caller,
+       l.holder, l.fence, l.expires_at > clock_timestamp() AS holder_is_live,
+       to_char(l.acquired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS held_since,
+       extract(epoch FROM clock_timestamp() - l.acquired_at)::bigint AS held_s, r.caller AS held_by
+  FROM unnest($1::text[]) AS w(name)
+  LEFT JOIN LATERAL (
+	SELECT id, status, started_at, duration_ms, counts, error_message, caller
+	  FROM cron_job_executions
+	 WHERE job_name = w.name AND status <> 'running'
+	 ORDER BY started_at DESC LIMIT 1) last ON true
+  LEFT JOIN cron_locks l ON l.name = w.name AND l.holder IS NOT NULL
+  LEFT JOIN LATERAL (SELECT caller FROM cron_job_executions WHERE id = l.holder LIMIT 1) r ON true;
+
+-- name: queues
+-- Rows whose time has come are the first of their index, those that are leased among them.
+WITH head AS MATERIALIZED (
+	SELECT next_retry_at, COALESCE(lease_until > clock_timestamp(), false) AS is_leased
+	  FROM webhook_deliveries
+	 WHERE next_retry_at <= (SELECT clock_timestamp())
+	 ORDER BY next_retry_at, id LIMIT $1::int + 1)
+SELECT 'webhook_deliveries' AS name,
+       (SELECT count(*) FROM head WHERE NOT is_leased) AS due,
+       (SELECT count(*) FROM head) > $1::int AS due_is_more,
+       (SELECT count(*) FROM head WHERE is_leased) AS leased,
+       (SELECT count(*) FROM (
+		SELECT FROM webhook_deliveries
+		 WHERE next_retry_at > (SELECT clock_timestamp()) AND next_retry_at < 'infinity'
+		 ORDER BY next_retry_at, id LIMIT $1::int + 1) x) AS waiting,
+       (SELECT count(*) FROM (
+		SELECT FROM webhook_deliveries
+		 WHERE next_retry_at = 'infinity'
+		 ORDER BY webhook_id, id LIMIT $1::int + 1) x) AS parked,
+       (SELECT count(*) FROM (
+		SELECT FROM webhook_deliveries
+		 WHERE dead_at IS NOT NULL
+		 ORDER BY dead_at, id LIMIT $1::int + 1) x) AS dead,
+       (SELECT extract(epoch FROM clock_timestamp() - min(next_retry_at))::bigint
+          FROM head WHERE NOT is_leased) AS oldest_s
+UNION ALL
+SELECT 'platform_notifications', x.due, x.due > $1::int, NULL,
+       (SELECT count(*) FROM (
+		SELECT FROM platform_notifications
+		 WHERE status <> 'dismissed' AND expires_at > (SELECT clock_timestamp())
+		 ORDER BY expires_at, id LIMIT $1::int + 1) y),
+       NULL, NULL, x.oldest_s
+  FROM (SELECT count(*) AS due, extract(epoch FROM clock_timestamp() - min(expires_at))::bigint AS oldest_s
+          FROM (SELECT expires_at FROM platform_notifications
+                 WHERE status <> 'dismissed' AND expires_at <= (SELECT clock_timestamp())
+                 ORDER BY expires_at, id LIMIT $1::int + 1) y) x;
+
+-- name: rest
+-- Endpoints that get nothing, and the calls refused in the last hour by code.
+SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,
+       (SELECT count(*) FROM (SELECT FROM app_webhooks WHERE NOT is_active LIMIT $1::int + 1) x) AS disabled,
+       (SELECT COALESCE(jsonb_object_agg(code, calls), '{}')
+          FROM (SELECT code, sum(calls) AS calls
+                  FROM (SELECT code, calls FROM cron_denied
+                         WHERE minute >= (SELECT date_trunc('minute', clock_timestamp() - interval '1 hour'))
+                         ORDER BY minute DESC, route DESC, code DESC LIMIT $1::int) hour
+                 GROUP BY code) x) AS denied;
