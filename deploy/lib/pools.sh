@@ -31,7 +31,7 @@ pool_env_make() {
 	# shellcheck disable=SC2034
 	DATABASE_URL=$(database_url)
 	POOL_ENV=("PATH=/usr/bin:/bin" "TZ=UTC")
-	for name in "${SECRETS[@]}"; do
+	for name in "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}"; do
 		POOL_ENV+=("${name}_FILE=$STATE/secrets/$name")
 	done
 	for name in EGRESS_ALLOW DATABASE_URL $(setting_names); do
@@ -45,7 +45,7 @@ setting_names() {
 
 	"$PROGRAM" config --markdown | sed -n 's/^| `\([A-Z0-9_]*\)`.*/\1/p' | while read -r name; do
 		for secret in "${SECRETS[@]}"; do
-			[[ $name != "$secret" && $name != "${secret}_FILE" ]] || continue 2
+			[[ $name != "$secret" && $name != "$secret"_* ]] || continue 2
 		done
 		[[ $name == DATABASE_PASSWORD_FILE ]] || printf '%s\n' "$name"
 	done

@@ -1,21 +1,25 @@
 # shellcheck shell=bash
-# Secrets are made once and kept: a cron service holds copies of them.  VAR/cronward.env has them
-# for a shell, STATE/secrets as files for the pools.
+# Secrets are made once and kept: a cron service holds copies of them.  STATE/secrets has them as
+# files for the pools, to be rotated there; VAR/cronward.env has copies for a shell.
 
 SECRETS=(CRON_SECRET CRON_JOB_API_KEY)
 
 secrets_make() {
-	local name
+	local name previous
 
 	secrets_read
 	# Ours, and only to be read by the pools: who writes here must not be able to lead root astray.
 	owned "$(id -un)" "$POOL_GROUP" 750 "$STATE/secrets"
 	for name in "${SECRETS[@]}"; do
 		secret_write "$name" "${!name}"
+		# One that stands in its file stays until it is emptied, there or by our caller.
+		previous=${name}_PREVIOUS
+		[[ -z ${!previous+set} && -f $STATE/secrets/$previous ]] ||
+			secret_write "$previous" "${!previous:-}"
 	done
 	env_write
 	# From here on they are in files alone.
-	export -n "${SECRETS[@]}"
+	export -n "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}"
 }
 
 # One that the environment brings wins over the one that is kept.
@@ -23,10 +27,16 @@ secrets_read() {
 	local name kept
 
 	for name in "${SECRETS[@]}"; do
-		kept=$(sed -n "s/^export $name=//p" "$VAR/cronward.env" 2>/dev/null || true)
-		[[ ${!name:-} != *[!a-zA-Z0-9._~+/=-]* ]] || fail "$name: letters, digits and . _ ~ + / = - alone"
+		kept=$(cat "$STATE/secrets/$name" 2>/dev/null ||
+			sed -n "s/^export $name=//p" "$VAR/cronward.env" 2>/dev/null || true)
+		secret_check "$name"
+		secret_check "${name}_PREVIOUS"
 		printf -v "$name" '%s' "${!name:-${kept:-$(openssl rand -hex 32)}}"
 	done
+}
+
+secret_check() {
+	[[ ${!1:-} != *[!a-zA-Z0-9._~+/=-]* ]] || fail "$1: letters, digits and . _ ~ + / = - alone"
 }
 
 # secret_write NAME VALUE: replaced as a whole, and only when it differs.

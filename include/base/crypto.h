@@ -37,6 +37,13 @@ void crypto_hmac_sha256(const void *key, size_t key_len, const struct crypto_par
  */
 bool crypto_secret_equal(const char *a, size_t a_len, const char *b, size_t b_len);
 
+/*
+ * Overwrites by '*' every place where ${text} holds ${secret}, up to those that begin at
+ * text[starts_max], in a time that depends on the two lengths alone.
+ */
+void crypto_secret_hide(
+    char *text, size_t len, size_t starts_max, const char *secret, size_t secret_len);
+
 /* Standard base64 with padding and a NUL; ${to} has CRYPTO_BASE64_MAX(len).  Returns the length. */
 size_t crypto_base64_encode(char *to, const void *from, size_t len);
 /*

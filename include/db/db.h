@@ -25,6 +25,12 @@ AUTO_DEFINE(PGresult *, PQclear);
 struct conf;
 struct db;
 
+/*
+ * How a message begins that ends in words of PostgreSQL's own, which may name hosts, accounts and
+ * values.  (That the schema is missing or too old begins otherwise, and names a table at most.)
+ */
+#define DB_ERR_PREFIX "database"
+
 enum {
 	DB_UNITS_MAX = 8,            /* in the air at once */
 	DB_QUERY_TIMEOUT_MS = 10000, /* for statements that have no reason for another */

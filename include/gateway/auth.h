@@ -9,6 +9,8 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
+
 struct conf;
 struct request;
 
@@ -22,6 +24,12 @@ struct request;
  */
 int auth_check(struct conf *conf, const struct request *q, unsigned wanted, unsigned *ret_matched,
     struct err *e);
+
+/*
+ * Overwrites every configured secret that stands in ${text}, where the first ${shown} bytes of it
+ * are to be logged or stored: callers put secrets into the strangest places.
+ */
+void auth_hide(struct conf *conf, char *text, size_t shown);
 
 /* Logs one line for each secret of ${wanted} that leaves ${routes} (text for people) closed. */
 void auth_warn(struct conf *conf, unsigned wanted, const char *routes);

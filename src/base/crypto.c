@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -67,6 +68,18 @@ crypto_secret_equal(const char *a, size_t a_len, const char *b, size_t b_len)
 	crypto_sha256(a, a_len, a_digest);
 	crypto_sha256(b, b_len, b_digest);
 	return CRYPTO_memcmp(a_digest, b_digest, sizeof(a_digest)) == 0;
+}
+
+void
+crypto_secret_hide(char *text, size_t len, size_t starts_max, const char *secret, size_t secret_len)
+{
+	size_t at;
+
+	if (secret_len == 0)
+		return;
+	for (at = 0; at <= starts_max && at + secret_len <= len; at++)
+		if (CRYPTO_memcmp(text + at, secret, secret_len) == 0)
+			memset(text + at, '*', secret_len);
 }
 
 size_t

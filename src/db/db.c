@@ -116,7 +116,7 @@ int
 db_pump(struct db *db, struct err *e)
 {
 	if (!db->conn)
-		return err_set(e, ERR_DATABASE, "database connection lost");
+		return err_set(e, ERR_DATABASE, DB_ERR_PREFIX " connection lost");
 	if (PQflush(db->conn) < 0 || !PQconsumeInput(db->conn)) {
 		db_lose(db, e, PQerrorMessage(db->conn));
 		return -1;
@@ -288,7 +288,7 @@ db_open_with(struct db *db, const char *password, struct err *e)
 		text_clean(why, sizeof why, said, strlen(said));
 		PQfinish(db->conn);
 		db->conn = NULL;
-		return err_set(e, ERR_DATABASE, "database cannot be reached: %s", why);
+		return err_set(e, ERR_DATABASE, DB_ERR_PREFIX " cannot be reached: %s", why);
 	}
 	PQsetNoticeReceiver(db->conn, db_notice_ignore, NULL);
 	return db_look_for_pooler(db, e);
@@ -380,7 +380,7 @@ db_lose(struct db *db, struct err *e, const char *why)
 
 	text_clean(text, sizeof text, why, strlen(why));
 	if (e)
-		err_set(e, ERR_DATABASE, "database connection lost: %s", text);
+		err_set(e, ERR_DATABASE, DB_ERR_PREFIX " connection lost: %s", text);
 	for (; db->count > 0; db->count--, db->head = (db->head + 1) % DB_UNITS_MAX) {
 		struct db_unit *unit = db->units[db->head];
 
@@ -388,7 +388,7 @@ db_lose(struct db *db, struct err *e, const char *why)
 		PQclear(unit->result);
 		unit->result = NULL;
 		err_clear(&unit->err);
-		err_set(&unit->err, ERR_DATABASE, "database connection lost: %s", text);
+		err_set(&unit->err, ERR_DATABASE, DB_ERR_PREFIX " connection lost: %s", text);
 	}
 	db->posted = 0;
 	db->settings_answered = false;
@@ -450,7 +450,7 @@ db_err_take(struct err *e, const PGresult *result)
 		    "the schema is missing or older than this program, run `cronward migrate`: %s",
 		    text);
 	else
-		err_set(e, code, "database: %s", text);
+		err_set(e, code, DB_ERR_PREFIX ": %s", text);
 	if (state)
 		snprintf(e->sqlstate, sizeof e->sqlstate, "%.5s", state);
 	return -1;

@@ -15,33 +15,25 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum {
-	AUTH_SHOWN_MAX = 4,
-};
-
-/* The secrets that a call carries. */
+/* The secret that a call carries, however often. */
 struct auth_shown {
-	size_t count; /* may be more than fit into at[] */
-	struct {
-		const char *at;
-		size_t len;
-	} at[AUTH_SHOWN_MAX];
+	const char *at; /* NULL: there is none */
+	size_t len;
+	bool differs; /* it is another one elsewhere */
 };
 
 static void auth_collect(struct auth_shown *, const struct request *);
 static void auth_add(struct auth_shown *, const char *value);
-static bool auth_agrees(const struct auth_shown *);
 
 int
 auth_check(struct conf *conf, const struct request *q, unsigned wanted, unsigned *ret_matched,
     struct err *e)
 {
-	struct auth_shown shown = { .count = 0 };
+	struct auth_shown shown = { .at = NULL };
 	unsigned matched = 0;
-	bool usable = false, agrees;
+	bool usable = false;
 
 	auth_collect(&shown, q);
-	agrees = auth_agrees(&shown);
 	for (int which = 0; which < SECRET__MAX; which++) {
 		struct secret *secret;
 
@@ -51,7 +43,7 @@ auth_check(struct conf *conf, const struct request *q, unsigned wanted, unsigned
 		if (secret_state(secret) != SECRET_USABLE)
 			continue;
 		usable = true;
-		if (agrees && secret_matches(secret, shown.at[0].at, shown.at[0].len))
+		if (shown.at && !shown.differs && secret_matches(secret, shown.at, shown.len))
 			matched |= AUTH_SECRET(which);
 	}
 	if (!usable)
@@ -61,6 +53,22 @@ auth_check(struct conf *conf, const struct request *q, unsigned wanted, unsigned
 		return err_set(e, ERR_UNAUTHORIZED, "Unauthorized");
 	*ret_matched = matched;
 	return 0;
+}
+
+void
+auth_hide(struct conf *conf, char *text, size_t shown)
+{
+	size_t len = strlen(text);
+
+	/* Most texts cannot hold one, and are not worth a look at the secrets' files. */
+	for (int which = 0; len >= SECRET_LENGTH_MIN && which < SECRET__MAX; which++) {
+		const struct secret *s = conf_secret(conf, (enum conf_secret)which);
+		const struct secret_source *from[] = { &s->current, &s->previous };
+
+		for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
+			if (from[i]->len >= SECRET_LENGTH_MIN)
+				crypto_secret_hide(text, len, shown, from[i]->value, from[i]->len);
+	}
 }
 
 void
@@ -108,22 +116,10 @@ auth_add(struct auth_shown *shown, const char *value)
 	len = strlen(value);
 	while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
 		len--;
-	if (shown->count < AUTH_SHOWN_MAX) {
-		shown->at[shown->count].at = value;
-		shown->at[shown->count].len = len;
+	if (!shown->at) {
+		shown->at = value;
+		shown->len = len;
+	} else if (!crypto_secret_equal(shown->at, shown->len, value, len)) {
+		shown->differs = true;
 	}
-	shown->count++;
-}
-
-/* Whether there is a secret, and it is the same wherever it is shown. */
-static bool
-auth_agrees(const struct auth_shown *shown)
-{
-	bool agrees = shown->count > 0 && shown->count <= AUTH_SHOWN_MAX;
-
-	for (size_t i = 1; i < shown->count && i < AUTH_SHOWN_MAX; i++)
-		if (!crypto_secret_equal(
-			shown->at[0].at, shown->at[0].len, shown->at[i].at, shown->at[i].len))
-			agrees = false;
-	return agrees;
 }

@@ -9,11 +9,16 @@
 #include "gateway/auth.h"
 #include "gateway/route.h"
 
+#include <string.h>
+
 enum {
 	CALL_STATUS_WARN = 400,
 	CALL_STATUS_ERROR = 500,
+	/* Cleaned for the log, at most two bytes become one. */
+	CALL_AGENT_SHOWN = 2 * RUN_CALLER_MAX,
 };
 
+static void call_hide_secrets(struct conf *, char *const *params);
 static int call_admit(struct call *);
 static void call_add_allow(struct call *);
 static void call_add_headers(struct call *);
@@ -22,6 +27,7 @@ void
 call_answer(struct call *c, struct gateway *g, const FCGX_Request *q)
 {
 	*c = (struct call){ .gateway = g, .in = q->in, .began_ms = clock_mono_ms() };
+	call_hide_secrets(g->conf, q->envp);
 	request_read(&c->request, q->envp);
 	if (call_admit(c) == 0)
 		c->route->handle[c->request.method](c);
@@ -70,6 +76,17 @@ call_log(const struct call *c)
 	if (c->err.code != ERR_UNAUTHORIZED)
 		log_err(&l, &c->err);
 	log_end(&l);
+}
+
+/* The user agent is logged, and stored with the run. */
+static void
+call_hide_secrets(struct conf *conf, char *const *params)
+{
+	static const char name[] = "HTTP_USER_AGENT=";
+
+	for (; *params; params++)
+		if (strncmp(*params, name, sizeof(name) - 1) == 0)
+			auth_hide(conf, *params + sizeof(name) - 1, CALL_AGENT_SHOWN);
 }
 
 /* Whether the handler is to be called; else -1 with c->err. */

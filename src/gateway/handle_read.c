@@ -21,6 +21,7 @@ enum {
 
 static bool execution_is_callers(const struct call *, const char *worker);
 static json_t *execution_body(const PGresult *rows);
+static json_t *execution_error(const PGresult *rows);
 static json_t *execution_text(const PGresult *rows, const char *column);
 static json_t *execution_number(const PGresult *rows, const char *column);
 
@@ -97,7 +98,18 @@ execution_body(const PGresult *rows)
 	    execution_text(rows, "status"), "startedAt", execution_text(rows, "started_at"),
 	    "completedAt", execution_text(rows, "completed_at"), "durationMs",
 	    execution_number(rows, "duration_ms"), "counts", json_loads(counts, 0, NULL), "error",
-	    execution_text(rows, "error_message"), "caller", execution_text(rows, "caller"));
+	    execution_error(rows), "caller", execution_text(rows, "caller"));
+}
+
+/* What PostgreSQL says may name hosts, accounts and values: it is the row's and the log's. */
+static json_t *
+execution_error(const PGresult *rows)
+{
+	const char *said = db_text(rows, 0, "error_message");
+
+	if (said && strncmp(said, DB_ERR_PREFIX, sizeof(DB_ERR_PREFIX) - 1) == 0)
+		return json_string("The database failed the run; the log has the details");
+	return execution_text(rows, "error_message");
 }
 
 static json_t *

@@ -258,13 +258,15 @@ request_query_part(struct request *q, char *part, struct err *e)
 		return err_set(e, ERR_BAD_REQUEST,
 		    "The query string holds more than %d parameters, the most that is allowed",
 		    REQUEST_PARAMETERS_MAX);
+	/* By its number: the name is the caller's, and may be a secret that went astray. */
 	fault = request_decode(name);
 	if (fault)
 		return err_set(e, ERR_BAD_REQUEST, "The name of query parameter %zu %s",
 		    q->parameters_count + 1, fault);
 	fault = value ? request_decode(value) : NULL;
 	if (fault)
-		return err_set(e, ERR_BAD_REQUEST, "The query parameter %.64s %s", name, fault);
+		return err_set(e, ERR_BAD_REQUEST, "The value of query parameter %zu %s",
+		    q->parameters_count + 1, fault);
 	*parameter = (struct request_parameter){ .name = name, .value = value ? value : "" };
 	q->parameters_count++;
 	return 0;

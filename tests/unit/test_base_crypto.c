@@ -222,6 +222,35 @@ random_numbers_reach_all_and_stay_below(void **state)
 }
 
 static void
+secrets_are_hidden_where_they_begin_early_enough(void **state)
+{
+	static const char secret[] = "0123456789abcdef";
+	static const char *const cases[][2] = {
+		{ "", "" },
+		{ "0123456789abcde", "0123456789abcde" },
+		{ "0123456789abcdef", "****************" },
+		{ "x0123456789abcdefy", "x****************y" },
+		{ "0123456789abcdef0123456789abcdef", "********************************" },
+		{ "01230123456789abcdef", "0123****************" },
+		{ "0123456789abcdeF", "0123456789abcdeF" },
+		{ "four 0123456789abcdef", "four ****************" },
+		{ "twenty and more to go 0123456789abcdef",
+		    "twenty and more to go 0123456789abcdef" },
+	};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), "%s", cases[i][0]);
+		crypto_secret_hide(text, strlen(text), 20, secret, sizeof(secret) - 1);
+		assert_string_equal(text, cases[i][1]);
+	}
+	/* No secret is nowhere. */
+	crypto_secret_hide(text, strlen(text), 20, "", 0);
+	assert_null(strchr(text, '*'));
+}
+
+static void
 wiped_memory_is_zero(void **state)
 {
 	char secret[] = "0123456789abcdef";
@@ -246,6 +275,7 @@ main(void)
 		cmocka_unit_test(base64_round_trips),
 		cmocka_unit_test(uuids_are_random_and_version_4),
 		cmocka_unit_test(random_numbers_reach_all_and_stay_below),
+		cmocka_unit_test(secrets_are_hidden_where_they_begin_early_enough),
 		cmocka_unit_test(wiped_memory_is_zero),
 	};
 

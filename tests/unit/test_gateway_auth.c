@@ -105,7 +105,7 @@ several_forms_must_agree(void **state)
 {
 	const char *many[] = { "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
 		"HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY,
-		NULL };
+		"HTTP_AUTHORIZATION=Bearer " KEY, NULL };
 	struct request q;
 
 	(void)state;
@@ -119,9 +119,12 @@ several_forms_must_agree(void **state)
 	/* Each is right on its own. */
 	assert_refused("HTTP_X_CRON_SECRET=" KEY, "HTTP_AUTHORIZATION=Bearer " OLD, NULL);
 	assert_int_equal(ask("HTTP_X_CRON_SECRET=" KEY, "HTTP_X_CRON_SECRET=" KEY, NULL), 0);
-	/* More than anybody has a reason for. */
+	/* However often. */
 	err_clear(&e);
 	request_read(&q, (char *const *)many);
+	assert_int_equal(
+	    auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e), 0);
+	many[4] = "HTTP_X_CRON_SECRET=x";
 	assert_int_equal(
 	    auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e), -1);
 }
@@ -181,6 +184,25 @@ a_set_of_secrets_tells_which_matched(void **state)
 	assert_int_equal(auth_check(&conf, &q, both, &matched, &e), 0);
 }
 
+static void
+every_configured_secret_is_hidden(void **state)
+{
+	char text[] = "curl/1 " KEY " (" OLD "; " CRON ") " KEY;
+
+	(void)state;
+	settings(KEY, OLD, CRON);
+	auth_hide(&conf, text, sizeof(text));
+	assert_string_equal(text,
+	    "curl/1 ********************** (**********************; **********************) "
+	    "**********************");
+	/* What is too short to open anything is no secret. */
+	char word[] = "this is short, and shorter than it should be";
+
+	settings("short", NULL, NULL);
+	auth_hide(&conf, word, sizeof(word));
+	assert_null(strchr(word, '*'));
+}
+
 static int
 finish(void **state)
 {
@@ -199,6 +221,7 @@ main(void)
 		cmocka_unit_test(the_previous_secret_still_opens),
 		cmocka_unit_test(unset_falls_back),
 		cmocka_unit_test(unset_or_short_is_closed),
+		cmocka_unit_test(every_configured_secret_is_hidden),
 		cmocka_unit_test(a_set_of_secrets_tells_which_matched),
 	};
 
