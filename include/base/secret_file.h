@@ -1,9 +1,10 @@
 /*
  * secret_file - a small file with a secret in it, read again when it changes.
  *
- * A file may change under our eyes: it is taken only if it looked the same before and after it
- * was read, and one that was written a moment ago is looked at again, since a second change in
- * the same tick of the file system's clock would leave no trace.
+ * A file may change under our eyes.  What is half written is no secret, so a file that was written
+ * this very moment is waited for, up to half a second.  It is taken only if it looked the same
+ * before and after it was read, and one that is two seconds young is looked at again, since a
+ * second change in the same tick of the file system's clock would leave no trace.
  */
 #ifndef CRONWARD_BASE_SECRET_FILE_H
 #define CRONWARD_BASE_SECRET_FILE_H
@@ -49,6 +50,9 @@ enum secret_file_change secret_file_change(const struct secret_file *f);
 const char *secret_file_read(const char *path, struct secret_text *ret_text);
 /* Remembers that ${text} was taken.  A text of NULL: none was, look again next time. */
 void secret_file_keep(struct secret_file *f, const struct secret_text *text);
+
+/* Whether there is no file, but the folder that it would be in. */
+bool secret_file_is_absent(const char *path);
 
 void secret_text_wipe(struct secret_text *text);
 

@@ -93,7 +93,10 @@ secret_source_load(struct secret_source *from, const char *name, struct err *e)
 		fault = e->message;
 	} else if (path && path[0]) {
 		secret_file_init(&from->file, path);
-		if ((fault = secret_source_read(from)) != NULL)
+		/* Between two rotations there is no predecessor. */
+		if (!from->is_previous || !secret_file_is_absent(path))
+			fault = secret_source_read(from);
+		if (fault)
 			err_set(e, ERR_NOT_CONFIGURED, "%s: \"%s\": %s", file_name, path, fault);
 	} else if (value) {
 		size_t len = strlen(value);

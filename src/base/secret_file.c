@@ -9,15 +9,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
 	SECRET_FILE_READS_MAX = 5,
+	SECRET_FILE_QUIET_MS = 100,  /* more than a program needs between two writes */
 	SECRET_FILE_FRESH_MS = 2000, /* longer than a tick of any file system's clock */
 };
 
+static bool secret_file_settle(const char *path);
 static const char *secret_file_read_once(
     const char *path, struct secret_text *text, bool *ret_steady);
 static bool secret_file_stat_same(const struct stat *a, const struct stat *b);
@@ -57,12 +63,16 @@ secret_file_read(const char *path, struct secret_text *ret_text)
 {
 	for (int i = 0; i < SECRET_FILE_READS_MAX; i++) {
 		bool steady = false;
-		const char *fault = secret_file_read_once(path, ret_text, &steady);
+		const char *fault;
 
+		if (!secret_file_settle(path))
+			continue;
+		fault = secret_file_read_once(path, ret_text, &steady);
 		if (fault || steady)
 			return fault;
 	}
 	ret_text->len = 0;
+	ret_text->bytes[0] = '\0';
 	return "changes all the time while it is read";
 }
 
@@ -74,6 +84,21 @@ secret_file_keep(struct secret_file *f, const struct secret_text *text)
 		f->seen = text->seen;
 	else
 		f->seen = (struct stat){ .st_size = 0 };
+}
+
+bool
+secret_file_is_absent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (stat(path, &st) == 0 || errno != ENOENT || strlen(path) >= sizeof(folder))
+		return false;
+	/* With the slash: "/name" lies in "/". */
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1,
+	    slash ? path : ".");
+	return stat(folder, &st) == 0;
 }
 
 void
@@ -90,6 +115,23 @@ secret_trim(const char *at, size_t *len)
 	for (; *len > 0 && secret_is_blank(*at); at++)
 		--*len;
 	return at;
+}
+
+/* Whether nobody has written for a moment; false after that moment. */
+static bool
+secret_file_settle(const char *path)
+{
+	struct stat st;
+	int64_t age_ms;
+
+	if (stat(path, &st) != 0)
+		return true;
+	age_ms = clock_unix_ms() - (int64_t)st.st_ctim.tv_sec * 1000 - st.st_ctim.tv_nsec / 1000000;
+	/* One from the future says that a clock was set, and not how long to wait. */
+	if (age_ms < 0 || age_ms >= SECRET_FILE_QUIET_MS)
+		return true;
+	poll(NULL, 0, (int)(SECRET_FILE_QUIET_MS - age_ms));
+	return false;
 }
 
 static const char *
