@@ -98,6 +98,47 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
   FROM (SELECT) one
   LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
 
+-- name: events_archive_prune
+-- A dead letter that was asked for again needs its event still.
+WITH c AS MATERIALIZED (
+	SELECT ctid, id, archived_at,
+	       (SELECT true FROM webhook_deliveries d
+	         WHERE d.event_id = a.id AND d.next_retry_at IS NOT NULL LIMIT 1) AS is_open
+	  FROM platform_events_archive a
+	 WHERE archived_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (archived_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY archived_at, id
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM platform_events_archive a
+	 WHERE a.ctid = ANY (ARRAY(SELECT ctid FROM c WHERE is_open IS NULL))
+	RETURNING a.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.archived_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT archived_at, id FROM c ORDER BY archived_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: notifications_archive_prune
+WITH c AS MATERIALIZED (
+	SELECT ctid, id, archived_at
+	  FROM platform_notifications_archive a
+	 WHERE archived_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (archived_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY archived_at, id
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM platform_notifications_archive a
+	 WHERE a.ctid = ANY (ARRAY(SELECT ctid FROM c))
+	RETURNING a.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.archived_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT archived_at, id FROM c ORDER BY archived_at DESC, id DESC LIMIT 1) last ON true;
+
 -- name: deliveries_prune
 -- Finished deliveries; their attempts go with them (trigger).  Walks the primary key, for ids
 -- grow with time, and is through at the first row that is young enough: no further index has to
@@ -109,12 +150,15 @@ WITH c AS MATERIALIZED (
 	 WHERE id > $5::bigint AND $4::bigint IS NOT NULL
 	 ORDER BY id
 	 LIMIT $1::int
+), l AS MATERIALIZED (
+	SELECT ctid
+	  FROM webhook_deliveries
+	 WHERE id = ANY (ARRAY(SELECT id FROM c WHERE is_finished
+	                          AND ended_at < $2::timestamptz - make_interval(days => $3::int)))
+	   AND next_retry_at IS NULL
+	   FOR UPDATE SKIP LOCKED
 ), moved AS (
-	DELETE FROM webhook_deliveries d
-	 WHERE d.id = ANY (ARRAY(SELECT id FROM c WHERE is_finished
-	                            AND ended_at < $2::timestamptz - make_interval(days => $3::int)))
-	   AND d.next_retry_at IS NULL
-	RETURNING d.id
+	DELETE FROM webhook_deliveries d WHERE d.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING d.id
 )
 SELECT (SELECT count(*) FROM moved) AS moved,
        CASE WHEN last.created_at < $2::timestamptz - make_interval(days => $3::int)
@@ -122,6 +166,54 @@ SELECT (SELECT count(*) FROM moved) AS moved,
        0 AS cursor_at, last.id AS cursor_id
   FROM (SELECT) one
   LEFT JOIN (SELECT created_at, id FROM c ORDER BY id DESC LIMIT 1) last ON true;
+
+-- name: jobs_prune
+-- Only rows that go are locked: an application may have old ones that never end.
+WITH c AS MATERIALIZED (
+	SELECT id, created_at, COALESCE(completed_at, updated_at, created_at) AS ended_at
+	  FROM jobs
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+), l AS MATERIALIZED (
+	SELECT ctid
+	  FROM jobs
+	 WHERE id = ANY (ARRAY(SELECT id FROM c
+	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
+	   AND status IN ('completed', 'failed', 'cancelled')
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM jobs j WHERE j.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING j.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: email_prune
+-- Mail does not say when it ended; it was not before the time that it was meant for.
+WITH c AS MATERIALIZED (
+	SELECT id, created_at, GREATEST(created_at, scheduled_for) AS ended_at
+	  FROM email_queue
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+), l AS MATERIALIZED (
+	SELECT ctid
+	  FROM email_queue
+	 WHERE id = ANY (ARRAY(SELECT id FROM c
+	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
+	   AND status IN ('sent', 'failed')
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM email_queue m WHERE m.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING m.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
 
 -- name: executions_prune
 WITH c AS MATERIALIZED (

@@ -68,6 +68,9 @@ struct conf {
 	enum archive_mode archive_mode;
 	int64_t retention_d;
 	int64_t delivery_retention_d;
+	int64_t archive_retention_d; /* 0: for ever; so are jobs' and mail's */
+	int64_t job_retention_d;
+	int64_t email_retention_d;
 	int64_t execution_retention_d;
 	int64_t audit_retention_d;
 

@@ -9,7 +9,7 @@
 struct run;
 
 enum {
-	WORKER_TALLIES_MAX = 8,
+	WORKER_TALLIES_MAX = 16,
 };
 
 struct worker {

@@ -5,8 +5,8 @@
  * ARCHIVE_MODE=delete events and notifications are deleted instead.
  *
  * Tables: platform_events, platform_notifications and their archives, webhook_deliveries,
- * webhook_attempts, cron_job_executions, cron_denied, audit_log.  SQL: sql/data_archival.sql.
- * Tests: tests/integration/data_archival.test.mjs.
+ * webhook_attempts, jobs, email_queue, cron_job_executions, cron_denied, audit_log.
+ * SQL: sql/data_archival.sql.  Tests: tests/integration/data_archival.test.mjs, retention.test.mjs.
  */
 #include "base/conf.h"
 #include "engine/run.h"
@@ -19,6 +19,10 @@ enum {
 	ARCHIVAL_EVENTS,
 	ARCHIVAL_NOTIFICATIONS,
 	ARCHIVAL_DELIVERIES,
+	ARCHIVAL_EVENTS_ARCHIVE,
+	ARCHIVAL_NOTIFICATIONS_ARCHIVE,
+	ARCHIVAL_JOBS,
+	ARCHIVAL_EMAIL,
 	ARCHIVAL_EXECUTIONS,
 	ARCHIVAL_AUDIT,
 	ARCHIVAL_DENIED,
@@ -36,6 +40,10 @@ const struct worker worker_data_archival = {
 		[ARCHIVAL_EVENTS] = "archived_events",
 		[ARCHIVAL_NOTIFICATIONS] = "archived_notifications",
 		[ARCHIVAL_DELIVERIES] = "pruned_deliveries",
+		[ARCHIVAL_EVENTS_ARCHIVE] = "pruned_events_archive",
+		[ARCHIVAL_NOTIFICATIONS_ARCHIVE] = "pruned_notifications_archive",
+		[ARCHIVAL_JOBS] = "pruned_jobs",
+		[ARCHIVAL_EMAIL] = "pruned_email",
 		[ARCHIVAL_EXECUTIONS] = "pruned_executions",
 		[ARCHIVAL_AUDIT] = "pruned_audit",
 		[ARCHIVAL_DENIED] = "pruned_denied",
@@ -49,25 +57,39 @@ data_archival_work(struct run *r)
 {
 	const struct conf *c = r->conf;
 	bool archive = c->archive_mode == ARCHIVE_ARCHIVE;
-	const struct sweep sweeps[ARCHIVAL__MAX] = {
+	int64_t batch = c->archival_batch_size;
+	const struct sweep all[] = {
 		/* Deliveries first: their end frees their events. */
-		{ SQL_DATA_ARCHIVAL_DELIVERIES_PRUNE, c->archival_batch_size,
-		    c->delivery_retention_d, ARCHIVAL_DELIVERIES, false, "0" },
+		{ SQL_DATA_ARCHIVAL_DELIVERIES_PRUNE, batch, c->delivery_retention_d,
+		    ARCHIVAL_DELIVERIES, false, "0" },
 		{ archive ? SQL_DATA_ARCHIVAL_EVENTS_ARCHIVE : SQL_DATA_ARCHIVAL_EVENTS_DELETE,
-		    c->archival_batch_size, c->retention_d, ARCHIVAL_EVENTS, true, UUID_MIN },
+		    batch, c->retention_d, ARCHIVAL_EVENTS, true, UUID_MIN },
 		{ archive ? SQL_DATA_ARCHIVAL_NOTIFICATIONS_ARCHIVE
 			  : SQL_DATA_ARCHIVAL_NOTIFICATIONS_DELETE,
-		    c->archival_batch_size, c->retention_d, ARCHIVAL_NOTIFICATIONS, true,
+		    batch, c->retention_d, ARCHIVAL_NOTIFICATIONS, true, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_EVENTS_ARCHIVE_PRUNE, batch, c->archive_retention_d,
+		    ARCHIVAL_EVENTS_ARCHIVE, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_NOTIFICATIONS_ARCHIVE_PRUNE, batch, c->archive_retention_d,
+		    ARCHIVAL_NOTIFICATIONS_ARCHIVE, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_JOBS_PRUNE, batch, c->job_retention_d, ARCHIVAL_JOBS, false,
 		    UUID_MIN },
-		{ SQL_DATA_ARCHIVAL_EXECUTIONS_PRUNE, c->archival_batch_size,
-		    c->execution_retention_d, ARCHIVAL_EXECUTIONS, false, UUID_MIN },
-		{ SQL_DATA_ARCHIVAL_AUDIT_PRUNE, c->archival_batch_size, c->audit_retention_d,
-		    ARCHIVAL_AUDIT, false, "0" },
-		{ SQL_DATA_ARCHIVAL_DENIED_PRUNE, c->archival_batch_size, c->execution_retention_d,
-		    ARCHIVAL_DENIED, false, "" },
+		{ SQL_DATA_ARCHIVAL_EMAIL_PRUNE, batch, c->email_retention_d, ARCHIVAL_EMAIL, false,
+		    UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_EXECUTIONS_PRUNE, batch, c->execution_retention_d,
+		    ARCHIVAL_EXECUTIONS, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_AUDIT_PRUNE, batch, c->audit_retention_d, ARCHIVAL_AUDIT, false,
+		    "0" },
+		{ SQL_DATA_ARCHIVAL_DENIED_PRUNE, batch, c->execution_retention_d, ARCHIVAL_DENIED,
+		    false, "" },
 	};
+	struct sweep wanted[ARCHIVAL__MAX];
+	size_t count = 0;
 
-	return sweep_run(r, sweeps, ARCHIVAL__MAX, c->archival_run_max);
+	/* No days: for ever. */
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i].days > 0)
+			wanted[count++] = all[i];
+	return sweep_run(r, wanted, count, c->archival_run_max);
 }
 
 static void

@@ -30,7 +30,12 @@ async function fill() {
      SELECT gen_random_uuid(), 'webhook-retry', 'success', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
   await stand.db.rows(`INSERT INTO audit_log (at, actor, action, target) SELECT now() - n * interval '1 minute', 'a', 'b', 'c' FROM generate_series(1, ${ROWS}) n`);
   await stand.db.rows(`INSERT INTO cron_denied SELECT '/x', now() - n * interval '1 minute', 'unauthorized', 1 FROM generate_series(1, ${ROWS}) n`);
-  await stand.db.rows(`INSERT INTO platform_events_archive SELECT id, event_type, payload, created_at FROM platform_events LIMIT 50000`);
+  await stand.db.rows(`INSERT INTO platform_events_archive SELECT id, event_type, payload, created_at, created_at FROM platform_events LIMIT 50000`);
+  await stand.db.rows(
+    `INSERT INTO platform_notifications_archive (id, user_id, title, status, created_at, archived_at)
+     SELECT gen_random_uuid(), gen_random_uuid(), 't', 'read', now(), now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
+  await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at) SELECT 'x', 'completed', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
+  await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) SELECT 'a@example.com', 'sent', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
 }
 
 function seqScans(node, found = []) {

@@ -38,6 +38,9 @@ static const struct {
 	{ "DATA_ARCHIVAL_RUN_MAX", "0", "0", "1000000000", "-1", "1000000001" },
 	{ "RETENTION_DAYS", "90", "1", "36500", "0", "36501" },
 	{ "DELIVERY_RETENTION_DAYS", "90", "1", "36500", "0", "36501" },
+	{ "ARCHIVE_RETENTION_DAYS", "0", "0", "36500", "-1", "36501" },
+	{ "JOB_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
+	{ "EMAIL_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
 	{ "EXECUTION_RETENTION_DAYS", "30", "1", "36500", "0", "36501" },
 	{ "AUDIT_RETENTION_DAYS", "365", "1", "36500", "0", "36501" },
 	{ "POOL_WORKERS", "7", "1", "256", "0", "257" },
@@ -228,6 +231,8 @@ defaults_reach_their_fields(void **state)
 	assert_int_equal(c.retention_d, 90);
 	assert_int_equal(
 	    c.delivery_retention_d + c.execution_retention_d + c.audit_retention_d, 90 + 30 + 365);
+	assert_int_equal(c.archive_retention_d, 0);
+	assert_int_equal(c.job_retention_d + c.email_retention_d, 30 + 30);
 	assert_int_equal(
 	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 7442);
 	assert_int_equal(c.webhook_run_max + c.expiry_run_max + c.archival_run_max, 0);

@@ -1,0 +1,146 @@
+// Retention: no table grows for ever, each goes by its own setting, none waits for another.
+import assert from 'node:assert/strict';
+import { after, beforeEach, test } from 'node:test';
+import { Stand } from '../lib/stand.mjs';
+
+const stand = await Stand.create();
+after(() => stand.end());
+
+const UUID = 'gen_random_uuid()';
+const ago = (days) => `now() - interval '${days} days'`;
+
+// Every table that grows: the setting, its default, and the row whose end was ${days} ago.
+const grows = {
+  platform_events: { setting: 'RETENTION_DAYS', days: 90, add: (at) => `(event_type, payload, created_at) VALUES ('x', '{}', ${at})` },
+  platform_events_archive: { setting: 'ARCHIVE_RETENTION_DAYS', days: 0, add: (at) => `(id, event_type, payload, created_at, archived_at) VALUES (${UUID}, 'x', '{}', ${ago(4000)}, ${at})` },
+  platform_notifications: { setting: 'RETENTION_DAYS', days: 90, add: (at) => `(user_id, title, created_at) VALUES (${UUID}, 'x', ${at})` },
+  platform_notifications_archive: { setting: 'ARCHIVE_RETENTION_DAYS', days: 0, add: (at) => `(id, user_id, title, status, created_at, archived_at) VALUES (${UUID}, ${UUID}, 'x', 'read', ${ago(4000)}, ${at})` },
+  webhook_deliveries: { setting: 'DELIVERY_RETENTION_DAYS', days: 90, add: (at) => `(webhook_id, event_id, status, next_retry_at, created_at, delivered_at) SELECT id, ${UUID}, 'delivered', NULL, ${at}, ${at} FROM app_webhooks` },
+  webhook_attempts: { setting: 'DELIVERY_RETENTION_DAYS', days: 90, add: (at) => `(delivery_id, attempt, at) SELECT max(id), 1, ${at} FROM webhook_deliveries` },
+  jobs: { setting: 'JOB_RETENTION_DAYS', days: 30, add: (at) => `(job_type, status, run_at, created_at, completed_at) VALUES ('x', 'completed', NULL, ${at} - interval '1 hour', ${at})` },
+  email_queue: { setting: 'EMAIL_RETENTION_DAYS', days: 30, add: (at) => `(to_address, status, next_attempt_at, created_at) VALUES ('a@example.com', 'sent', NULL, ${at})` },
+  cron_job_executions: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `(id, job_name, status, started_at) VALUES (${UUID}, 'x', 'success', ${at})` },
+  cron_denied: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `VALUES ('/x', ${at}, 'unauthorized', 1)` },
+  audit_log: { setting: 'AUDIT_RETENTION_DAYS', days: 365, add: (at) => `(at, actor, action, target) VALUES (${at}, 'a', 'b', 'c')` },
+};
+
+// Tables that do not, and why.
+const stays = {
+  app_webhooks: 'one row per endpoint, and the operator deletes it',
+  accounts: "the application's own data",
+  contacts: "the application's own data",
+  cron_locks: 'one row per worker',
+  cronward_schema: 'one row per migration',
+};
+
+// Partitions are part of their table.
+const tables = async () => (await stand.db.rows(
+  `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1`))
+  .map((row) => row.relname);
+// Each run leaves an execution and an act on record.
+const ours = { cron_job_executions: `WHERE job_name = 'x'`, audit_log: `WHERE actor = 'a'` };
+const left = (table) => stand.db.value(`SELECT count(*)::int FROM ${table} ${ours[table] ?? ''}`);
+
+beforeEach(async () => {
+  await stand.db.rows(`TRUNCATE ${Object.keys(grows).join(', ')}, app_webhooks`);
+  await stand.endpoint('/ok/retention', { events: ['nothing'] });
+});
+
+async function archive(env = {}, args = []) {
+  const done = await stand.cli(['run', 'data-archival', ...args], { env });
+  assert.equal(done.code, 0, done.stderr);
+  const reply = JSON.parse(done.stdout);
+  return { ...reply, ...(await stand.execution(reply.run.id)).counts };
+}
+
+test('every table either does not grow, for a reason, or is pruned', async () => {
+  assert.deepEqual(await tables(), [...Object.keys(grows), ...Object.keys(stays)].sort());
+});
+
+test('a table that nobody thought of would be seen', async () => {
+  await stand.db.rows('CREATE TABLE forgotten (id int)');
+  assert.notDeepEqual(await tables(), [...Object.keys(grows), ...Object.keys(stays)].sort());
+  await stand.db.rows('DROP TABLE forgotten');
+});
+
+for (const [table, { setting, days, add }] of Object.entries(grows)) {
+  test(`${table}: what is older than ${setting} goes, what is younger stays`, async () => {
+    const fill = async (limit) => {
+      for (const at of [ago(limit + 9), ago(limit + 8), ago(limit - 1)]) {
+        // An attempt is nothing without its delivery.
+        if (table === 'webhook_attempts') await stand.db.rows(`INSERT INTO webhook_deliveries ${grows.webhook_deliveries.add(at)}`);
+        await stand.db.rows(`INSERT INTO ${table} ${add(at)}`);
+      }
+    };
+    await fill(20);
+    await archive({ [setting]: '20', ARCHIVE_MODE: 'delete' });
+    assert.equal(await left(table), 1, 'as the setting says');
+    await stand.db.rows(`TRUNCATE ${Object.keys(grows).join(', ')}`);
+    await fill(days || 4000);
+    await archive({ ARCHIVE_MODE: 'delete' });
+    assert.equal(await left(table), days ? 1 : 3, 'as its default says');
+  });
+}
+
+test('what is not finished stays, however old, and what ended late counts from its end', async () => {
+  const statuses = ['pending', 'blocked', 'processing', 'completed', 'failed', 'cancelled'];
+  for (const status of statuses)
+    await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, updated_at) VALUES ('x', $1, ${ago(100)}, ${ago(100)})`, [status]);
+  await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, completed_at) VALUES ('late', 'completed', ${ago(100)}, ${ago(1)})`);
+  for (const status of ['pending', 'processing', 'sent', 'failed'])
+    await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) VALUES ('a@example.com', $1, ${ago(100)})`, [status]);
+  await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at, scheduled_for) VALUES ('late@example.com', 'sent', ${ago(100)}, ${ago(1)})`);
+  const done = await archive();
+  assert.deepEqual([done.pruned_jobs, done.pruned_email], [3, 2]);
+  assert.deepEqual((await stand.db.rows('SELECT status FROM jobs ORDER BY created_at, status')).map((row) => row.status).sort(), ['blocked', 'completed', 'pending', 'processing']);
+  assert.equal(await stand.db.value(`SELECT count(*)::int FROM email_queue WHERE status IN ('pending', 'processing') OR to_address LIKE 'late%'`), 3);
+});
+
+test('JOB_RETENTION_DAYS and EMAIL_RETENTION_DAYS 0 keep for ever', async () => {
+  for (const table of ['jobs', 'email_queue']) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(4000))}`);
+  await archive({ JOB_RETENTION_DAYS: '0', EMAIL_RETENTION_DAYS: '0' });
+  assert.deepEqual([await left('jobs'), await left('email_queue')], [1, 1]);
+});
+
+test('an archived event that a delivery waits for stays in the archive', async () => {
+  await stand.db.rows(`INSERT INTO platform_events_archive ${grows.platform_events_archive.add(ago(50))}`);
+  await stand.db.rows(`INSERT INTO webhook_deliveries (webhook_id, event_id) SELECT w.id, e.id FROM app_webhooks w, platform_events_archive e`);
+  assert.equal((await archive({ ARCHIVE_RETENTION_DAYS: '10' })).pruned_events_archive, 0);
+  await stand.db.rows(`UPDATE webhook_deliveries SET status = 'delivered', next_retry_at = NULL`);
+  assert.equal((await archive({ ARCHIVE_RETENTION_DAYS: '10' })).pruned_events_archive, 1);
+});
+
+test('rows that somebody holds are passed over, and nobody waits', async () => {
+  const held = ['platform_events_archive', 'platform_notifications_archive', 'webhook_deliveries', 'jobs', 'email_queue'];
+  for (const table of held) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(200))}`);
+  await stand.db.session(async (sql) => {
+    await sql('BEGIN');
+    for (const table of held) await sql(`SELECT 1 FROM ${table} FOR UPDATE`);
+    await archive({ ARCHIVE_RETENTION_DAYS: '10' });
+    for (const table of held) assert.equal(await left(table), 1, table);
+    await sql('ROLLBACK');
+  });
+  await archive({ ARCHIVE_RETENTION_DAYS: '10' });
+  for (const table of held) assert.equal(await left(table), 0, table);
+});
+
+test('a table that is far behind starves none, and the run ends in time', async () => {
+  await stand.db.rows(
+    `INSERT INTO platform_events_archive (id, event_type, payload, created_at, archived_at)
+     SELECT ${UUID}, 'x', '{}', ${ago(900)}, ${ago(400)} + n * interval '1 ms' FROM generate_series(1, 150000) n`);
+  for (const table of Object.keys(grows).filter((name) => name !== 'platform_events_archive' && name !== 'webhook_attempts'))
+    await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(400))}`);
+  // So small that one second is not enough for all.
+  const done = await archive({ ARCHIVE_RETENTION_DAYS: '10', DATA_ARCHIVAL_BATCH_SIZE: '2', ARCHIVE_MODE: 'delete' }, ['--budget=1']);
+  assert.equal(done.run.more, true);
+  const rest = await left('platform_events_archive');
+  assert.ok(rest > 0 && rest < 150_000, `${rest} are left`);
+  for (const table of Object.keys(grows).filter((name) => name !== 'platform_events_archive')) assert.equal(await left(table), 0, table);
+});
+
+test('a cap is for what is archived; histories are pruned all the same', async () => {
+  for (let n = 0; n < 3; n++) for (const table of ['platform_events', 'jobs', 'audit_log']) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(400))}`);
+  const done = await archive({ DATA_ARCHIVAL_RUN_MAX: '1' });
+  assert.deepEqual([done.archived_events, done.pruned_jobs, done.pruned_audit, done.run.more], [1, 3, 3, true]);
+  assert.equal(done.processed, 1);
+});
