@@ -21,8 +21,12 @@
 enum conf_secret {
 	SECRET_CRON_JOB_API_KEY, /* falls back to CRON_SECRET when unset */
 	SECRET_CRON_SECRET,
+	SECRET_CRON_JOB_ORG, /* no caller's: what we prove to the service's API */
 	SECRET__MAX
 };
+
+/* The settings that hold them. */
+extern const char *const conf_secret_name[SECRET__MAX];
 
 enum {
 	CONF_SCHEDULE_MAX = 32,
@@ -39,7 +43,8 @@ struct conf_cidr {
 
 struct conf {
 	char *database_url;
-	char *app_url; /* "https://host" without a slash at its end; NULL: not known */
+	char *app_url;          /* "https://host" without a slash at its end; NULL: not known */
+	char *cron_job_org_url; /* of its API, in the same form */
 	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
 	struct keyring keyring; /* of sealed secrets */

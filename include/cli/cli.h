@@ -45,6 +45,7 @@ struct cli_command {
 
 int cli_main(int argc, char **argv);
 
+int cli_callers(const struct cli_command *, int argc, char **argv);
 int cli_config(const struct cli_command *, int argc, char **argv);
 int cli_dead(const struct cli_command *, int argc, char **argv);
 int cli_locks(const struct cli_command *, int argc, char **argv);

@@ -3,7 +3,8 @@
  *
  * Every request is guarded: http and https alone, no redirect, no proxy, no netrc, certificates
  * verified, the address really connected to checked (http/guard.h), replies read up to
- * HTTP_REPLY_MAX.  Connections are reused inside the process.  Create after fork.
+ * HTTP_REPLY_MAX or what the request says.  Connections are reused inside the process.  Create
+ * after fork.
  */
 #ifndef CRONWARD_HTTP_HTTP_H
 #define CRONWARD_HTTP_HTTP_H
@@ -24,14 +25,19 @@ enum {
 	HTTP_ERROR_MAX = 256,
 };
 
+/* By default GET, or POST where there is a body. */
+enum http_method { HTTP_BY_BODY, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_METHOD__MAX };
+
 /*
  * A request being filled in.  url and body must live until its reply has been taken;
  * headers are copied by http_header().
  */
 struct http_request {
 	const char *url;
-	const char *body; /* NULL: GET; else POST */
+	enum http_method method;
+	const char *body; /* NULL: none */
 	size_t body_len;
+	size_t reply_max;   /* bytes of the reply's body to read; 0: HTTP_REPLY_MAX */
 	int64_t timeout_ms; /* of the whole request */
 	unsigned headers_count;
 	size_t headers_len;
@@ -49,7 +55,7 @@ struct http_reply {
 	const char *error; /* NULL, or what went wrong below HTTP, fit for a row */
 	bool is_ours;      /* this host had no descriptor, port or memory left: try again later */
 	bool refused;      /* ours, before a byte was sent: scheme, address, form of the URL */
-	bool truncated;    /* the body was longer than HTTP_REPLY_MAX and was cut off */
+	bool truncated;    /* the body was longer than asked for and was cut off */
 	const char *retry_after; /* the header's text, or NULL */
 	const char *body;        /* NUL-terminated; may hold NULs and any bytes */
 	size_t body_len;

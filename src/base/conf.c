@@ -20,9 +20,10 @@ static void conf_wipe_free(char *text);
 static const char *const conf_levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const conf_modes[] = { "archive", "delete", NULL };
 
-static const char *const conf_secret_name[SECRET__MAX] = {
+const char *const conf_secret_name[SECRET__MAX] = {
 	[SECRET_CRON_JOB_API_KEY] = "CRON_JOB_API_KEY",
 	[SECRET_CRON_SECRET] = "CRON_SECRET",
+	[SECRET_CRON_JOB_ORG] = "CRON_JOB_ORG_API_KEY",
 };
 
 #define CONF_NUMBER(name_, field_, fallback_, min_, max_, help_)                                   \
@@ -43,6 +44,13 @@ static const char *const conf_secret_name[SECRET__MAX] = {
 	{                                                                                          \
 		.name = (name_), .kind = &(kind_), .fallback = "", .allowed = (allowed_),          \
 		.help = (help_), .offset = offsetof(struct conf, field_)                           \
+	}
+
+#define CONF_ADDRESS(name_, field_, fallback_, help_)                                              \
+	{                                                                                          \
+		.name = (name_), .kind = &conf_address, .fallback = (fallback_),                   \
+		.allowed = "scheme and host such as https://api.example.com", .help = (help_),     \
+		.offset = offsetof(struct conf, field_)                                            \
 	}
 
 #define CONF_HIDDEN(name_, kind_, field_, allowed_, help_)                                         \
@@ -78,6 +86,13 @@ static const struct conf_setting conf_settings[] = {
 	CONF_OTHER("APP_URL", conf_address, app_url,
 	    "scheme and host such as https://cron.example.com",
 	    "where callers reach this service; for `cronward doctor` and `cronward callers`"),
+	CONF_HIDDEN("CRON_JOB_ORG_API_KEY", conf_secret_text, secrets[SECRET_CRON_JOB_ORG].current,
+	    "16-4096 characters", "key of cron-job.org's API; for `cronward callers cron-job.org`"),
+	CONF_HIDDEN("CRON_JOB_ORG_API_KEY_FILE", conf_secret_file,
+	    secrets[SECRET_CRON_JOB_ORG].current, "a readable file",
+	    "file with CRON_JOB_ORG_API_KEY, read again when it changes"),
+	CONF_ADDRESS("CRON_JOB_ORG_BASE_URL", cron_job_org_url, "https://api.cron-job.org",
+	    "where cron-job.org's API is"),
 	CONF_NUMBER("RUN_BUDGET_S", run_budget_s, "20", 1, 3600,
 	    "seconds from a call's arrival until it starts no more items"),
 	CONF_NUMBER("ASYNC_BUDGET_S", async_budget_s, "300", 1, 3600,
@@ -188,6 +203,7 @@ conf_finish(struct conf *c)
 	keyring_finish(&c->keyring);
 	free(c->database_password_file);
 	free(c->app_url);
+	free(c->cron_job_org_url);
 	free(c->egress_ca_file);
 	*c = (struct conf){ .database_url = NULL };
 }

@@ -175,6 +175,40 @@ static const struct cli_command cli_commands[] = {
 		"table audit_log.\n",
 	},
 	{
+	    .name = "callers",
+	    .summary = "what cron services are to ring, and their jobs at cron-job.org",
+	    .run = cli_callers,
+	    .help =
+		" list [--json]\n"
+		"       cronward callers cron-job.org [--apply] [--only WORKER]… "
+		"[--disable-missing]\n"
+		"                                     [--daily-limit N]\n"
+		"\n"
+		"  list           each worker's route, method, schedule (UTC) and secret\n"
+		"  cron-job.org   compares the jobs of an account there with that list, prints "
+		"what\n"
+		"                 differs, and with --apply makes it so.  Jobs are found by "
+		"their\n"
+		"                 URL; a second time it changes nothing.  Jobs for other sites "
+		"are\n"
+		"                 left alone.\n"
+		"\n"
+		"  --json              list as JSON\n"
+		"  --apply             create and update; without it nothing is changed\n"
+		"  --only WORKER       this worker's job alone; may be said again\n"
+		"  --disable-missing   disable jobs below APP_URL/api/ that ring no worker, or "
+		"one that\n"
+		"                      another job rings already\n"
+		"  --daily-limit N     requests that the account may send a day (1-100000; "
+		"100)\n"
+		"\n"
+		"Settings: APP_URL (https), CRON_JOB_ORG_API_KEY, and the secrets of the "
+		"routes.  SIGINT\n"
+		"stops it between two requests; the next call goes on from there.  What it does "
+		"goes to\n"
+		"the table audit_log.\n",
+	},
+	{
 	    .name = "help",
 	    .summary = "this text, or that of a command",
 	    .run = cli_help_command,

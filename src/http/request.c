@@ -45,8 +45,10 @@ http_request_reset(struct http_request *q)
 {
 	/* The header text is left as it is: headers_len says how much of it counts. */
 	q->url = NULL;
+	q->method = HTTP_BY_BODY;
 	q->body = NULL;
 	q->body_len = 0;
+	q->reply_max = 0;
 	q->timeout_ms = 0;
 	q->headers_count = 0;
 	q->headers_len = 0;

@@ -37,6 +37,7 @@ static int transfer_set_texts(CURL *, const struct conf *);
 static int transfer_set_callbacks(struct transfer *, CURLSH *);
 static CURLcode transfer_set_timeout(struct transfer *, int64_t timeout_ms);
 static CURLcode transfer_set_body(struct transfer *, const struct http_request *);
+static CURLcode transfer_set_method(struct transfer *, enum http_method);
 static struct curl_slist *transfer_headers(struct transfer *, const struct http_request *);
 static bool transfer_has_header(
     const struct transfer *, const struct curl_slist *end, const char *name);
@@ -79,6 +80,12 @@ static const struct transfer_own_header {
 	{ "expect:", (char[]){ "Expect:" } },
 };
 
+static const char *const transfer_methods[HTTP_METHOD__MAX] = {
+	[HTTP_PUT] = "PUT",
+	[HTTP_PATCH] = "PATCH",
+	[HTTP_DELETE] = "DELETE",
+};
+
 int
 transfer_init(struct transfer *t, const struct conf *conf, CURLSH *share)
 {
@@ -105,9 +112,10 @@ int
 transfer_begin(struct transfer *t, const struct http_request *q)
 {
 	t->tls = strncasecmp(q->url, "https:", 6) == 0;
+	t->reply_max = q->reply_max ? q->reply_max : HTTP_REPLY_MAX;
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, q->url) == CURLE_OK &&
 	    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, transfer_headers(t, q)) == CURLE_OK &&
-	    transfer_set_body(t, q) == CURLE_OK &&
+	    transfer_set_body(t, q) == CURLE_OK && transfer_set_method(t, q->method) == CURLE_OK &&
 	    transfer_set_timeout(t, q->timeout_ms) == CURLE_OK)
 		return 0;
 	return -1;
@@ -215,6 +223,16 @@ transfer_set_body(struct transfer *t, const struct http_request *q)
 		return code;
 	/* Not copied, and makes it a POST. */
 	return curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, q->body);
+}
+
+/* After the body, which decides where no method is named. */
+static CURLcode
+transfer_set_method(struct transfer *t, enum http_method method)
+{
+	if (method == HTTP_BY_BODY && !t->named)
+		return CURLE_OK;
+	t->named = method != HTTP_BY_BODY;
+	return curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, transfer_methods[method]);
 }
 
 /* Copies the headers, for the caller fills in the same request again and again. */
@@ -331,7 +349,7 @@ static size_t
 transfer_read_body(char *from, size_t one, size_t len, void *at)
 {
 	struct transfer *t = at;
-	size_t room = HTTP_REPLY_MAX - t->body_len;
+	size_t room = t->reply_max - t->body_len;
 
 	(void)one;
 	if (len > room) {

@@ -42,7 +42,9 @@ struct transfer {
 	int socket_errno;      /* of the last socket that could not be had */
 	size_t header_bytes;   /* of the reply, 1xx and trailers included */
 	bool headers_too_long; /* over HTTP_REPLY_MAX */
-	bool truncated;        /* the body was cut at HTTP_REPLY_MAX */
+	bool truncated;        /* the body was cut at reply_max */
+	bool named;            /* ${easy} has a method set by name */
+	size_t reply_max;
 
 	char *body; /* grows with need; freed after a long reply */
 	size_t body_len, body_room;

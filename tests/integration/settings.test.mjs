@@ -42,6 +42,7 @@ function wrongValues({ name, allowed }) {
       return ['banana', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0/8', '::1/129', '10.0.0.0/8,', '10.0.0.0/8 ::1', '10.0.0.0/', '/8', '10.0.0.256',
         Array(33).fill('10.0.0.1').join(',')];
     case 'APP_URL':
+    case 'CRON_JOB_ORG_BASE_URL':
       return ['example.com', 'ftp://example.com', 'https://', 'https://h/path', 'https://me@h', 'https://h?x'];
     case 'ENCRYPTION_KEYS': {
       const key = `:${'A'.repeat(43)}=`;

@@ -155,6 +155,65 @@ the_same_place_takes_get_and_post_in_turn(void **state)
 
 /* curl would wait a second for 100 Continue from 1 MB on. */
 static void
+a_method_goes_out_by_its_name_and_is_forgotten(void **state)
+{
+	struct http *h = client_create(&conf, 1);
+
+	(void)state;
+	server_start(&server, serve_empty);
+	fill();
+	q.method = HTTP_PUT;
+	assert_int_equal(client_send(h, &q).status, 204);
+	assert_memory_equal(server.request, "PUT /a/b?c=d HTTP/1.1\r\n", 23);
+	assert_memory_equal(server.request + server.request_len - 2, "{}", 2);
+
+	q.method = HTTP_PATCH;
+	assert_int_equal(client_send(h, &q).status, 204);
+	assert_memory_equal(server.request, "PATCH ", 6);
+	assert_non_null(strstr(server.request, "\r\nContent-Length: 2\r\n"));
+
+	q.method = HTTP_DELETE;
+	q.body = NULL;
+	assert_int_equal(client_send(h, &q).status, 204);
+	assert_memory_equal(server.request, "DELETE ", 7);
+	assert_null(strcasestr(server.request, "content-length"));
+
+	q.method = HTTP_BY_BODY;
+	assert_int_equal(client_send(h, &q).status, 204);
+	assert_memory_equal(server.request, "GET ", 4);
+	assert_int_equal(server.connections, 1);
+	http_destroy(h);
+	server_stop(&server);
+}
+
+static void
+as_much_of_a_reply_is_read_as_was_asked_for(void **state)
+{
+	static const size_t lengths[] = { 10, 999, 1000, 1001, HTTP_REPLY_MAX + 5000 };
+	struct http *h = client_create(&conf, 1);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		struct http_reply reply;
+
+		server_start(&server, serve_1000_bytes_more);
+		/* What comes is 1,000 bytes for each request so far. */
+		server.requests = lengths[i] > HTTP_REPLY_MAX ? 66 : 0;
+		fill();
+		q.reply_max = lengths[i];
+		reply = client_send(h, &q);
+		assert_int_equal(reply.truncated, lengths[i] < 1000);
+		assert_int_equal(reply.body_len, lengths[i] > HTTP_REPLY_MAX ? 67000
+						 : lengths[i] < 1000         ? lengths[i]
+									     : 1000);
+		http_destroy(h);
+		server_stop(&server);
+		h = client_create(&conf, 1);
+	}
+	http_destroy(h);
+}
+
+static void
 a_long_body_goes_at_once(void **state)
 {
 	const size_t len = 2 * 1024 * 1024;
@@ -402,6 +461,8 @@ main(void)
 		cmocka_unit_test(a_post_goes_out_as_it_was_filled_in),
 		cmocka_unit_test(headers_of_the_caller_take_the_place_of_ours),
 		cmocka_unit_test(the_same_place_takes_get_and_post_in_turn),
+		cmocka_unit_test(a_method_goes_out_by_its_name_and_is_forgotten),
+		cmocka_unit_test(as_much_of_a_reply_is_read_as_was_asked_for),
 		cmocka_unit_test(a_long_body_goes_at_once),
 		cmocka_unit_test(a_reply_comes_whole),
 		cmocka_unit_test(replies_of_any_length_do_not_mix),

@@ -1,0 +1,65 @@
+/*
+ * callers - what cron services are to ring, and how the jobs at one of them get there.
+ */
+#ifndef CRONWARD_CLI_CALLERS_H
+#define CRONWARD_CLI_CALLERS_H
+
+#include "base/conf.h"
+#include "base/text.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cjo;
+struct worker;
+
+/* What `cronward callers cron-job.org` was asked for. */
+struct callers_wish {
+	const struct worker **only; /* ended by NULL; all of them when empty */
+	bool apply, disable_missing;
+	int64_t daily_limit;
+};
+
+/* Compares, prints the plan, and does it when asked to.  Returns an exit code. */
+int callers_cron_job_org(const struct callers_wish *wish);
+
+/* The path that rings ${worker}, or NULL, and the secret that the path wants. */
+const char *callers_path(const struct worker *worker, enum conf_secret *ret_secret);
+
+enum callers_act { CALLERS_KEEP, CALLERS_CREATE, CALLERS_UPDATE, CALLERS_DISABLE, CALLERS__MAX };
+extern const char *const callers_act_name[CALLERS__MAX];
+
+/* One job of ours, and what is to become of it. */
+struct callers_step {
+	enum callers_act act;
+	const struct worker *worker; /* NULL: it rings none, or one that another job rings */
+	int64_t id;                  /* 0: not there yet */
+	json_t *send;                /* what creates or changes it */
+	struct text says;            /* for people, a line for each difference */
+};
+
+struct callers_plan {
+	struct callers_step *steps;
+	size_t count;
+	size_t others;         /* jobs that are left alone */
+	int64_t requests_left; /* how many may go out, those that made the plan among them */
+};
+
+/* 0, or -1 with ${e}: a setting that is needed is missing or unfit. */
+int callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e);
+/*
+ * Asks for the jobs of the account and compares, within plan->requests_left.  0, or -1 with ${e};
+ * finish it either way.
+ */
+int callers_plan_make(struct callers_plan *plan, struct conf *conf, const struct callers_wish *wish,
+    struct cjo *c, struct err *e);
+void callers_plan_finish(struct callers_plan *plan);
+/* How many requests it takes to do it. */
+int64_t callers_plan_cost(const struct callers_plan *plan);
+void callers_plan_print(const struct callers_plan *plan);
+/* "webhook-retry", or "job 12".  Returns ${to}. */
+const char *callers_step_name(const struct callers_step *step, char *to, size_t room);
+
+#endif

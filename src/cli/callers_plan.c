@@ -1,0 +1,357 @@
+/*
+ * callers_plan - which jobs an account has, which it is to have, and what lies between.
+ *
+ * A job is ours when its URL begins with APP_URL; it rings the worker whose path it names, whatever
+ * stands behind a question mark.  Of several that ring the same one, the one whose whole URL is
+ * right counts, else the oldest.
+ */
+#include "base/arena.h"
+#include "cli/callers.h"
+#include "engine/worker.h"
+#include "http/http.h"
+#include "vendors/cron_job_org.h"
+#include "workers/workers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	PLAN_URL_MAX = 1024,
+	PLAN_TITLE_MAX = 128,
+	PLAN_SHOWN_MAX = 200,
+	PLAN_NAME_MAX = 64,
+};
+
+/* What a job of a worker is to be; ${to} points into it. */
+struct plan_wanted {
+	struct cjo_wish to;
+	char url[PLAN_URL_MAX], title[PLAN_TITLE_MAX];
+};
+
+static int plan_afford(const struct callers_plan *, const struct cjo *, struct err *);
+static bool plan_wants(const struct callers_wish *, const struct worker *);
+static void plan_find(
+    struct callers_plan *, const struct conf *, const struct callers_wish *, const json_t *jobs);
+static int64_t plan_job_of(const json_t *jobs, const char *app_url, const struct worker *);
+static int plan_compare(struct callers_step *, struct conf *, struct cjo *, struct err *);
+static void plan_want(struct plan_wanted *, struct conf *, const struct worker *);
+static void plan_tell(void *step, const char *name, const char *from, const char *to);
+static void plan_sort_out(
+    struct callers_plan *, const char *app_url, const struct callers_wish *, const json_t *job);
+static bool plan_has(const struct callers_plan *, int64_t id);
+static struct callers_step *plan_add(struct callers_plan *, const struct worker *, int64_t id);
+static const char *plan_path(const char *app_url, const char *job_url);
+static const struct worker *plan_worker(const char *path);
+static bool plan_is_safe(const char *url);
+
+const char *const callers_act_name[CALLERS__MAX] = {
+	[CALLERS_KEEP] = "unchanged",
+	[CALLERS_CREATE] = "create",
+	[CALLERS_UPDATE] = "update",
+	[CALLERS_DISABLE] = "disable",
+};
+
+int
+callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e)
+{
+	if (!conf->app_url)
+		return err_set(e, ERR_NOT_CONFIGURED,
+		    "APP_URL is not set; allowed is scheme and host such as "
+		    "https://cron.example.com");
+	if (!plan_is_safe(conf->app_url) || !plan_is_safe(conf->cron_job_org_url))
+		return err_set(e, ERR_NOT_CONFIGURED,
+		    "%s: plain http would show a secret to everybody on the way; allowed is https",
+		    plan_is_safe(conf->app_url) ? "CRON_JOB_ORG_BASE_URL" : "APP_URL");
+	if (secret_state(conf_secret(conf, SECRET_CRON_JOB_ORG)) != SECRET_USABLE)
+		return err_set(e, ERR_NOT_CONFIGURED,
+		    "CRON_JOB_ORG_API_KEY is not set or too short; keys are made at "
+		    "console.cron-job.org under Settings");
+	for (size_t i = 0; workers[i]; i++) {
+		enum conf_secret which;
+		const char *path = callers_path(workers[i], &which);
+		const struct secret *secret;
+
+		if (!path || !plan_wants(wish, workers[i]))
+			continue;
+		secret = conf_secret(conf, which);
+		if (secret_state(secret) != SECRET_USABLE ||
+		    !text_is_utf8(secret->current.value, secret->current.len))
+			return err_set(e, ERR_NOT_CONFIGURED,
+			    "%s is not set, too short or no UTF-8; %s wants it", secret->name,
+			    path);
+	}
+	return 0;
+}
+
+int
+callers_plan_make(struct callers_plan *plan, struct conf *conf, const struct callers_wish *wish,
+    struct cjo *c, struct err *e)
+{
+	json_auto_t *jobs = NULL;
+	const json_t *job;
+	size_t i;
+
+	if (plan_afford(plan, c, e) != 0)
+		return -1;
+	jobs = cjo_list(c, e);
+	if (!jobs)
+		return -1;
+	plan_find(plan, conf, wish, jobs);
+	json_array_foreach(jobs, i, job) plan_sort_out(plan, conf->app_url, wish, job);
+	if (plan_afford(plan, c, e) != 0)
+		return -1;
+	for (i = 0; i < plan->count; i++)
+		if (plan->steps[i].worker && plan_compare(&plan->steps[i], conf, c, e) != 0)
+			return -1;
+	return 0;
+}
+
+void
+callers_plan_finish(struct callers_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		json_decref(plan->steps[i].send);
+		text_finish(&plan->steps[i].says);
+	}
+	free(plan->steps);
+	*plan = (struct callers_plan){ .steps = NULL };
+}
+
+int64_t
+callers_plan_cost(const struct callers_plan *plan)
+{
+	int64_t cost = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		cost += plan->steps[i].act != CALLERS_KEEP;
+	return cost;
+}
+
+void
+callers_plan_print(const struct callers_plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct callers_step *step = &plan->steps[i];
+		char name[PLAN_NAME_MAX];
+
+		printf("%-9s  %s", callers_act_name[step->act],
+		    callers_step_name(step, name, sizeof(name)));
+		if (step->worker && step->id)
+			printf("  (job %" PRId64 ")", step->id);
+		printf("\n%s", step->says.at ? step->says.at : "");
+	}
+	if (plan->others > 0)
+		printf("%zu other job%s left alone\n", plan->others,
+		    plan->others == 1 ? " is" : "s are");
+}
+
+const char *
+callers_step_name(const struct callers_step *step, char *to, size_t room)
+{
+	if (step->worker)
+		snprintf(to, room, "%s", step->worker->name);
+	else
+		snprintf(to, room, "job %" PRId64, step->id);
+	return to;
+}
+
+/* Whether what has to be asked still may be: the list, or a job's details each. */
+static int
+plan_afford(const struct callers_plan *plan, const struct cjo *c, struct err *e)
+{
+	int64_t needs = c->requests == 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		needs += plan->steps[i].worker && plan->steps[i].id;
+	if (c->requests + needs <= plan->requests_left)
+		return 0;
+	return err_set(e, ERR_BUSY,
+	    "comparing takes %" PRId64 " more requests, and %" PRId64
+	    " are left until 00:00 UTC; --daily-limit says how many a day there are",
+	    needs, plan->requests_left - c->requests);
+}
+
+static bool
+plan_wants(const struct callers_wish *wish, const struct worker *worker)
+{
+	size_t i;
+
+	for (i = 0; wish->only[i]; i++)
+		if (wish->only[i] == worker)
+			return true;
+	return i == 0;
+}
+
+/* A step for each worker that is wanted, with the job that rings it. */
+static void
+plan_find(struct callers_plan *plan, const struct conf *conf, const struct callers_wish *wish,
+    const json_t *jobs)
+{
+	for (size_t i = 0; workers[i]; i++) {
+		enum conf_secret secret;
+
+		if (callers_path(workers[i], &secret) && plan_wants(wish, workers[i]))
+			plan_add(plan, workers[i], plan_job_of(jobs, conf->app_url, workers[i]));
+	}
+}
+
+static int64_t
+plan_job_of(const json_t *jobs, const char *app_url, const struct worker *worker)
+{
+	const json_t *job;
+	int64_t found = 0;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+	{
+		const char *path = plan_path(app_url, cjo_url(job));
+
+		if (!path || plan_worker(path) != worker)
+			continue;
+		if (strcmp(path + strcspn(path, "?#"), "?busy=200") == 0)
+			return cjo_id(job);
+		if (!found || cjo_id(job) < found)
+			found = cjo_id(job);
+	}
+	return found;
+}
+
+static int
+plan_compare(struct callers_step *step, struct conf *conf, struct cjo *c, struct err *e)
+{
+	const struct cjo_note note = { plan_tell, step };
+	struct plan_wanted wanted;
+	json_auto_t *have = NULL;
+
+	plan_want(&wanted, conf, step->worker);
+	if (step->id == 0) {
+		step->act = CALLERS_CREATE;
+		step->send = cjo_wanted(&wanted.to);
+		text_add_format(
+		    &step->says, "             %s  %s UTC\n", wanted.url, step->worker->schedule);
+		return 0;
+	}
+	have = cjo_get(c, step->id, e);
+	if (!have)
+		return -1;
+	step->send = cjo_change(&wanted.to, have, &note);
+	step->act = step->send ? CALLERS_UPDATE : CALLERS_KEEP;
+	return 0;
+}
+
+static void
+plan_want(struct plan_wanted *wanted, struct conf *conf, const struct worker *worker)
+{
+	enum conf_secret which;
+	const char *path = callers_path(worker, &which);
+
+	/* A job is disabled after many errors, and a worker that runs already is none. */
+	snprintf(wanted->url, sizeof(wanted->url), "%s%s?busy=200", conf->app_url, path);
+	snprintf(wanted->title, sizeof(wanted->title), "cronward %s", worker->name);
+	wanted->to = (struct cjo_wish){
+		.url = wanted->url,
+		.title = wanted->title,
+		.secret = conf_secret(conf, which)->current.value,
+	};
+	cron_parse(worker->schedule, &wanted->to.schedule);
+}
+
+static void
+plan_tell(void *at, const char *name, const char *from, const char *to)
+{
+	struct callers_step *step = at;
+
+	if (from)
+		text_add_format(&step->says, "             %s: %s -> %s\n", name, from, to);
+	else
+		text_add_format(&step->says, "             %s: differs\n", name);
+}
+
+/* A job that no step is about: one more of ours that rings nothing, or somebody else's. */
+static void
+plan_sort_out(struct callers_plan *plan, const char *app_url, const struct callers_wish *wish,
+    const json_t *job)
+{
+	const char *path = plan_path(app_url, cjo_url(job));
+	const struct worker *worker = path ? plan_worker(path) : NULL;
+	char shown[PLAN_SHOWN_MAX];
+	struct callers_step *step;
+
+	if (plan_has(plan, cjo_id(job)))
+		return;
+	if (!path || strncmp(path, "/api/", 5) != 0 || !cjo_is_enabled(job) ||
+	    (worker && !plan_wants(wish, worker))) {
+		plan->others++;
+		return;
+	}
+	step = plan_add(plan, NULL, cjo_id(job));
+	text_clean(shown, sizeof(shown), path, strcspn(path, "?#"));
+	text_add_format(&step->says, "             %s: %s%s\n", shown,
+	    worker ? "another job rings it already" : "rings no worker",
+	    wish->disable_missing ? "" : "; --disable-missing would disable it");
+	if (wish->disable_missing) {
+		step->act = CALLERS_DISABLE;
+		step->send = json_pack("{s:b}", "enabled", 0);
+	}
+}
+
+static bool
+plan_has(const struct callers_plan *plan, int64_t id)
+{
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->steps[i].id == id)
+			return true;
+	return false;
+}
+
+static struct callers_step *
+plan_add(struct callers_plan *plan, const struct worker *worker, int64_t id)
+{
+	plan->steps = mem_grow(plan->steps, (plan->count + 1) * sizeof(*plan->steps));
+	plan->steps[plan->count] = (struct callers_step){ .worker = worker, .id = id };
+	return &plan->steps[plan->count++];
+}
+
+/* Where the path of a job's URL begins, when that is ours; else NULL. */
+static const char *
+plan_path(const char *app_url, const char *job_url)
+{
+	size_t len = http_origin_len(job_url);
+
+	if (len == 0 || len != strlen(app_url) || strncasecmp(job_url, app_url, len) != 0)
+		return NULL;
+	return job_url + len;
+}
+
+/* The worker that a path rings; a slash at its end is the same route. */
+static const struct worker *
+plan_worker(const char *path)
+{
+	size_t len = strcspn(path, "?#");
+
+	if (len > 1 && path[len - 1] == '/')
+		len--;
+	for (size_t i = 0; workers[i]; i++) {
+		enum conf_secret secret;
+		const char *route = callers_path(workers[i], &secret);
+
+		if (route && strlen(route) == len && strncmp(route, path, len) == 0)
+			return workers[i];
+	}
+	return NULL;
+}
+
+/* Encrypted, or never leaving this host. */
+static bool
+plan_is_safe(const char *url)
+{
+	static const char *const local[] = { "http://127.", "http://localhost:", "http://[::1]" };
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
+		if (strncmp(url, local[i], strlen(local[i])) == 0)
+			return true;
+	return strncmp(url, "https://", 8) == 0;
+}
