@@ -91,7 +91,6 @@ callers_plan_make(struct callers_plan *plan, struct conf *conf, const struct cal
     struct cjo *c, struct err *e)
 {
 	json_auto_t *jobs = NULL;
-	const json_t *job;
 	size_t i;
 
 	if (plan_afford(plan, c, e) != 0)
