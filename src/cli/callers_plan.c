@@ -99,7 +99,8 @@ callers_plan_make(struct callers_plan *plan, struct conf *conf, const struct cal
 	if (!jobs)
 		return -1;
 	plan_find(plan, conf, wish, jobs);
-	json_array_foreach(jobs, i, job) plan_sort_out(plan, conf->app_url, wish, job);
+	for (i = 0; i < json_array_size(jobs); i++)
+		plan_sort_out(plan, conf->app_url, wish, json_array_get(jobs, i));
 	if (plan_afford(plan, c, e) != 0)
 		return -1;
 	for (i = 0; i < plan->count; i++)
