@@ -107,8 +107,19 @@ PGresult *db_query_within(struct db *db, struct db_unit *unit, struct err *e);
 	    (int)(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 #define DB_NONE NULL, 0
 
-/* A script of several statements in a transaction of its own, simple protocol; for migrations. */
+/*
+ * A transaction of several statements, each waited for, outside of the pipeline; for migrations.
+ * After db_begin() come any number of db_script() and db_ask(), then db_commit() or db_rollback(),
+ * and nothing else.  What fails ends the transaction: all of it is rolled back.
+ */
+int db_begin(struct db *db, struct err *e);
+/* Statements as they stand in a file, by the simple protocol. */
 int db_script(struct db *db, const char *script, struct err *e);
+/* The result (the caller's, PQclear), or NULL with ${e} set. */
+PGresult *db_ask(
+    struct db *db, enum sql_id sql, const char *const *args, int args_count, struct err *e);
+int db_commit(struct db *db, struct err *e);
+void db_rollback(struct db *db); /* also when it is over already */
 
 /* By column name; a name that is not there is a defect and ends the process. */
 const char *db_text(const PGresult *rows, int row, const char *column); /* NULL for NULL */

@@ -6,9 +6,22 @@
 
 #include "base/err.h"
 
-#include <stdint.h>
+#include <stdbool.h>
 
 struct db;
+
+enum migrate_news {
+	MIGRATE_CONFLICT, /* why a table that is there cannot be cronward's, too */
+	MIGRATE_COLUMN, /* a statement that adds what it lacks; about to be executed if it may be */
+	MIGRATE_STEP,   /* "0003 application_tables": was applied, or would be */
+};
+
+struct migrate {
+	bool adopt;        /* may add columns to tables of an application's */
+	bool dry_run;      /* changes nothing, whatever adopt says */
+	const char *actor; /* for audit_log */
+	void (*tell)(const struct migrate *, enum migrate_news, const char *text);
+};
 
 /* The newest version among the embedded migrations. */
 int migrate_version_wanted(void);
@@ -20,10 +33,12 @@ int migrate_version_wanted(void);
 int migrate_version_found(struct db *db, struct err *e);
 
 /*
- * Applies what is missing, each migration in a transaction of its own under a lock, so that two
- * that start at once do each step once.  ${tell} is called with each step that this call applied.
+ * Applies what is missing, each step in a transaction of its own under a lock, so that two that
+ * start at once do each step once.  Where a table that a step would create is there already, it is
+ * compared first: nothing at all changes unless it fits, or lacks no more than columns and
+ * ${m}->adopt is set; then columns and steps are one transaction.
  * 0, or -1 with ${e} set; a schema newer than the program is refused.
  */
-int migrate_run(struct db *db, void (*tell)(int version, const char *name), struct err *e);
+int migrate_run(struct db *db, const struct migrate *m, struct err *e);
 
 #endif

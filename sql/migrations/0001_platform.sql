@@ -2,7 +2,7 @@
 -- Forward only: a released migration is never edited.
 
 -- A uuid that sorts by time (version 7, RFC 9562 5.7): new rows touch the same index pages.
-CREATE FUNCTION cronward_uuid() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION cronward_uuid() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
 	SELECT encode(set_bit(set_bit(
 		overlay(uuid_send(gen_random_uuid())
 			PLACING substring(int8send((extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
@@ -12,15 +12,15 @@ $$;
 
 -- Events ------------------------------------------------------------------------------------
 
-CREATE TABLE platform_events (
+CREATE TABLE IF NOT EXISTS platform_events (
 	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
 	event_type text NOT NULL CHECK (event_type <> ''),
 	payload jsonb NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX platform_events_age ON platform_events (created_at, id);
+CREATE INDEX IF NOT EXISTS platform_events_age ON platform_events (created_at, id);
 
-CREATE TABLE platform_events_archive (
+CREATE TABLE IF NOT EXISTS platform_events_archive (
 	id uuid PRIMARY KEY,
 	event_type text NOT NULL,
 	payload jsonb NOT NULL,
@@ -29,7 +29,7 @@ CREATE TABLE platform_events_archive (
 );
 
 -- What a receiver gets (Standard Webhooks 1.0.0).  A function of SQL, so it is inlined.
-CREATE FUNCTION cronward_event_body(event_type text, created_at timestamptz, payload jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION cronward_event_body(event_type text, created_at timestamptz, payload jsonb) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT '{"type":' || to_json(event_type)::text || ',"timestamp":"'
 	    || to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
@@ -39,12 +39,12 @@ $$;
 -- Webhook endpoints ---------------------------------------------------------------------------
 
 -- An entry is an event's exact name or a prefix that ends in ".*".
-CREATE FUNCTION cronward_event_patterns_are_valid(patterns text[]) RETURNS boolean
+CREATE OR REPLACE FUNCTION cronward_event_patterns_are_valid(patterns text[]) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT NOT EXISTS (SELECT 1 FROM unnest(patterns) p WHERE p IS NULL OR p !~ '^[^*]*[^*.](\.\*)?$')
 $$;
 
-CREATE TABLE app_webhooks (
+CREATE TABLE IF NOT EXISTS app_webhooks (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	url text NOT NULL,
 	secret text NOT NULL,
@@ -67,7 +67,7 @@ COMMENT ON COLUMN app_webhooks.first_failure_at IS 'since when every delivery ha
 -- next_retry_at alone says whether a row waits for work: NULL, it is finished; infinity, it waits
 -- for its endpoint to be enabled again; else it is due then, or, leased, taken until lease_until.
 -- A claim changes no indexed column, so it is a HOT update; hence the fillfactor.
-CREATE TABLE webhook_deliveries (
+CREATE TABLE IF NOT EXISTS webhook_deliveries (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	webhook_id uuid NOT NULL REFERENCES app_webhooks ON DELETE CASCADE,
 	event_id uuid NOT NULL,
@@ -89,14 +89,14 @@ CREATE TABLE webhook_deliveries (
 COMMENT ON COLUMN webhook_deliveries.attempts IS 'tries whose outcome was settled';
 COMMENT ON COLUMN webhook_deliveries.lost IS 'leases that ran out since the last settled try';
 
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_retry_at, id) WHERE next_retry_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_suspect ON webhook_deliveries (lost, next_retry_at, id)
+CREATE INDEX IF NOT EXISTS webhook_deliveries_due ON webhook_deliveries (next_retry_at, id) WHERE next_retry_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS webhook_deliveries_suspect ON webhook_deliveries (lost, next_retry_at, id)
 	WHERE lost > 0 AND next_retry_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_open_of_event ON webhook_deliveries (event_id) WHERE next_retry_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_parked ON webhook_deliveries (webhook_id, id) WHERE next_retry_at = 'infinity';
-CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (dead_at, id) WHERE dead_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS webhook_deliveries_open_of_event ON webhook_deliveries (event_id) WHERE next_retry_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS webhook_deliveries_parked ON webhook_deliveries (webhook_id, id) WHERE next_retry_at = 'infinity';
+CREATE INDEX IF NOT EXISTS webhook_deliveries_dead ON webhook_deliveries (dead_at, id) WHERE dead_at IS NOT NULL;
 
-CREATE TABLE webhook_attempts (
+CREATE TABLE IF NOT EXISTS webhook_attempts (
 	delivery_id bigint NOT NULL,
 	attempt integer NOT NULL,
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -108,10 +108,10 @@ CREATE TABLE webhook_attempts (
 	first_byte_ms integer,
 	total_ms integer
 );
-CREATE INDEX webhook_attempts_of_delivery ON webhook_attempts (delivery_id);
+CREATE INDEX IF NOT EXISTS webhook_attempts_of_delivery ON webhook_attempts (delivery_id);
 
 -- One event, one delivery to every endpoint that wants it, in the transaction of the insert.
-CREATE FUNCTION cronward_events_fan_out() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION cronward_events_fan_out() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO webhook_deliveries (webhook_id, event_id)
 	SELECT w.id, e.id
@@ -125,11 +125,11 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-CREATE TRIGGER platform_events_fan_out AFTER INSERT ON platform_events
+CREATE OR REPLACE TRIGGER platform_events_fan_out AFTER INSERT ON platform_events
 	REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION cronward_events_fan_out();
 
 -- Enabling an endpoint frees what waited for it.
-CREATE FUNCTION cronward_webhook_enabled() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION cronward_webhook_enabled() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	NEW.disabled_at := NULL;
 	NEW.disabled_reason := NULL;
@@ -139,17 +139,17 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-CREATE TRIGGER app_webhooks_enabled BEFORE UPDATE OF is_active ON app_webhooks
+CREATE OR REPLACE TRIGGER app_webhooks_enabled BEFORE UPDATE OF is_active ON app_webhooks
 	FOR EACH ROW WHEN (NEW.is_active AND NOT OLD.is_active) EXECUTE FUNCTION cronward_webhook_enabled();
 
 -- Attempts go with their delivery, whoever deletes it.
-CREATE FUNCTION cronward_deliveries_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION cronward_deliveries_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	DELETE FROM webhook_attempts WHERE delivery_id = ANY (ARRAY(SELECT id FROM gone));
 	RETURN NULL;
 END
 $$;
-CREATE TRIGGER webhook_deliveries_gone AFTER DELETE ON webhook_deliveries
+CREATE OR REPLACE TRIGGER webhook_deliveries_gone AFTER DELETE ON webhook_deliveries
 	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION cronward_deliveries_gone();
 
 -- Who may insert an event or enable an endpoint need not read the endpoints' secrets.
@@ -164,7 +164,7 @@ $$;
 
 -- Notifications -------------------------------------------------------------------------------
 
-CREATE TABLE platform_notifications (
+CREATE TABLE IF NOT EXISTS platform_notifications (
 	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
 	user_id uuid NOT NULL,
 	title text NOT NULL,
@@ -173,12 +173,12 @@ CREATE TABLE platform_notifications (
 	dismissed_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX platform_notifications_expiry ON platform_notifications (expires_at, id)
+CREATE INDEX IF NOT EXISTS platform_notifications_expiry ON platform_notifications (expires_at, id)
 	WHERE status <> 'dismissed' AND expires_at IS NOT NULL;
-CREATE INDEX platform_notifications_age ON platform_notifications (created_at, id);
-CREATE INDEX platform_notifications_of_user ON platform_notifications (user_id);
+CREATE INDEX IF NOT EXISTS platform_notifications_age ON platform_notifications (created_at, id);
+CREATE INDEX IF NOT EXISTS platform_notifications_of_user ON platform_notifications (user_id);
 
-CREATE TABLE platform_notifications_archive (
+CREATE TABLE IF NOT EXISTS platform_notifications_archive (
 	id uuid PRIMARY KEY,
 	user_id uuid NOT NULL,
 	title text NOT NULL,
@@ -191,7 +191,7 @@ CREATE TABLE platform_notifications_archive (
 
 -- The engine's own ------------------------------------------------------------------------------
 
-CREATE TABLE cron_job_executions (
+CREATE TABLE IF NOT EXISTS cron_job_executions (
 	id uuid PRIMARY KEY,
 	job_name text NOT NULL,
 	status text NOT NULL DEFAULT 'running'
@@ -203,11 +203,11 @@ CREATE TABLE cron_job_executions (
 	error_message text,
 	caller text
 );
-CREATE INDEX cron_job_executions_running ON cron_job_executions (job_name) WHERE status = 'running';
-CREATE INDEX cron_job_executions_by_job ON cron_job_executions (job_name, started_at);
-CREATE INDEX cron_job_executions_age ON cron_job_executions (started_at, id);
+CREATE INDEX IF NOT EXISTS cron_job_executions_running ON cron_job_executions (job_name) WHERE status = 'running';
+CREATE INDEX IF NOT EXISTS cron_job_executions_by_job ON cron_job_executions (job_name, started_at);
+CREATE INDEX IF NOT EXISTS cron_job_executions_age ON cron_job_executions (started_at, id);
 
-CREATE TABLE cron_locks (
+CREATE TABLE IF NOT EXISTS cron_locks (
 	name text PRIMARY KEY,
 	holder uuid,
 	fence bigint NOT NULL DEFAULT 1,
@@ -216,7 +216,7 @@ CREATE TABLE cron_locks (
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN cron_locks.holder IS 'the execution that holds it; NULL: free';
 
-CREATE TABLE cron_denied (
+CREATE TABLE IF NOT EXISTS cron_denied (
 	route text NOT NULL,
 	minute timestamptz NOT NULL,
 	code text NOT NULL,
@@ -224,7 +224,7 @@ CREATE TABLE cron_denied (
 	PRIMARY KEY (minute, route, code)
 );
 
-CREATE TABLE audit_log (
+CREATE TABLE IF NOT EXISTS audit_log (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	at timestamptz NOT NULL DEFAULT clock_timestamp(),
 	actor text NOT NULL,
@@ -232,4 +232,4 @@ CREATE TABLE audit_log (
 	target text NOT NULL,
 	detail jsonb NOT NULL DEFAULT '{}'
 );
-CREATE INDEX audit_log_age ON audit_log (at, id);
+CREATE INDEX IF NOT EXISTS audit_log_age ON audit_log (at, id);

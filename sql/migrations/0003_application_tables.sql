@@ -1,8 +1,10 @@
 -- Tables that an application is likeliest to have already: work that waits, and what it enriches.
 -- `cronward migrate` compares what is there with these forms; the workers come with their issues.
 
--- run_at alone says whether a job waits for work: NULL, it is finished; infinity, it waits for
--- something else to happen; else it is due then, or, leased, taken until lease_until.
+-- waits_until alone says whether a row waits for work: NULL, it does not; infinity, it waits for
+-- something else to happen; else it is due then, or, leased, taken until lease_until.  No table of
+-- an application's has it, so of rows that were there before cronward none is ever due; run_at and
+-- next_attempt_at are for people.
 CREATE TABLE IF NOT EXISTS jobs (
 	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
 	workspace_id uuid,
@@ -15,7 +17,8 @@ CREATE TABLE IF NOT EXISTS jobs (
 	attempts integer NOT NULL DEFAULT 0,
 	max_attempts integer NOT NULL DEFAULT 5,
 	lost integer NOT NULL DEFAULT 0,
-	run_at timestamptz DEFAULT clock_timestamp(),
+	run_at timestamptz NOT NULL DEFAULT now(),
+	waits_until timestamptz DEFAULT clock_timestamp(),
 	lease_until timestamptz,
 	claim_token uuid,
 	started_at timestamptz,
@@ -50,7 +53,6 @@ CREATE TABLE IF NOT EXISTS contacts ( -- rows are the application's
 	enriched_at timestamptz
 );
 
--- next_attempt_at is to mail what run_at is to jobs.
 CREATE TABLE IF NOT EXISTS email_queue (
 	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
 	to_address text NOT NULL,
@@ -64,8 +66,9 @@ CREATE TABLE IF NOT EXISTS email_queue (
 	attempts integer NOT NULL DEFAULT 0,
 	max_attempts integer NOT NULL DEFAULT 3,
 	lost integer NOT NULL DEFAULT 0,
-	scheduled_for timestamptz,
-	next_attempt_at timestamptz DEFAULT clock_timestamp(),
+	scheduled_for timestamptz NOT NULL DEFAULT now(),
+	next_attempt_at timestamptz,
+	waits_until timestamptz DEFAULT clock_timestamp(),
 	lease_until timestamptz,
 	claim_token uuid,
 	provider_id text,

@@ -37,10 +37,23 @@ static const struct cli_command cli_commands[] = {
 	    .name = "migrate",
 	    .summary = "bring the database's schema to this program's version",
 	    .run = cli_migrate,
-	    .help = "\n"
+	    .help = " [--adopt] [--dry-run]\n"
+		    "\n"
 		    "Prints each step that it applies, and the version.  Safe to run twice, or "
 		    "from two\n"
-		    "hosts at once.  Refuses a schema that is newer than the program.\n",
+		    "hosts at once.  Refuses a schema that is newer than the program.\n"
+		    "\n"
+		    "Where the application has tables of cronward's names already, they are "
+		    "compared first:\n"
+		    "if a column's type differs, or something else is in the way, it says what, "
+		    "and nothing\n"
+		    "changes.  If they only lack columns, it prints the statements that would "
+		    "add them.\n"
+		    "\n"
+		    "  --adopt     execute these statements; rows that are there stay as they "
+		    "are, and\n"
+		    "              none becomes due\n"
+		    "  --dry-run   say what would be done, and change nothing\n",
 	},
 	{
 	    .name = "run",

@@ -9,7 +9,7 @@
  * first Sync that it answers; if we die then with another one under way, its answer goes to
  * whichever client gets that server next.
  */
-#include "db/db.h"
+#include "db_parts.h"
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -27,16 +27,6 @@ enum {
 	DB_LOCK_WAIT_MS = 500, /* for a row that somebody else holds */
 };
 
-struct db {
-	const struct conf *conf;
-	PGconn *conn;
-	struct db_unit *units[DB_UNITS_MAX]; /* in the air, a ring, oldest at head */
-	int head, count;
-	int posted;             /* so many of them are on their way, the rest waits here */
-	bool is_pooled;         /* what answers is not the backend that we are connected to */
-	bool settings_answered; /* of the oldest unit: the next result is its statement's */
-};
-
 static int db_open(struct db *, struct err *);
 static int db_open_with(struct db *, const char *password, struct err *);
 static int db_look_for_pooler(struct db *, struct err *);
@@ -45,7 +35,6 @@ static void db_unit_take(struct db *, PGresult *);
 static void db_unit_end(struct db *);
 static void db_lose(struct db *, struct err *, const char *why);
 static int db_unit_post(struct db *, const struct db_unit *);
-static enum err_code db_err_code(const char *sqlstate);
 static int db_err_take(struct err *, const PGresult *);
 static void db_notice_ignore(void *, const PGresult *);
 static int db_column(const PGresult *, const char *);
@@ -186,29 +175,6 @@ db_query_within(struct db *db, struct db_unit *unit, struct err *e)
 	return unit->result;
 }
 
-int
-db_script(struct db *db, const char *script, struct err *e)
-{
-	AUTO(PQclear) PGresult *result = NULL;
-
-	if (db_connect(db, e) != 0)
-		return -1;
-	assert(db->count == 0);
-	PQexitPipelineMode(db->conn);
-	result = PQexec(db->conn, script);
-	switch (PQresultStatus(result)) {
-	case PGRES_COMMAND_OK:
-	case PGRES_TUPLES_OK:
-		PQenterPipelineMode(db->conn);
-		return 0;
-	default:
-		/* The transaction is open and broken; the connection takes it away. */
-		db_err_take(e, result);
-		db_disconnect(db);
-		return -1;
-	}
-}
-
 const char *
 db_text(const PGresult *rows, int row, const char *column)
 {
@@ -247,6 +213,20 @@ db_err_is_transient(const struct err *e)
 		if (strcmp(e->sqlstate, states[i]) == 0)
 			return true;
 	return false;
+}
+
+enum err_code
+db_err_code(const char *sqlstate)
+{
+	static const char *const ours[] = { "08", "53", "57", "40", "55", "25" };
+
+	if (strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42703") == 0 ||
+	    strcmp(sqlstate, "42883") == 0)
+		return ERR_NOT_CONFIGURED;
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (strncmp(sqlstate, ours[i], 2) == 0)
+			return ERR_DATABASE;
+	return ERR_INTERNAL;
 }
 
 static int
@@ -416,20 +396,6 @@ db_unit_post(struct db *db, const struct db_unit *unit)
 	    !PQpipelineSync(db->conn))
 		return -1;
 	return PQflush(db->conn) < 0 ? -1 : 0;
-}
-
-static enum err_code
-db_err_code(const char *sqlstate)
-{
-	static const char *const ours[] = { "08", "53", "57", "40", "55", "25" };
-
-	if (strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42703") == 0 ||
-	    strcmp(sqlstate, "42883") == 0)
-		return ERR_NOT_CONFIGURED;
-	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-		if (strncmp(sqlstate, ours[i], 2) == 0)
-			return ERR_DATABASE;
-	return ERR_INTERNAL;
 }
 
 /* Turns the error that ${result} carries into ${e}.  Is -1. */

@@ -54,14 +54,33 @@ test('a schema newer than the program is refused, and nothing changes', async ()
 
 test('a migration that fails leaves nothing behind', async () => {
   const stand = await bare();
-  // A table of an application's with this name and other columns stands in the way.
-  await stand.db.rows('CREATE TABLE webhook_attempts (mine text)');
+  // A type of an application's with this name stands in the way of the table.
+  await stand.db.rows(`CREATE TYPE cron_locks AS ENUM ('mine')`);
   const done = await stand.cli(['migrate']);
-  assert.notEqual(done.code, 0);
-  assert.match(done.stderr, /webhook_attempts/);
-  assert.deepEqual((await tables(stand.db)).map((row) => row.table_name).filter((name) => name !== 'cronward_schema'), ['webhook_attempts']);
-  await stand.db.rows('DROP TABLE webhook_attempts');
+  assert.equal(done.code, 1);
+  assert.match(done.stderr, /migration 0001_platform: .*cron_locks/);
+  assert.deepEqual(await tables(stand.db), []);
+  await stand.db.rows('DROP TYPE cron_locks');
   assert.equal((await stand.cli(['migrate'])).code, 0);
+});
+
+test('a rehearsal says which steps there are, and changes nothing', async () => {
+  const stand = await bare();
+  const done = await stand.cli(['migrate', '--dry-run']);
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stdout, /^would apply 0001 platform\n(would apply \d{4} \w+\n)*.*nothing was changed\n$/);
+  assert.deepEqual(await tables(stand.db), []);
+  await stand.cli(['migrate']);
+  assert.doesNotMatch((await stand.cli(['migrate', '--dry-run'])).stdout, /would/);
+});
+
+test('each step is on record, with who took it', async () => {
+  const stand = await bare();
+  const done = await stand.cli(['migrate']);
+  const steps = done.stdout.match(/(?<=^applied ).*$/gm);
+  const acts = await stand.db.rows('SELECT actor, action, target FROM audit_log ORDER BY id');
+  assert.deepEqual(acts.map((act) => act.target), steps);
+  for (const { actor, action } of acts) assert.match(`${actor} ${action}`, /^cli:\S+ migrate$/);
 });
 
 test('a database that is not there is one clear line', async () => {

@@ -10,7 +10,7 @@ const all = statements();
 const stand = await Stand.create();
 after(() => stand.end());
 
-// Tables that stay small: one row per endpoint, per worker, per migration.
+// Tables that stay small: one row per endpoint, per worker, per migration; and the catalogs.
 const small = new Set(['app_webhooks', 'cron_locks', 'cronward_schema']);
 
 async function fill() {
@@ -39,7 +39,7 @@ async function fill() {
 }
 
 function seqScans(node, found = []) {
-  if (node['Node Type'] === 'Seq Scan' && !small.has(node['Relation Name'])) found.push(node['Relation Name']);
+  if (node['Node Type'] === 'Seq Scan' && !small.has(node['Relation Name']) && !node['Relation Name'].startsWith('pg_')) found.push(node['Relation Name']);
   for (const child of node.Plans ?? []) seqScans(child, found);
   return found;
 }

@@ -26,7 +26,7 @@ export async function dump(db, ...options) {
 export const schemaOf = (db) => dump(db, '--schema-only');
 
 // Schema and rows as statements.
-export const contentsOf = (db) => dump(db, '--inserts', '--quote-all-identifiers');
+export const contentsOf = (db, ...options) => dump(db, '--inserts', '--quote-all-identifiers', ...options);
 
 // What dump() wrote, into an empty database.  pg_dump qualifies every name, so functions are not
 // checked while what they call is not yet there.

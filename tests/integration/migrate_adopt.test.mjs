@@ -1,0 +1,223 @@
+// `cronward migrate` on a database whose application has tables of cronward's names already: it
+// compares, refuses and names every reason, or adds what is missing when it is told to.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { cleanEnv, killNow, start } from '../lib/process.mjs';
+import { program } from '../lib/program.mjs';
+import { random } from '../lib/random.mjs';
+import { contentsOf, schemaOf } from '../lib/schema.mjs';
+import { Stand } from '../lib/stand.mjs';
+import { statements } from '../lib/statements.mjs';
+import { until } from '../lib/wait.mjs';
+
+const stands = [];
+after(async () => {
+  for (const stand of stands) await stand.end();
+});
+
+async function withTables(sql) {
+  const stand = await Stand.create({ empty: true });
+  stands.push(stand);
+  await stand.db.rows(sql);
+  return stand;
+}
+
+const schemas = (db) => db.value(`SELECT array_agg(nspname::text ORDER BY nspname) FROM pg_namespace WHERE nspname !~ '^pg_'`);
+
+// Every statement of the program finds its tables, columns and types.
+async function preparesEverything(db) {
+  const all = statements();
+  assert.ok(all.length > 20);
+  await db.session(async (sql) => {
+    for (const one of all) await sql(`PREPARE ${one.name} AS ${one.text}`);
+  });
+}
+
+// Of another purpose altogether.
+const OTHER = `
+  CREATE TYPE job_state AS ENUM ('open', 'filled');
+  CREATE TABLE jobs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL, status job_state, payload text, created_at timestamp);
+  INSERT INTO jobs (title, status, created_at) VALUES ('baker', 'open', '2026-01-01'), ('smith', 'filled', '2026-01-02');
+  CREATE TABLE accounts (number integer PRIMARY KEY, name varchar(40) NOT NULL, balance numeric NOT NULL);
+  INSERT INTO accounts VALUES (1, 'cash', 12.50);
+  CREATE TABLE email_queue (id serial PRIMARY KEY, recipient text NOT NULL, attempts bigint NOT NULL DEFAULT 0, status text CHECK (status IN ('waiting', 'gone')));
+  INSERT INTO email_queue (recipient) VALUES ('a@example.com');`;
+
+test('tables of another purpose: each conflict is named, and nothing changes', async () => {
+  const stand = await withTables(OTHER);
+  const [before, places] = [await contentsOf(stand.db), await schemas(stand.db)];
+  for (const args of [['migrate'], ['migrate', '--adopt'], ['migrate', '--dry-run'], ['migrate', '--adopt', '--dry-run']]) {
+    const done = await stand.cli(args);
+    assert.equal(done.code, 1);
+    assert.equal(done.stdout, '');
+    for (const line of [
+      'accounts has PRIMARY KEY (number); cronward needs PRIMARY KEY (id)',
+      'accounts.name is character varying(40); cronward needs text',
+      'email_queue.attempts is bigint; cronward needs integer',
+      'email_queue.id is integer; cronward needs uuid',
+      'email_queue.recipient is NOT NULL and has no default',
+      `email_queue.status: the constraint email_queue_status_check does not allow 'pending', 'processing', 'sent', 'failed'`,
+      'email_queue.to_address is missing; cronward needs text NOT NULL, and has no value for the rows that are there',
+      'jobs.created_at is timestamp without time zone; cronward needs timestamp with time zone',
+      'jobs.id is bigint; cronward needs uuid',
+      'jobs.job_type is missing',
+      'jobs.payload is text; cronward needs jsonb',
+      'jobs.status is public.job_state; cronward needs text',
+      'jobs.title is NOT NULL and has no default',
+      'nothing was changed',
+    ]) assert.ok(done.stderr.includes(line), `${line}\n${done.stderr}`);
+    assert.equal(await contentsOf(stand.db), before, 'schema and rows are what they were');
+    assert.deepEqual(await schemas(stand.db), places);
+  }
+});
+
+// An application's own queues, of much the same form.
+const ALIKE = `
+  CREATE TABLE owners (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL);
+  INSERT INTO owners (name) VALUES ('somebody');
+  CREATE TABLE jobs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), job_type text NOT NULL, payload jsonb, status text NOT NULL DEFAULT 'pending',
+    "createdBy" text, created_at timestamptz NOT NULL DEFAULT now());
+  INSERT INTO jobs (job_type, payload, status, "createdBy") VALUES ('report', '{"n": 1}', 'completed', 'me'), ('report', '{"n": 2}', 'pending', 'you');
+  CREATE TABLE accounts (id uuid PRIMARY KEY, owner_id uuid NOT NULL REFERENCES owners, name text NOT NULL, plan text NOT NULL);
+  INSERT INTO accounts SELECT gen_random_uuid(), id, 'first', 'free' FROM owners;
+  CREATE TABLE email_queue (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), to_address text NOT NULL, subject text NOT NULL, html text,
+    status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'processing', 'sent', 'failed', 'bounced')),
+    attempts integer NOT NULL DEFAULT 0, scheduled_for timestamptz DEFAULT now(), opened boolean NOT NULL DEFAULT false);
+  INSERT INTO email_queue (to_address, subject, status) SELECT n || '@example.com', 'hello', CASE WHEN n > 5 THEN 'sent' ELSE 'pending' END FROM generate_series(1, 10) n;`;
+
+// What the application does all day, and what it sees of its rows.
+const OWN_WORK = `
+  INSERT INTO jobs (job_type, payload, "createdBy") VALUES ('report', '{"n": 3}', 'me');
+  UPDATE jobs SET status = 'completed' WHERE payload @> '{"n": 2}';
+  INSERT INTO accounts SELECT gen_random_uuid(), id, 'second', 'paid' FROM owners;
+  INSERT INTO email_queue (to_address, subject, html, opened) VALUES ('b@example.com', 'hi', '<p>hi</p>', true);
+  UPDATE email_queue SET status = 'bounced' WHERE to_address = '1@example.com'`;
+const OWN_VIEW = `
+  SELECT (SELECT json_agg(row(id, job_type, payload, status, "createdBy", created_at) ORDER BY id) FROM jobs) AS jobs,
+         (SELECT json_agg(row(id, owner_id, name, plan) ORDER BY id) FROM accounts) AS accounts,
+         (SELECT json_agg(row(id, to_address, subject, html, status, attempts, scheduled_for, opened) ORDER BY id) FROM email_queue) AS email_queue`;
+
+test('tables that only lack columns: refused with the statements, adopted when told, and nobody is harmed', async () => {
+  const stand = await withTables(ALIKE);
+  const before = await contentsOf(stand.db);
+  const refused = await stand.cli(['migrate']);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /--adopt/);
+  assert.match(refused.stderr, /nothing was changed/);
+  for (const line of [
+    'ALTER TABLE public.accounts ADD COLUMN enrichment jsonb;',
+    `ALTER TABLE public.email_queue ADD COLUMN max_attempts integer DEFAULT 3 NOT NULL;`,
+    `ALTER TABLE public.jobs ADD COLUMN queue text DEFAULT 'default'::text NOT NULL;`,
+    'ALTER TABLE public.jobs ADD COLUMN waits_until timestamp with time zone, ALTER COLUMN waits_until SET DEFAULT clock_timestamp();',
+  ]) assert.ok(refused.stdout.split('\n').includes(line), `${line}\n${refused.stdout}`);
+  assert.equal(await contentsOf(stand.db), before);
+
+  const rehearsed = await stand.cli(['migrate', '--adopt', '--dry-run']);
+  assert.equal(rehearsed.code, 0, rehearsed.stderr);
+  assert.ok(rehearsed.stdout.startsWith(refused.stdout));
+  assert.match(rehearsed.stdout, /would apply 0001 platform\n/);
+  assert.equal(await contentsOf(stand.db), before);
+
+  const seen = await stand.db.one(OWN_VIEW);
+  const adopted = await stand.cli(['migrate', '--adopt']);
+  assert.equal(adopted.code, 0, adopted.stderr);
+  assert.ok(adopted.stdout.startsWith(refused.stdout), 'what it says is what it does');
+  assert.match(adopted.stdout, /applied 0003 application_tables\n/);
+  assert.deepEqual(await stand.db.one(OWN_VIEW), seen);
+  await stand.db.rows(OWN_WORK);
+  await preparesEverything(stand.db);
+
+  // Nothing that was there is due; what comes from now on is.
+  const due = (table) => stand.db.value(`SELECT count(waits_until)::int FROM ${table}`);
+  assert.deepEqual([await due('jobs'), await due('email_queue')], [1, 1]);
+  await stand.db.rows(`INSERT INTO jobs (job_type) VALUES ('cronward'); INSERT INTO email_queue (to_address, subject) VALUES ('c@example.com', 's')`);
+
+  const acts = await stand.db.rows(`SELECT actor, target, detail FROM audit_log WHERE action = 'migrate.adopt'`);
+  assert.equal(acts.length, 1);
+  assert.equal(acts[0].target, 'accounts, email_queue, jobs');
+  assert.match(acts[0].actor, /^cli:./);
+  assert.deepEqual(acts[0].detail.statements.map((one) => `${one};`), refused.stdout.trim().split('\n'));
+  const again = await stand.cli(['migrate']);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stdout, /^schema is at version \d+\n$/);
+});
+
+test('statements pasted by hand do the same as --adopt', async () => {
+  const [byHand, byUs] = [await withTables(ALIKE), await withTables(ALIKE)];
+  await byHand.db.rows((await byHand.cli(['migrate'])).stdout);
+  const done = await byHand.cli(['migrate']);
+  assert.equal(done.code, 0, done.stderr);
+  assert.equal((await byUs.cli(['migrate', '--adopt'])).code, 0);
+  assert.equal(await schemaOf(byHand.db), await schemaOf(byUs.db));
+});
+
+test('tables that fit are taken as they are, without --adopt', async () => {
+  const made = await withTables('SELECT 1');
+  assert.equal((await made.cli(['migrate'])).code, 0);
+  // The very definitions of cronward, one with a column more, in a database that cronward never saw.
+  const stand = await withTables(`
+    CREATE TABLE accounts (id uuid PRIMARY KEY, workspace_id uuid, domain text, name text, enrichment jsonb, enriched_at timestamptz, more text NOT NULL);
+    INSERT INTO accounts (id, more) VALUES (gen_random_uuid(), 'mine')`);
+  const before = await stand.db.rows('SELECT * FROM accounts');
+  const done = await stand.cli(['migrate']);
+  assert.equal(done.code, 0, done.stderr);
+  assert.doesNotMatch(done.stdout, /ALTER/);
+  assert.deepEqual(await stand.db.rows('SELECT * FROM accounts'), before);
+  await preparesEverything(stand.db);
+  const acts = await stand.db.rows(`SELECT action, target FROM audit_log WHERE action LIKE 'migrate%' ORDER BY id`);
+  assert.deepEqual(acts[0], { action: 'migrate', target: '0001 platform' });
+});
+
+test('a step that fails takes the adopted columns with it', async () => {
+  const stand = await withTables(`${ALIKE}; CREATE TYPE cron_locks AS ENUM ('in the way')`);
+  const before = await contentsOf(stand.db);
+  const done = await stand.cli(['migrate', '--adopt']);
+  assert.equal(done.code, 1);
+  assert.match(done.stderr, /0001_platform.*cron_locks/);
+  assert.equal(await contentsOf(stand.db), before);
+});
+
+test('an application that holds its table keeps us from waiting in front of it for long', async () => {
+  const stand = await withTables(ALIKE);
+  await stand.db.session(async (sql) => {
+    await sql('BEGIN');
+    await sql('SELECT * FROM jobs');
+    const began = Date.now();
+    const done = await stand.cli(['migrate', '--adopt']);
+    assert.equal(done.code, 1);
+    assert.match(done.stderr, /lock timeout.*nothing was changed/);
+    assert.ok(Date.now() - began < 15_000);
+    await sql('COMMIT');
+  });
+  assert.equal((await stand.cli(['migrate', '--adopt'])).code, 0);
+});
+
+test('five at once adopt once', async () => {
+  const stand = await withTables(ALIKE);
+  const done = await Promise.all(Array.from({ length: 5 }, () => stand.cli(['migrate', '--adopt'])));
+  assert.deepEqual(done.map((one) => one.code), [0, 0, 0, 0, 0], done.map((one) => one.stderr).join());
+  assert.equal(done.filter((one) => one.stdout.includes('ALTER TABLE')).length, 1);
+  assert.equal(await stand.db.value(`SELECT count(*)::int FROM audit_log WHERE action = 'migrate.adopt'`), 1);
+});
+
+test('killed at any moment, it leaves all or nothing, and no schema of its own', async () => {
+  const stand = await withTables(ALIKE);
+  const before = await schemaOf(stand.db);
+  const draw = random('adopt');
+  let unchanged = 0;
+  for (let n = 0; n < 12; n++) {
+    const child = start(program(), ['migrate', '--adopt'], { env: cleanEnv(stand.env()) });
+    const end = Date.now() + draw.between(0, 250);
+    await until(() => Date.now() >= end || !child.running, { everyMs: 1 });
+    killNow(child.pid);
+    await child.ended;
+    await stand.backendsGone();
+    assert.deepEqual(await schemas(stand.db), ['information_schema', 'public']);
+    const version = await stand.db.value(`SELECT to_regclass('cronward_schema') IS NOT NULL`);
+    if (version) break;
+    unchanged++;
+    assert.equal(await schemaOf(stand.db), before);
+  }
+  assert.ok(unchanged > 0, 'none was killed in time');
+  assert.equal((await stand.cli(['migrate', '--adopt'])).code, 0);
+});
