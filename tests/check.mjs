@@ -13,7 +13,7 @@ const san = 'SAN=address,undefined';
 
 // `after`: parts that must have succeeded.  `alone`: nothing else runs beside it.
 const parts = {
-  'build': { command: [make, 'all', 'build/release/demo-receiver'] },
+  'build': { command: [make, 'all', 'build/release/demo-receiver', 'fault-programs'] },
   'build sanitized': { command: [make, san, 'all', 'unit-programs'] },
   'build poison': { command: [make, 'poison'] },
   'oracle': { command: ['node', 'tests/run.mjs', 'lib'], after: ['build'] },

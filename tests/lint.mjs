@@ -28,7 +28,7 @@ function filesUnder(folder, ...endings) {
 
 const headers = filesUnder('include', '.h');
 const sources = filesUnder('src', '.c', '.h');
-const testSources = ['tests/unit', 'tests/fuzz', 'tests/bench'].flatMap((at) => filesUnder(at, '.c', '.h'));
+const testSources = ['tests/unit', 'tests/fuzz', 'tests/fault', 'tests/bench'].flatMap((at) => filesUnder(at, '.c', '.h'));
 const allC = [...headers, ...sources, ...testSources];
 const scenarios = filesUnder('tests', '.mjs').filter((at) => at.endsWith('.test.mjs'));
 

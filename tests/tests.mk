@@ -9,13 +9,13 @@ SAN_B   := build/address-undefined
 # Seconds that `make fuzz` gives each target.
 FUZZ_S  ?= 60
 
-.PHONY: check faults bench unit unit-programs fuzz fuzz-replay fuzzers lint tidy print-flags integration fault poison test-packages
+.PHONY: check faults bench unit unit-programs fuzz fuzz-replay fuzzers lint tidy print-flags integration fault fault-programs poison test-packages
 
 check: test-packages
 	+node tests/check.mjs
 
 # The long runs at full size, then a table of what they saw.
-faults: test-packages all poison
+faults: test-packages all poison fault-programs
 	+$(MAKE) SAN=$(SAN_ALL)
 	FAULTS=1 node tests/run.mjs fault
 
@@ -37,7 +37,7 @@ poison:
 integration: test-packages all
 	node tests/run.mjs integration $(FILES)
 
-fault: test-packages all poison
+fault: test-packages all poison fault-programs
 	+$(MAKE) SAN=$(SAN_ALL)
 	node tests/run.mjs fault $(FILES)
 
@@ -50,6 +50,12 @@ unit-programs: $(UNITS)
 
 $B/tests/unit/%: $B/tests/unit/%.o $(LIBOBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# What the fault tests do in C.
+fault-programs: $B/tests/fault/nonces
+
+$B/tests/fault/%: $B/tests/fault/%.o $(LIBOBJS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Fuzz targets: the same objects, compiled by clang with coverage, in a folder of their own.
 FUZZ_MAKE := $(MAKE) CC=clang B=build/fuzz SAN=fuzzer-no-link,$(SAN_ALL)
@@ -82,5 +88,5 @@ $B/%.tidy: $B/%.o .clang-tidy
 	clang-tidy --quiet $*.c -- $(CPPFLAGS) $(WARN) 2>/dev/null
 	@touch $@
 
-.PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o
--include $(UNITS:=.d) $(FUZZERS:=.d)
+.PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o $B/tests/fault/%.o
+-include $(UNITS:=.d) $(FUZZERS:=.d) $B/tests/fault/nonces.d
