@@ -5,7 +5,7 @@
 #include "base/secret_file.h"
 
 #include <fcntl.h>
-#include <sched.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -227,6 +227,26 @@ a_file_that_was_just_written_is_looked_at_again(void **state)
 	secret_file_finish(&f);
 }
 
+static void
+a_file_is_absent_where_it_could_be(void **state)
+{
+	char below[80];
+
+	(void)state;
+	assert_true(secret_file_is_absent(path));
+	assert_true(secret_file_is_absent("no-such-file-here"));
+	assert_true(secret_file_is_absent("/no-such-file-here"));
+	snprintf(below, sizeof(below), "%s/below", path);
+	assert_false(secret_file_is_absent(below));
+	write_file(path, "x", 1);
+	assert_false(secret_file_is_absent(path));
+	assert_false(secret_file_is_absent(below));
+	/* A link that leads nowhere counts as no file. */
+	unlink(path);
+	assert_int_equal(symlink(path_next, path), 0);
+	assert_true(secret_file_is_absent(path));
+}
+
 /* As orchestrators do: the name stays, the link behind it goes elsewhere. */
 static void
 a_link_that_is_switched_is_a_change(void **state)
@@ -261,51 +281,82 @@ a_link_that_is_switched_is_a_change(void **state)
 	secret_file_finish(&f);
 }
 
-/* Appends to the file and empties it, without end. */
-static void
-write_without_end(void)
+/*
+ * A byte more every so often.  What was written this very moment is waited
+ * for, so only a file that lay still for longer is read while it changes.
+ */
+static pid_t
+start_writer(int every_ms)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	pid_t pid = fork();
+	int fd;
 
-	for (int i = 0;; i++) {
-		if (i % 1000 == 0 && ftruncate(fd, 0) != 0)
-			_exit(1);
-		if (write(fd, "x", 1) != 1)
-			_exit(1);
-		if (i % 1000 == 500)
-			sched_yield();
-	}
+	if (pid != 0)
+		return pid;
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	while (write(fd, "x", 1) == 1)
+		poll(NULL, 0, every_ms);
+	_exit(1);
+}
+
+static void
+end_writer(pid_t pid)
+{
+	assert_true(pid > 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	waitpid(pid, NULL, 0);
 }
 
 static void
 what_changes_while_it_is_read_is_not_taken(void **state)
 {
-	enum { READS = 20000 };
-	int steady = 0, refusals = 0;
+	enum { CHANGES = 10, PAUSE_MS = 130 };
+	size_t len = 0, changes = 0;
 	pid_t pid;
 
 	(void)state;
 	write_file(path, "x", 1);
-	pid = fork();
-	if (pid == 0)
-		write_without_end();
-	for (int i = 0; i < READS; i++) {
+	pid = start_writer(PAUSE_MS);
+	while (changes < CHANGES) {
 		const char *fault = secret_file_read(path, &text);
+		struct stat now;
 
-		/* What is taken has the size that it had. */
-		if (!fault && text.seen.st_size != (off_t)text.len)
-			fail_msg("%zu bytes of %jd", text.len, (intmax_t)text.seen.st_size);
-		if (fault)
+		if (fault) {
 			assert_string_equal(fault, "changes all the time while it is read");
-		if (fault)
 			assert_int_equal(text.len, 0);
-		steady += !fault;
-		refusals += !!fault;
+			continue;
+		}
+		/* What is taken has the size that it had when it was looked at. */
+		assert_int_equal(text.len, text.seen.st_size);
+		/* A write that came after the reading shows, so that it is read again. */
+		assert_int_equal(stat(path, &now), 0);
+		if ((size_t)now.st_size != text.len)
+			assert_memory_not_equal(&now, &text.seen, sizeof(now));
+		changes += text.len != len;
+		len = text.len;
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	assert_int_equal(steady + refusals, READS);
-	assert_true(steady > 0);
+	end_writer(pid);
+}
+
+static void
+what_changes_all_the_time_is_refused_in_the_end(void **state)
+{
+	const char *fault = NULL;
+	pid_t pid;
+
+	(void)state;
+	write_file(path, "x", 1);
+	reads("x");
+	pid = start_writer(1);
+	/* Once at least, however busy the machine is. */
+	while (!fault)
+		fault = secret_file_read(path, &text);
+	end_writer(pid);
+	assert_string_equal(fault, "changes all the time while it is read");
+	assert_int_equal(text.len, 0);
+	assert_string_equal(text.bytes, "");
+	assert_null(secret_file_read(path, &text));
+	assert_true(text.len > 0);
 }
 
 static void
@@ -343,7 +394,10 @@ main(void)
 		cmocka_unit_test_teardown(
 		    a_file_that_was_just_written_is_looked_at_again, teardown),
 		cmocka_unit_test_teardown(a_link_that_is_switched_is_a_change, teardown),
+		cmocka_unit_test_teardown(a_file_is_absent_where_it_could_be, teardown),
 		cmocka_unit_test_teardown(what_changes_while_it_is_read_is_not_taken, teardown),
+		cmocka_unit_test_teardown(
+		    what_changes_all_the_time_is_refused_in_the_end, teardown),
 		cmocka_unit_test_teardown(blanks_around_are_taken_off, teardown),
 	};
 
