@@ -34,6 +34,7 @@ pool_env_make() {
 	for name in "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}"; do
 		POOL_ENV+=("${name}_FILE=$STATE/secrets/$name")
 	done
+	POOL_ENV+=("ENCRYPTION_KEYS_FILE=$STATE/secrets/ENCRYPTION_KEYS")
 	for name in EGRESS_ALLOW DATABASE_URL $(setting_names); do
 		[[ -z ${!name:-} || " ${POOL_ENV[*]}" == *" $name="* ]] || POOL_ENV+=("$name=${!name}")
 	done
@@ -47,7 +48,7 @@ setting_names() {
 		for secret in "${SECRETS[@]}"; do
 			[[ $name != "$secret" && $name != "$secret"_* ]] || continue 2
 		done
-		[[ $name == DATABASE_PASSWORD_FILE ]] || printf '%s\n' "$name"
+		[[ $name == DATABASE_PASSWORD_FILE || $name == ENCRYPTION_KEYS* ]] || printf '%s\n' "$name"
 	done
 	printf '%s\n' ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS LD_PRELOAD FAKETIME FAKETIME_NO_CACHE
 }

@@ -17,9 +17,21 @@ secrets_make() {
 		[[ -z ${!previous+set} && -f $STATE/secrets/$previous ]] ||
 			secret_write "$previous" "${!previous:-}"
 	done
+	ring_make
 	env_write
 	# From here on they are in files alone.
-	export -n "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}"
+	export -n "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}" ENCRYPTION_KEYS
+}
+
+# The key ring of sealed secrets: rotated in its file, so one that is there stays.
+ring_make() {
+	local file=$STATE/secrets/ENCRYPTION_KEYS
+
+	if [[ -n ${ENCRYPTION_KEYS:-} ]]; then
+		secret_write ENCRYPTION_KEYS "$ENCRYPTION_KEYS"
+	elif [[ ! -s $file ]]; then
+		secret_write ENCRYPTION_KEYS "k1:$(openssl rand -base64 32)"
+	fi
 }
 
 # One that the environment brings wins over the one that is kept.
@@ -61,6 +73,7 @@ env_write() {
 			for name in "${SECRETS[@]}"; do
 				echo "export $name=${!name}"
 			done
+			echo "export ENCRYPTION_KEYS_FILE='$STATE/secrets/ENCRYPTION_KEYS'"
 		} >"$VAR/cronward.env.new"
 	)
 	mv -f "$VAR/cronward.env.new" "$VAR/cronward.env"
