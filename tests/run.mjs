@@ -1,6 +1,6 @@
-// Runs the tests of a folder with `node --test`: node tests/run.mjs integration|fault|lib [file…].
-// One PostgreSQL is started for all of them, its template migrated once.  Ends with a line
-// "N passed, N failed"; a file that dies counts as one failure.
+// Runs the tests of a folder with `node --test`: node tests/run.mjs integration|fault|lib|chroot [file…].
+// One PostgreSQL is started for all of them, its template migrated once; chroots bring their own.
+// Ends with a line "N passed, N failed"; a file that dies counts as one failure.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -76,18 +76,18 @@ const [folder, ...named] = process.argv.slice(2);
 const files = named.length > 0 ? named.map((name) => path.resolve(name)) : filesOf(folder);
 const table = path.join(tempFolder(), 'table');
 
-const cluster = await Cluster.create();
-if (existsSync(program())) await cluster.makeTemplate();
+const cluster = folder === 'chroot' ? undefined : await Cluster.create();
+if (cluster && existsSync(program())) await cluster.makeTemplate();
 const env = {
   ...process.env,
-  CRONWARD_TEST_PG: cluster.socketFolder,
+  ...(cluster && { CRONWARD_TEST_PG: cluster.socketFolder }),
   CRONWARD_TEST_SEED: String(seed),
   CRONWARD_TEST_TABLE: table,
 };
 // Fault tests measure; beside each other they would measure each other.
 const lanes = Number(process.env.CRONWARD_TEST_LANES ?? (folder === 'integration' ? 2 : 1));
 const results = await runAll(files, lanes, env);
-await cluster.stop();
+await cluster?.stop();
 
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 if (full) printTable(table);

@@ -1,5 +1,5 @@
 # What `make check` and its parts are made of.  Each part can be had alone: make unit, make lint,
-# make integration FILES=tests/integration/webhook_retry.test.mjs, make fault, make fuzz-replay.
+# make integration FILES=tests/integration/webhook_retry.test.mjs, make fault, make chroot, make fuzz-replay.
 
 UNITS   := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$B/tests/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -40,6 +40,10 @@ integration: test-packages all
 fault: test-packages all poison fault-programs
 	+$(MAKE) SAN=$(SAN_ALL)
 	node tests/run.mjs fault $(FILES)
+
+# The Debian package and the containers, in bare Debian roots: needs root, or sudo without a password.
+chroot: test-packages
+	node tests/run.mjs chroot $(FILES)
 
 # Unit tests: one program per file, each linked with everything but main().
 unit: test-packages all
