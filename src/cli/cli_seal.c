@@ -163,6 +163,12 @@ seal_one_with(const struct seal_command *seal, struct conf *conf, struct arena *
 
 	if (seal_read(given, SEAL_INPUT_MAX, &e) != 0)
 		return cli_fail(&e);
+	/* What was sealed twice opens into something that nobody can use. */
+	if (!seal->check && seal_is_sealed(given)) {
+		err_set(&e, ERR_BAD_REQUEST,
+		    "this is sealed already; --check says whether it opens here");
+		return cli_fail(&e);
+	}
 	result = seal->check ? seal_open(arena, conf_keyring(conf), &at, given, &e)
 			     : seal_close(arena, conf_keyring(conf), &at, given, &e);
 	if (!result) {
