@@ -73,6 +73,15 @@ void db_destroy(struct db *db); /* NULL is fine */
 int db_connect(struct db *db, struct err *e);
 /* Whether the connection was good when it was last used. */
 bool db_is_connected(const struct db *db);
+/* The connection that is there, as far as this end can tell. */
+struct db_link {
+	const char *host; /* a name, an address, or the folder of a socket */
+	bool is_local;    /* a socket or a loopback address */
+	bool is_tls;
+	bool is_pooled; /* what answers is not the backend that we are connected to */
+};
+/* False: there is none. */
+bool db_link(const struct db *db, struct db_link *ret_link);
 /* Drops the connection; units in the air are LOST. */
 void db_disconnect(struct db *db);
 

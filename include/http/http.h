@@ -39,6 +39,7 @@ struct http_request {
 	size_t body_len;
 	size_t reply_max;   /* bytes of the reply's body to read; 0: HTTP_REPLY_MAX */
 	int64_t timeout_ms; /* of the whole request */
+	bool inspect;       /* the reply tells about the server, too: hsts, certificate_ends_s */
 	unsigned headers_count;
 	size_t headers_len;
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", inside headers_text */
@@ -60,6 +61,9 @@ struct http_reply {
 	const char *body;        /* NUL-terminated; may hold NULs and any bytes */
 	size_t body_len;
 	struct http_timing timing;
+	/* Of requests that inspect. */
+	const char *hsts;           /* Strict-Transport-Security, or NULL */
+	int64_t certificate_ends_s; /* since 1970; -1: not known, as on a connection used again */
 };
 
 /* ${inflight_max} transfers at most.  NULL with ${e} set when curl cannot be had. */

@@ -143,6 +143,28 @@ static const struct cli_command cli_commands[] = {
 		    "  --dry-run   only show which keys are in use\n",
 	},
 	{
+	    .name = "doctor",
+	    .summary = "find out what is wrong, and what to do about it",
+	    .run = cli_doctor,
+	    .help =
+		" [--json] [--sockets FOLDER] [--allow FILE]\n"
+		"\n"
+		"A line for each thing looked at: ok, warn or fail, what was found, and what to "
+		"do.\n"
+		"Settings, database, pooler, clock, schema, privileges, connections, old "
+		"transactions,\n"
+		"dead rows, locks, secrets, keys, pools, open files; nginx as callers see it at "
+		"APP_URL,\n"
+		"its allowlist; where outgoing calls may go.  No check stops another, and nothing "
+		"is\n"
+		"changed.  Exit code 1 when anything fails; warnings are no failure.\n"
+		"\n"
+		"  --json             one JSON object: ok, counts, findings\n"
+		"  --sockets FOLDER   of workers.sock and the others (/run/cronward, else "
+		"var/run/fcgi)\n"
+		"  --allow FILE       the site's allowlist (/etc/nginx/cronward/allow.conf)\n",
+	},
+	{
 	    .name = "status",
 	    .summary = "show the workers' last runs, what runs now and what waits",
 	    .run = cli_status,

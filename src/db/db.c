@@ -80,6 +80,24 @@ db_is_connected(const struct db *db)
 	return db->conn && PQstatus(db->conn) == CONNECTION_OK;
 }
 
+bool
+db_link(const struct db *db, struct db_link *ret_link)
+{
+	const char *address;
+
+	if (!db_is_connected(db))
+		return false;
+	address = PQhostaddr(db->conn);
+	*ret_link = (struct db_link){
+		.host = PQhost(db->conn),
+		.is_tls = PQsslInUse(db->conn),
+		.is_pooled = db->is_pooled,
+	};
+	ret_link->is_local = ret_link->host[0] == '/' || ret_link->host[0] == '@' ||
+			     strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+	return true;
+}
+
 void
 db_disconnect(struct db *db)
 {

@@ -50,6 +50,7 @@ http_request_reset(struct http_request *q)
 	q->body_len = 0;
 	q->reply_max = 0;
 	q->timeout_ms = 0;
+	q->inspect = false;
 	q->headers_count = 0;
 	q->headers_len = 0;
 	q->refused = NULL;

@@ -44,7 +44,7 @@ static bool transfer_has_header(
 static curl_socket_t transfer_open(void *, curlsocktype, struct curl_sockaddr *);
 static void transfer_note_address(struct transfer *, const struct sockaddr *);
 static size_t transfer_read_header(char *, size_t, size_t, void *);
-static void transfer_note_retry_after(struct transfer *, const char *, size_t);
+static void transfer_note(char to[static TRANSFER_VALUE_MAX], const char *, size_t);
 static size_t transfer_read_body(char *, size_t, size_t, void *);
 
 static const struct transfer_option transfer_numbers[] = {
@@ -113,6 +113,11 @@ transfer_begin(struct transfer *t, const struct http_request *q)
 {
 	t->tls = strncasecmp(q->url, "https:", 6) == 0;
 	t->reply_max = q->reply_max ? q->reply_max : HTTP_REPLY_MAX;
+	/* It takes some work at each handshake, so it is not asked for without need. */
+	if (t->inspect != q->inspect &&
+	    curl_easy_setopt(t->easy, CURLOPT_CERTINFO, q->inspect ? 1L : 0L) != CURLE_OK)
+		return -1;
+	t->inspect = q->inspect;
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, q->url) == CURLE_OK &&
 	    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, transfer_headers(t, q)) == CURLE_OK &&
 	    transfer_set_body(t, q) == CURLE_OK && transfer_set_method(t, q->method) == CURLE_OK &&
@@ -138,6 +143,7 @@ transfer_reset(struct transfer *t)
 	t->truncated = false;
 	t->body_len = 0;
 	t->retry_after[0] = '\0';
+	t->hsts[0] = '\0';
 	t->refused_address[0] = '\0';
 	t->error[0] = '\0';
 	t->detail[0] = '\0';
@@ -312,7 +318,7 @@ transfer_note_address(struct transfer *t, const struct sockaddr *a)
 static size_t
 transfer_read_header(char *line, size_t one, size_t len, void *at)
 {
-	static const char name[] = "retry-after:";
+	static const char retry_after[] = "retry-after:", hsts[] = "strict-transport-security:";
 	static const char status[] = "HTTP/";
 	struct transfer *t = at;
 
@@ -324,14 +330,19 @@ transfer_read_header(char *line, size_t one, size_t len, void *at)
 	}
 	if (len >= sizeof(status) - 1 && memcmp(line, status, sizeof(status) - 1) == 0)
 		t->retry_after[0] = '\0';
-	else if (len >= sizeof(name) - 1 && strncasecmp(line, name, sizeof(name) - 1) == 0)
-		transfer_note_retry_after(t, line + sizeof(name) - 1, len - (sizeof(name) - 1));
+	else if (len >= sizeof(retry_after) - 1 &&
+		 strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
+		transfer_note(t->retry_after, line + sizeof(retry_after) - 1,
+		    len - (sizeof(retry_after) - 1));
+	else if (t->inspect && len >= sizeof(hsts) - 1 &&
+		 strncasecmp(line, hsts, sizeof(hsts) - 1) == 0)
+		transfer_note(t->hsts, line + sizeof(hsts) - 1, len - (sizeof(hsts) - 1));
 	return len;
 }
 
 /* Keeps the first one; what is longer than a date is no date. */
 static void
-transfer_note_retry_after(struct transfer *t, const char *value, size_t len)
+transfer_note(char to[static TRANSFER_VALUE_MAX], const char *value, size_t len)
 {
 	while (len > 0 && strchr(" \t\r\n", value[len - 1]))
 		len--;
@@ -339,10 +350,10 @@ transfer_note_retry_after(struct transfer *t, const char *value, size_t len)
 		value++;
 		len--;
 	}
-	if (len >= sizeof(t->retry_after) || t->retry_after[0] != '\0')
+	if (len >= TRANSFER_VALUE_MAX || to[0] != '\0')
 		return;
-	memcpy(t->retry_after, value, len);
-	t->retry_after[len] = '\0';
+	memcpy(to, value, len);
+	to[len] = '\0';
 }
 
 static size_t

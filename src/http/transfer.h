@@ -21,7 +21,7 @@
 enum {
 	TRANSFER_CONNECT_MS_MAX = 5000, /* name lookup, connection and TLS together */
 	TRANSFER_TIMEOUT_MS_MAX = 3600 * 1000,
-	TRANSFER_RETRY_AFTER_MAX = 64, /* longer than any date */
+	TRANSFER_VALUE_MAX = 64, /* of a header that is kept; longer than any date */
 	TRANSFER_OWN_HEADERS = 3,
 };
 
@@ -48,7 +48,9 @@ struct transfer {
 
 	char *body; /* grows with need; freed after a long reply */
 	size_t body_len, body_room;
-	char retry_after[TRANSFER_RETRY_AFTER_MAX];
+	char retry_after[TRANSFER_VALUE_MAX];
+	char hsts[TRANSFER_VALUE_MAX];
+	bool inspect;
 	char refused_address[INET6_ADDRSTRLEN];
 	char error[HTTP_ERROR_MAX];
 	char detail[CURL_ERROR_SIZE]; /* curl's own words */

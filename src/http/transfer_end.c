@@ -22,6 +22,7 @@ static bool transfer_is_ours(int os_errno);
 static const char *transfer_os_error(const struct transfer *);
 static const char *transfer_tls_detail(const char *);
 static const char *transfer_text(CURLcode);
+static int64_t transfer_certificate_end(const struct transfer *);
 static void transfer_time(struct transfer *);
 static int32_t transfer_ms(const struct transfer *, CURLINFO);
 
@@ -50,12 +51,14 @@ transfer_end(struct transfer *t, CURLcode code)
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-	t->reply = (struct http_reply){ .body = "" };
+	t->reply = (struct http_reply){ .body = "", .certificate_ends_s = -1 };
 	transfer_time(t);
 	if (transfer_is_whole(t, code, status)) {
 		t->reply.status = (int)status;
 		t->reply.truncated = t->truncated;
 		t->reply.retry_after = t->retry_after[0] ? t->retry_after : NULL;
+		t->reply.hsts = t->hsts[0] ? t->hsts : NULL;
+		t->reply.certificate_ends_s = transfer_certificate_end(t);
 		t->reply.body = t->body_len ? t->body : "";
 		t->reply.body_len = t->body_len;
 		return;
@@ -76,6 +79,7 @@ transfer_end_unsent(struct transfer *t, const char *why, bool refused)
 		.refused = refused,
 		.body = "",
 		.timing = { -1, -1, -1, -1, -1 },
+		.certificate_ends_s = -1,
 	};
 }
 
@@ -216,6 +220,23 @@ transfer_text(CURLcode code)
 		if (transfer_codes[i].code == code)
 			return transfer_codes[i].text;
 	return curl_easy_strerror(code);
+}
+
+/* Of the server's own certificate, the first of its chain. */
+static int64_t
+transfer_certificate_end(const struct transfer *t)
+{
+	static const char name[] = "Expire date:";
+	struct curl_certinfo *chain = NULL;
+
+	if (!t->inspect || !t->tls ||
+	    curl_easy_getinfo(t->easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || !chain ||
+	    chain->num_of_certs == 0)
+		return -1;
+	for (const struct curl_slist *fact = chain->certinfo[0]; fact; fact = fact->next)
+		if (strncmp(fact->data, name, sizeof(name) - 1) == 0)
+			return (int64_t)curl_getdate(fact->data + sizeof(name) - 1, NULL);
+	return -1;
 }
 
 static void

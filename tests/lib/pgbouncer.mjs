@@ -1,4 +1,4 @@
-// PgBouncer in transaction mode in front of a cluster: every transaction may meet another backend.
+// PgBouncer in front of a cluster, in transaction mode: every transaction may meet another backend.
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { tempFolder } from './clean.mjs';
@@ -6,7 +6,7 @@ import { freePort } from './ports.mjs';
 import { account, run, start } from './process.mjs';
 import { until } from './wait.mjs';
 
-export async function startPgbouncer(db, { poolSize = 2 } = {}) {
+export async function startPgbouncer(db, { poolSize = 2, mode = 'transaction' } = {}) {
   const folder = tempFolder('bouncer');
   const sockets = path.join(folder, 's');
   mkdirSync(sockets);
@@ -17,7 +17,7 @@ export async function startPgbouncer(db, { poolSize = 2 } = {}) {
   writeFileSync(config, `[databases]
 ${db.name} = host=${db.cluster.socketFolder} dbname=${db.name} user=cronward
 [pgbouncer]
-pool_mode = transaction
+pool_mode = ${mode}
 default_pool_size = ${poolSize}
 max_client_conn = 200
 listen_addr =

@@ -32,16 +32,19 @@ export class Cluster {
   #server;
   #settings;
   #template;
+  #wrap;
 
-  constructor(folder, settings = {}) {
+  constructor(folder, settings = {}, wrap = []) {
     this.#folder = folder;
     this.#settings = settings;
+    this.#wrap = wrap;
     this.socketFolder = path.join(folder, 's');
   }
 
-  // A new cluster, started; the settings are postgresql.conf's.
-  static async create(settings = {}) {
-    const cluster = new Cluster(tempFolder('pg'), settings);
+  // A new cluster, started; the settings are postgresql.conf's, the server runs behind the words of
+  // `wrap`.
+  static async create(settings = {}, { wrap = [] } = {}) {
+    const cluster = new Cluster(tempFolder('pg'), settings, wrap);
     await cluster.#initialise();
     await cluster.start();
     return cluster;
@@ -72,8 +75,9 @@ export class Cluster {
       log_line_prefix: '%m [%p] %a ',
       ...this.#settings,
     };
-    this.#server = start(binary('postgres'),
-      ['-D', path.join(this.#folder, 'data'), ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
+    const [command, ...words] = [...this.#wrap, binary('postgres')];
+    this.#server = start(command,
+      [...words, '-D', path.join(this.#folder, 'data'), ...Object.entries(settings).flatMap(([k, v]) => ['-c', `${k}=${v}`])],
       { log: path.join(this.#folder, 'log'), lowered: true, deathSignal: 'INT' });
     await this.ready();
   }

@@ -1,0 +1,85 @@
+-- What `cronward doctor` asks.
+
+-- name: clock
+SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms;
+
+-- name: server
+SELECT current_setting('server_version_num')::int AS version_num, current_setting('server_version') AS version,
+       current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS is_standby,
+       current_setting('synchronous_commit') AS synchronous_commit, current_setting('fsync') AS fsync,
+       current_setting('full_page_writes') AS full_page_writes, current_setting('autovacuum') AS autovacuum;
+
+-- name: connections
+-- What this role may have here, and what others hold.  -1 is no limit.
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS server_max,
+       (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS role_max,
+       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_max,
+       (SELECT count(*) FROM pg_stat_activity
+         WHERE backend_type = 'client backend' AND application_name <> 'cronward') AS others;
+
+-- name: privileges
+-- What the program does to each table, and may not.
+SELECT t.name, string_agg(p.privilege, ', ') AS missing, current_user AS role
+  FROM (VALUES ('app_webhooks', '{SELECT,UPDATE}'::text[]),
+               ('audit_log', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('cron_denied', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('cron_job_executions', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('cron_locks', '{SELECT,INSERT,UPDATE}'),
+               ('cronward_schema', '{SELECT}'),
+               ('platform_events', '{SELECT,UPDATE,DELETE}'),
+               ('platform_events_archive', '{SELECT,INSERT}'),
+               ('platform_notifications', '{SELECT,UPDATE,DELETE}'),
+               ('platform_notifications_archive', '{SELECT,INSERT}'),
+               ('webhook_attempts', '{SELECT,INSERT,DELETE}'),
+               ('webhook_deliveries', '{SELECT,UPDATE,DELETE}')) AS t(name, privileges),
+       unnest(t.privileges) AS p(privilege)
+ WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege)
+ GROUP BY t.name;
+
+-- name: transactions
+-- The oldest ones that keep dead rows of this database from being removed; those of other roles
+-- show their age to members of pg_read_all_stats alone.
+SELECT a.pid, a.application_name, a.usename, a.state,
+       extract(epoch FROM clock_timestamp() - a.xact_start)::bigint AS age_s
+  FROM pg_stat_activity a
+ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+   AND a.backend_type <> 'autovacuum worker' AND a.xact_start < clock_timestamp() - interval '60 s'
+ ORDER BY a.xact_start
+ LIMIT 5;
+
+-- name: prepared
+SELECT gid, owner, extract(epoch FROM clock_timestamp() - prepared)::bigint AS age_s
+  FROM pg_prepared_xacts
+ WHERE database = current_database() AND prepared < clock_timestamp() - interval '60 s'
+ ORDER BY prepared
+ LIMIT 5;
+
+-- name: sees_all
+SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all, current_user AS role;
+
+-- name: vacuum
+SELECT s.relname AS name, s.n_live_tup AS live, s.n_dead_tup AS dead,
+       EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o ~ '^autovacuum_enabled=(f|of|n|0)') AS is_off
+  FROM pg_stat_user_tables s
+  JOIN pg_class c ON c.oid = s.relid
+ WHERE s.relid IN (to_regclass('webhook_deliveries'), to_regclass('platform_notifications'),
+                   to_regclass('cron_locks'));
+
+-- name: locks
+SELECT name, holder, extract(epoch FROM clock_timestamp() - expires_at)::bigint AS late_s
+  FROM cron_locks
+ WHERE holder IS NOT NULL AND expires_at <= clock_timestamp()
+ ORDER BY name;
+
+-- name: runs
+-- Runs that nobody does any more.
+SELECT e.id, e.job_name, extract(epoch FROM clock_timestamp() - e.started_at)::bigint AS age_s
+  FROM cron_job_executions e
+ WHERE e.status = 'running'
+   AND NOT EXISTS (SELECT FROM cron_locks l
+                    WHERE l.name = e.job_name AND l.holder = e.id AND l.expires_at > clock_timestamp())
+ ORDER BY e.job_name
+ LIMIT 5;
+
+-- name: endpoint
+SELECT url FROM app_webhooks WHERE is_active ORDER BY id LIMIT 1;

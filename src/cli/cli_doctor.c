@@ -1,0 +1,186 @@
+/*
+ * cli_doctor - one check after the other, a line for each thing found.
+ */
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/doctor.h"
+#include "cli/print.h"
+#include "db/db.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	DOCTOR_OPTION_JSON = CLI_OPTION_FIRST,
+	DOCTOR_OPTION_SOCKETS,
+	DOCTOR_OPTION_ALLOW,
+	DOCTOR_NAME_WIDTH = 12,
+};
+
+struct doctor_check {
+	const char *name;
+	void (*look)(struct doctor *);
+};
+
+static int doctor_parse(const struct cli_command *, struct doctor *, int argc, char **argv);
+static void doctor_settings(struct doctor *);
+static int doctor_report(struct doctor *);
+
+/* In the order of what stands on what. */
+static const struct doctor_check doctor_checks[] = {
+	{ "settings", doctor_settings },
+	{ "database", doctor_database },
+	{ "server", doctor_server },
+	{ "encryption", doctor_encryption },
+	{ "pooler", doctor_pooler },
+	{ "clock", doctor_clock },
+	{ "schema", doctor_schema },
+	{ "privileges", doctor_privileges },
+	{ "connections", doctor_connections },
+	{ "transactions", doctor_transactions },
+	{ "vacuum", doctor_vacuum },
+	{ "locks", doctor_locks },
+	{ "runs", doctor_runs },
+	{ "secrets", doctor_secrets },
+	{ "keys", doctor_keys },
+	{ "pools", doctor_pools },
+	{ "files", doctor_files },
+	{ "front", doctor_front },
+	{ "allowlist", doctor_allow },
+	{ "egress", doctor_egress },
+	{ "names", doctor_names },
+	{ "proxies", doctor_proxies },
+	{ NULL, NULL },
+};
+
+static const char *const doctor_level_name[DOCTOR__MAX] = {
+	[DOCTOR_OK] = "ok",
+	[DOCTOR_WARN] = "warn",
+	[DOCTOR_FAIL] = "fail",
+};
+
+int
+cli_doctor(const struct cli_command *command, int argc, char **argv)
+{
+	struct doctor d = { .db = NULL };
+	int rc = doctor_parse(command, &d, argc, argv);
+
+	if (rc >= 0)
+		return rc;
+	d.findings = json_array();
+	conf_load(&d.conf, &d.conf_err);
+	d.db = db_create(&d.conf);
+	for (const struct doctor_check *check = doctor_checks; check->name; check++) {
+		d.check = check->name;
+		check->look(&d);
+	}
+	rc = doctor_report(&d);
+	db_destroy(d.db);
+	conf_finish(&d.conf);
+	json_decref(d.findings);
+	return rc;
+}
+
+void
+doctor_say(struct doctor *d, enum doctor_level level, const char *todo, const char *fmt, ...)
+{
+	char found[DOCTOR_FOUND_MAX], clean[DOCTOR_FOUND_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(found, sizeof(found), fmt, args);
+	va_end(args);
+	/* Words of servers and names out of files are among it. */
+	text_clean(clean, sizeof(clean), found, strlen(found));
+	d->counts[level]++;
+	json_array_append_new(
+	    d->findings, json_pack("{s:s, s:s, s:s, s:s?}", "check", d->check, "level",
+			     doctor_level_name[level], "found", clean, "todo", todo));
+	if (d->json)
+		return;
+	printf("%-4s  %-*s  %s%s%s\n", doctor_level_name[level], DOCTOR_NAME_WIDTH, d->check, clean,
+	    todo ? " → " : "", todo ? todo : "");
+	fflush(stdout); /* the next check may take seconds */
+}
+
+PGresult *
+doctor_query(struct doctor *d, enum sql_id sql)
+{
+	struct err e = { .code = ERR_OK };
+	PGresult *rows;
+
+	if (!d->db_is_there)
+		return NULL;
+	rows = db_query(d->db, sql, DB_NONE, &e);
+	if (rows)
+		return rows;
+	if (e.code == ERR_DATABASE && !db_is_connected(d->db)) {
+		d->db_is_there = false;
+		doctor_fail(d,
+		    "see the server's log; what needs the database is left out from here", "%s",
+		    e.message);
+	} else {
+		doctor_warn(d, "mend what the lines above say, then run this again",
+		    "cannot be looked at: %s", e.message);
+	}
+	return NULL;
+}
+
+/* -1: go on; else the exit code. */
+static int
+doctor_parse(const struct cli_command *command, struct doctor *d, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, DOCTOR_OPTION_JSON },
+		{ "sockets", required_argument, NULL, DOCTOR_OPTION_SOCKETS },
+		{ "allow", required_argument, NULL, DOCTOR_OPTION_ALLOW },
+		CLI_HELP_OPTION,
+		{ 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option == CLI_OPTION_HELP)
+			return cli_help(command);
+		if (option == DOCTOR_OPTION_JSON)
+			d->json = true;
+		else if (option == DOCTOR_OPTION_SOCKETS)
+			d->sockets = optarg;
+		else if (option == DOCTOR_OPTION_ALLOW)
+			d->allow = optarg;
+		else
+			return CLI_USAGE;
+	}
+	if (optind < argc)
+		return cli_usage(command->name, "takes no argument '%s'", argv[optind]);
+	return -1;
+}
+
+/* With the program's own words; whatever did parse is looked at all the same. */
+static void
+doctor_settings(struct doctor *d)
+{
+	if (d->conf_err.code != ERR_OK)
+		doctor_fail(d, "correct it; no process starts with it", "%s", d->conf_err.message);
+	else
+		doctor_ok(d, "all settings parse");
+}
+
+static int
+doctor_report(struct doctor *d)
+{
+	bool is_well = d->counts[DOCTOR_FAIL] == 0;
+	json_auto_t *report = NULL;
+
+	if (d->json) {
+		report = json_pack("{s:b, s:i, s:i, s:i, s:O}", "ok", is_well, "passed",
+		    (int)d->counts[DOCTOR_OK], "warnings", (int)d->counts[DOCTOR_WARN], "failed",
+		    (int)d->counts[DOCTOR_FAIL], "findings", d->findings);
+		print_json(report);
+	} else {
+		printf("\n%u ok, %u to look at, %u failed\n", d->counts[DOCTOR_OK],
+		    d->counts[DOCTOR_WARN], d->counts[DOCTOR_FAIL]);
+	}
+	return is_well ? CLI_DONE : CLI_FAILED;
+}

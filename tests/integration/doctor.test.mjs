@@ -1,0 +1,333 @@
+// cronward doctor: each check is made to warn or fail for real, and says what to do about it.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, beforeEach, test } from 'node:test';
+import { tempFolder } from '../lib/clean.mjs';
+import { startPgbouncer } from '../lib/pgbouncer.mjs';
+import { Cluster } from '../lib/postgres.mjs';
+import { cleanEnv, run } from '../lib/process.mjs';
+import { program } from '../lib/program.mjs';
+import { startProxy } from '../lib/proxy.mjs';
+import { Stand } from '../lib/stand.mjs';
+import { until } from '../lib/wait.mjs';
+
+const DAY_MS = 86_400_000;
+
+const cluster = await Cluster.create();
+const stand = await Stand.create({ cluster });
+const folder = tempFolder('doctor');
+after(async () => {
+  await stand.end();
+  await cluster.stop();
+});
+beforeEach(async () => {
+  await stand.db.rows('TRUNCATE app_webhooks, webhook_deliveries, cron_locks, cron_job_executions');
+});
+
+// What it found, by check; the whole answer besides.
+async function doctor({ env = {}, args = [], wrap = [] } = {}) {
+  const [command, ...words] = [...wrap, program(), 'doctor', '--json', ...args];
+  const done = await run(command, words, { env: cleanEnv(stand.env(env)) });
+  const report = JSON.parse(done.stdout);
+  assert.equal(done.code, report.ok ? 0 : 1, done.stdout + done.stderr);
+  assert.equal(report.ok, report.failed === 0);
+  return {
+    ...report,
+    of: (check) => report.findings.filter((one) => one.check === check),
+    // The only finding of a check at this level, or the one that matches.
+    one(check, level, pattern = /^/) {
+      const found = report.findings.filter((one) => one.check === check && one.level === level && pattern.test(one.found));
+      assert.equal(found.length, 1, `${check} ${level} ${pattern}: ${JSON.stringify(this.of(check))}`);
+      assert.equal(typeof found[0].todo, level === 'ok' ? 'object' : 'string');
+      return found[0];
+    },
+    none(check, level) {
+      assert.deepEqual(this.of(check).filter((one) => one.level === level), []);
+    },
+  };
+}
+
+function file(name, text, { mode = 0o640, ageDays = 0 } = {}) {
+  const at = path.join(folder, name);
+  writeFileSync(at, text);
+  chmodSync(at, mode);
+  const when = new Date(Date.now() - ageDays * DAY_MS - 1000);
+  utimesSync(at, when, when);
+  return at;
+}
+
+// A secret as a generator makes it, the same in each run.
+const strong = (name) => createHash('sha256').update(name).digest('base64url');
+
+// The secrets of the environment, out of the way.
+const unset = { CRON_SECRET: '', CRON_JOB_API_KEY: '' };
+
+test('a healthy installation has nothing that fails, and everything is looked at', async () => {
+  const found = await doctor();
+  assert.deepEqual(found.findings.filter((one) => one.level === 'fail'), []);
+  assert.deepEqual([...new Set(found.findings.map((one) => one.check))],
+    ['settings', 'database', 'server', 'encryption', 'pooler', 'clock', 'schema', 'privileges', 'connections', 'transactions', 'vacuum',
+      'locks', 'runs', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
+  const plain = await stand.cli(['doctor']);
+  assert.equal(plain.code, 0, plain.stdout);
+  const lines = plain.stdout.trim().split('\n');
+  for (const line of lines.slice(0, -2)) assert.match(line, /^(ok  |warn|fail)  [a-z]+ +\S/);
+  for (const line of lines.filter((one) => /^(warn|fail)/.test(one))) assert.match(line, / → ./);
+  assert.match(lines.at(-1), /^\d+ ok, \d+ to look at, 0 failed$/);
+});
+
+test('wrong words, and help', async () => {
+  assert.equal((await stand.cli(['doctor', 'x'])).code, 2);
+  assert.equal((await stand.cli(['doctor', '--nonsense'])).code, 2);
+  assert.match((await stand.cli(['doctor', '--help'])).stdout, /--sockets[^]*Exit codes/);
+});
+
+test('a setting that does not parse is told in the program\'s own words, and the rest is looked at', async () => {
+  const found = await doctor({ env: { RUN_BUDGET_S: 'x', EGRESS_ALLOW: '' } });
+  assert.match(found.one('settings', 'fail').found, /^RUN_BUDGET_S: "x" is not a whole number; allowed: 1-3600/);
+  found.one('schema', 'ok');
+});
+
+test('a database that is away is one failure, and the other checks run', async () => {
+  const found = await doctor({ env: { DATABASE_URL: 'postgresql:///x?host=/nonexistent' } });
+  assert.deepEqual(found.findings.filter((one) => one.level === 'fail').map((one) => one.check), ['database']);
+  assert.ok(found.of('secrets').length > 0 && found.of('proxies').length > 0);
+  for (const check of ['server', 'schema', 'locks', 'clock', 'names']) assert.deepEqual(found.of(check), []);
+});
+
+test('a database behind TCP on this host', async () => {
+  const proxy = await startProxy(path.join(cluster.socketFolder, '.s.PGSQL.5432'));
+  const near = await doctor({ env: { DATABASE_URL: `postgresql://cronward@127.0.0.1:${proxy.port}/${stand.db.name}?sslmode=disable` } });
+  assert.match(near.one('encryption', 'ok').found, /127\.0\.0\.1 is on this host/);
+  proxy.stop();
+});
+
+test('the schema: missing, older, newer', async () => {
+  const empty = await cluster.database({ empty: true });
+  assert.equal((await doctor({ env: { DATABASE_URL: empty.url } })).one('schema', 'fail').todo, 'cronward migrate');
+  await empty.drop();
+  const wanted = await stand.db.value('SELECT max(version) FROM cronward_schema');
+  const last = await stand.db.one('DELETE FROM cronward_schema WHERE version = $1 RETURNING *', [wanted]);
+  const older = await doctor();
+  assert.match(older.one('schema', 'fail').found, new RegExp(`at version ${wanted - 1}, this program needs ${wanted}`));
+  const columns = Object.keys(last);
+  const put = (version) => stand.db.rows(
+    `INSERT INTO cronward_schema (${columns}) VALUES (${columns.map((_, i) => `$${i + 1}`)})`, columns.map((name) => (name === 'version' ? version : last[name])));
+  await put(wanted);
+  await put(wanted + 1);
+  assert.match((await doctor()).one('schema', 'warn').found, new RegExp(`at version ${wanted + 1}`));
+  await stand.db.rows('DELETE FROM cronward_schema WHERE version = $1', [wanted + 1]);
+  (await doctor()).one('schema', 'ok');
+});
+
+test('the server: encoding, durability, and what the role may not do', async () => {
+  await cluster.admin(`CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
+  const latin = await doctor({ env: { DATABASE_URL: cluster.url('latin') } });
+  assert.match(latin.one('server', 'fail').found, /encoding is LATIN1/);
+  await cluster.admin('DROP DATABASE latin WITH (FORCE)');
+  await cluster.admin('ALTER ROLE cronward SET synchronous_commit = off');
+  assert.match((await doctor()).one('server', 'warn').found, /^synchronous_commit is off/);
+  await cluster.admin('ALTER ROLE cronward RESET synchronous_commit');
+
+  await cluster.admin('CREATE ROLE guest LOGIN CONNECTION LIMIT 5');
+  await stand.db.rows('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest');
+  await stand.db.rows('REVOKE DELETE, UPDATE ON webhook_deliveries FROM guest');
+  const guest = await doctor({ env: { DATABASE_URL: stand.db.url.replace('cronward@', 'guest@') } });
+  const missing = guest.one('privileges', 'fail');
+  assert.match(missing.found, /no (UPDATE, DELETE|DELETE, UPDATE) on webhook_deliveries/);
+  assert.match(missing.todo, /^GRANT .* ON webhook_deliveries TO guest$/);
+  assert.match(guest.one('connections', 'fail').found, /17 processes.* 5$/);
+  assert.match(guest.one('transactions', 'ok').found, /as far as this role sees/);
+  await stand.db.rows('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM guest');
+  await cluster.admin('DROP ROLE guest');
+});
+
+test('connections: others leave too few for the pools', async () => {
+  const found = await doctor({ env: { POOL_WORKERS: '170', POOL_API: '20' } });
+  found.one('connections', 'warn', /190|196/);
+  assert.match((await doctor({ env: { POOL_WORKERS: '256' } })).one('connections', 'fail').found, /266 processes/);
+});
+
+test('transactions that stay open, plain and prepared', async () => {
+  // Its clock runs sixty times too fast, so a minute is a second.
+  const fast = await Cluster.create({ max_prepared_transactions: '2' }, { wrap: ['faketime', '-f', '+0 x60'] });
+  const db = await fast.database({ empty: true });
+  const look = () => doctor({ env: { DATABASE_URL: db.url } });
+  try {
+    await db.session(async (sql) => {
+      await sql('BEGIN');
+      const [{ pid }] = await sql('SELECT pg_backend_pid() AS pid');
+      await db.session(async (other) => {
+        await other('BEGIN');
+        await other('SELECT txid_current()');
+        await other(`PREPARE TRANSACTION 'forgotten'`);
+      });
+      await until(() => db.value(`SELECT clock_timestamp() - prepared > interval '61 s' FROM pg_prepared_xacts`), { what: 'a minute' });
+      const found = await look();
+      const open = found.one('transactions', 'warn', /has been open/);
+      assert.match(open.found, /"test" has been open for \d+ s \(idle in transaction\)/);
+      assert.match(open.todo, new RegExp(`pg_terminate_backend\\(${pid}\\)`));
+      assert.match(found.one('transactions', 'warn', /prepared/).found, /^"forgotten" of cronward/);
+      await sql('ROLLBACK');
+    });
+    await db.rows(`ROLLBACK PREPARED 'forgotten'`);
+    (await look()).one('transactions', 'ok');
+  } finally {
+    await db.drop();
+    await fast.stop();
+  }
+});
+
+test('dead rows that stay, and a vacuum that is off', async () => {
+  await stand.db.rows('ALTER TABLE webhook_deliveries SET (autovacuum_enabled = off)');
+  await stand.db.rows('ALTER TABLE platform_notifications SET (autovacuum_enabled = off)');
+  await stand.db.rows(`INSERT INTO platform_notifications (user_id, title) SELECT gen_random_uuid(), 't' FROM generate_series(1, 20000)`);
+  await stand.db.rows('DELETE FROM platform_notifications');
+  const found = await until(async () => {
+    const one = await doctor();
+    return one.of('vacuum').some((line) => /dead rows/.test(line.found)) && one;
+  }, { what: 'the statistics', everyMs: 100 });
+  assert.match(found.one('vacuum', 'warn', /autovacuum of webhook_deliveries/).todo, /RESET \(autovacuum_enabled\)/);
+  assert.match(found.one('vacuum', 'warn', /dead rows/).found, /^platform_notifications has 20000 dead rows/);
+  for (const table of ['webhook_deliveries', 'platform_notifications'])
+    await stand.db.rows(`ALTER TABLE ${table} RESET (autovacuum_enabled)`);
+});
+
+test('locks beyond their expiry and runs that nobody does', async () => {
+  const id = await stand.db.value(`INSERT INTO cron_job_executions (id, job_name) VALUES (gen_random_uuid(), 'data-archival') RETURNING id`);
+  await stand.db.rows(`INSERT INTO cron_locks (name, holder, acquired_at, expires_at) VALUES ('data-archival', $1, now(), now() + interval '1 hour')`, [id]);
+  let found = await doctor();
+  found.one('locks', 'ok');
+  found.one('runs', 'ok');
+  await stand.expireLocks();
+  found = await doctor();
+  assert.match(found.one('locks', 'warn').todo, /cronward locks clear data-archival/);
+  assert.match(found.one('runs', 'warn').found, new RegExp(`^run ${id} of data-archival`));
+  assert.equal((await stand.cli(['run', 'data-archival'])).code, 0);
+  found = await doctor();
+  found.one('locks', 'ok');
+  found.one('runs', 'ok');
+});
+
+for (const [mode, level, pattern] of [['transaction', 'ok', /transaction mode/], ['session', 'warn', /session mode/],
+  ['statement', 'fail', /statement mode/]]) {
+  test(`PgBouncer in ${mode} mode`, async () => {
+    const bouncer = await startPgbouncer(stand.db, { mode, poolSize: 3 });
+    try {
+      const found = await doctor({ env: { DATABASE_URL: bouncer.url } });
+      assert.match(found.one('pooler', level).found, pattern);
+      found.one('schema', 'ok');
+    } finally {
+      await bouncer.stop();
+    }
+  });
+}
+
+test("the host's clock", async () => {
+  const at = (offset) => doctor({ wrap: ['faketime', '-f', offset] });
+  assert.match((await at('+5s')).one('clock', 'warn').found, /\b[45]\.\d s ahead/);
+  assert.match((await at('-5s')).one('clock', 'warn').found, /\b[45]\.\d s behind/);
+  assert.match((await at('+10m')).one('clock', 'fail').found, /timestamps of signatures/);
+});
+
+test('secrets: unset, short, of an example, weak, alike', async () => {
+  const found = async (env) => {
+    const one = await doctor({ env: { ...unset, ...env } });
+    for (const value of Object.values(env)) assert.ok(!JSON.stringify(one.findings).includes(value), 'a value is shown');
+    return one;
+  };
+  assert.match((await found({})).one('secrets', 'fail').found, /CRON_JOB_API_KEY is unset: \d+ routes answer 503/);
+  const instead = await found({ CRON_SECRET: strong('a') });
+  instead.none('secrets', 'fail');
+  assert.match(instead.one('secrets', 'ok', /takes its place/).found, /CRON_JOB_API_KEY is unset; CRON_SECRET/);
+  const short = (await found({ CRON_JOB_API_KEY: 'k9w2xq7rt4' })).one('secrets', 'fail');
+  assert.match(short.found, /shorter than 16 characters/);
+  for (const known of ['changeme-changeme-changeme-changeme', 'Your-Secret-Key-0123456789-abcdefghij', 'dev-secret-token-please-9876543210x'])
+    assert.match((await found({ CRON_JOB_API_KEY: known })).one('secrets', 'fail').found, /words of an example/);
+  assert.match((await found({ CRON_JOB_API_KEY: strong('b').slice(0, 20) })).one('secrets', 'warn').found, /shorter than 32/);
+  assert.match((await found({ CRON_JOB_API_KEY: 'qz'.repeat(20) })).one('secrets', 'warn').found, /different characters/);
+  assert.match((await found({ CRON_JOB_API_KEY: strong('c'), CRON_SECRET: strong('c') })).one('secrets', 'warn').found, /are the same/);
+});
+
+test('secrets in files: who may read them, how old they are, a rotation without an end', async () => {
+  const key = (options) => file('key', strong('key'), options);
+  const found = (options, env = {}) => doctor({ env: { ...unset, CRON_JOB_API_KEY_FILE: key(options), ...env } });
+  assert.match((await found({ ageDays: 12 })).one('secrets', 'ok', /API_KEY/).found, /from a file, 12 days old/);
+  assert.match((await found({ ageDays: 91 })).one('secrets', 'warn').found, /91 days old/);
+  assert.match((await found({ mode: 0o644 })).one('secrets', 'fail').found, /CRON_JOB_API_KEY_FILE: everybody on this host may read/);
+  assert.match((await found({ mode: 0o660 })).one('secrets', 'warn').found, /group .* may write/);
+  const before = (ageDays, text = strong('before')) => ({ CRON_JOB_API_KEY_PREVIOUS_FILE: file('before', text, { ageDays }) });
+  assert.match((await found({ ageDays: 3 }, before(200))).one('secrets', 'ok', /rotated/).found, /for 3 days/);
+  assert.match((await found({ ageDays: 8 }, before(200))).one('secrets', 'warn').found, /PREVIOUS is still accepted, after 8 days/);
+  assert.match((await found({}, before(0, strong('key')))).one('secrets', 'warn').found, /nothing was rotated/);
+  assert.match((await found({}, { CRON_JOB_API_KEY_PREVIOUS: strong('e') })).one('secrets', 'warn').found, /both are accepted/);
+  const password = file('password', 'unused', { mode: 0o604 });
+  assert.match((await found({}, { DATABASE_PASSWORD_FILE: password })).one('secrets', 'fail').found, /^DATABASE_PASSWORD_FILE: everybody/);
+});
+
+test('the key ring: none, plain values, an older key, a key that is gone', async () => {
+  const ring = (...ids) => ids.map((id) => `${id}:${createHash('sha256').update(id).digest('base64')}`).join('\n');
+  const keys = (text, options) => ({ ENCRYPTION_KEYS_FILE: file('keys', text, { mode: 0o600, ...options }) });
+  await stand.endpoint('/ok/keys');
+  (await doctor()).one('keys', 'warn', /there are no keys/);
+  let found = await doctor({ env: keys(ring('k1'), { ageDays: 40 }) });
+  assert.match(found.one('keys', 'ok').found, /holds k1, .* 40 days old/);
+  assert.equal(found.one('keys', 'warn', /app_webhooks\.secret: 1 still plain/).todo, 'cronward seal --all');
+  assert.equal((await stand.cli(['seal', '--all'], { env: keys(ring('k1')) })).code, 0);
+  found = await doctor({ env: keys(ring('k1')) });
+  found.none('keys', 'warn');
+  found.one('keys', 'ok', /app_webhooks\.secret: 1 sealed with key "k1"/);
+  assert.equal((await doctor({ env: keys(ring('k2', 'k1')) })).one('keys', 'warn').todo, 'cronward rekey');
+  assert.match((await doctor({ env: keys(ring('k2')) })).one('keys', 'fail').found, /"k1", which is not in the ring/);
+  assert.match((await doctor({ env: keys(ring('k1'), { mode: 0o644 }) })).one('secrets', 'fail').found, /^ENCRYPTION_KEYS_FILE: everybody/);
+});
+
+test('pools: too small, sockets that answer, nobody behind a socket, one that says nothing', { timeout: 60_000 }, async () => {
+  assert.match((await doctor({ env: { POOL_WORKERS: '3' } })).one('pools', 'warn', /POOL_WORKERS is 3/).todo, /POOL_WORKERS/);
+  const pool = await stand.startPool({ size: 1 });
+  const sockets = path.join(folder, 'sockets');
+  mkdirSync(sockets);
+  for (const name of ['workers', 'api']) symlinkSync(pool.socket, path.join(sockets, `${name}.sock`));
+  let found = await doctor({ args: ['--sockets', sockets] });
+  for (const name of ['workers', 'api']) found.one('pools', 'ok', new RegExp(`${name}.sock answers`));
+  for (const name of ['inbound', 'async']) assert.match(found.one('pools', 'fail', new RegExp(name)).found, /No such file/);
+  const [child] = pool.processes();
+  process.kill(child, 'SIGSTOP');
+  found = await doctor({ args: ['--sockets', sockets] });
+  process.kill(child, 'SIGCONT');
+  assert.match(found.one('pools', 'fail', /workers\.sock/).found, /none is answered within 2 s/);
+  await pool.stop();
+  found = await doctor({ args: ['--sockets', sockets] });
+  found.one('pools', 'fail', /workers\.sock: /);
+  assert.match((await doctor({ wrap: ['prlimit', '--nofile=100:100'] })).one('files', 'warn').found, /may open 100 files/);
+});
+
+test('the allowlist', async () => {
+  const found = async (text) => doctor({ args: ['--allow', file('allow.conf', text, { mode: 0o644 })] });
+  const known = ['116.203.134.67', '116.203.129.16', '23.88.105.37', '128.140.8.200'].map((one) => `allow ${one};\n`);
+  assert.match((await found(`# allow all;\n${known.join('')}allow 127.0.0.1; deny all;`)).one('allowlist', 'ok').found, /names 5 addresses/);
+  assert.match((await found('allow all;\ndeny all;\n')).one('allowlist', 'warn').found, /every address/);
+  assert.match((await found('allow 192.0.2.1;\n')).one('allowlist', 'warn').found, /no "deny all"/);
+  assert.match((await found(`${known.slice(1).join('')}deny all;`)).one('allowlist', 'warn').found, /lacks 116\.203\.134\.67/);
+  assert.match((await found(`${known.join('')}allow 195.201.26.157;\ndeny all;`)).one('allowlist', 'warn').found, /no longer calls from/);
+  assert.match((await doctor({ args: ['--allow', path.join(folder, 'none')] })).one('allowlist', 'warn').found, /No such file/);
+});
+
+test('egress: ranges that open too much, certificates, names, proxies', async () => {
+  const egress = (ranges) => doctor({ env: { EGRESS_ALLOW: ranges } });
+  for (const [ranges, pattern] of [['127.0.0.0/8', /this host's own services/], ['::1', /this host's own/], ['169.254.169.254', /169\.254\.169\.254/],
+    ['0.0.0.0/0', /everything/], ['::/0', /everything/], ['fe80::/10', /link-local/]])
+    assert.match((await egress(ranges)).one('egress', 'warn').found, pattern, ranges);
+  (await egress('10.0.0.0/8,fd00::/8')).one('egress', 'ok');
+  const none = file('none.pem', 'no certificate\n');
+  assert.match((await doctor({ env: { EGRESS_CA_FILE: none } })).one('egress', 'fail').found, /holds no certificate/);
+
+  await stand.endpoint('/x', { url: 'http://127.0.0.9:1/x' });
+  assert.match((await egress('10.0.0.0/8')).one('names', 'warn').found, /private addresses alone/);
+  (await egress('127.0.0.9')).one('names', 'ok');
+  await stand.db.rows(`UPDATE app_webhooks SET url = 'https://no-such-name.invalid/x'`);
+  assert.match((await doctor()).one('names', 'warn').found, /does not resolve/);
+  assert.match((await doctor({ env: { https_proxy: 'http://127.0.0.1:1' } })).one('proxies', 'warn').found, /^https_proxy is set/);
+});
