@@ -14,6 +14,10 @@
  *   over is found by the next one that becomes free, and no process stops with a connection that
  *   only it was told of.  Should all others be idle and the one that was woken be frozen, they
  *   look for themselves after LISTENER_LOOK_MS.
+ * - O_NONBLOCK is shared with whoever else has the socket: systemd takes it off with each command
+ *   that it runs for a service, ExecReload= and ExecStop= included.  With signals blocked, an
+ *   accept that blocks would end with the next connection only; SO_RCVTIMEO, which nobody takes
+ *   off, ends it after LISTENER_LOOK_MS.
  * - The accepted socket has time-outs, and its head is looked at (head.h) before libfcgi is.
  * - FCGX_Accept_r() begins with FCGX_Finish_r(), which closes q->ipcFd unless q->keepConnection
  *   is set, then finds q->ipcFd >= 0 and reads instead of accepting; BEGIN_REQUEST sets
@@ -55,6 +59,7 @@ static bool listener_head_is_sound(int connection);
 int
 listener_open(struct listener *l, int fd, struct err *e)
 {
+	const struct timeval look_max = { .tv_sec = LISTENER_LOOK_MS / 1000 };
 	struct epoll_event want = { .events = EPOLLIN | EPOLLEXCLUSIVE };
 	int listens = 0, flags;
 	socklen_t len = sizeof(listens);
@@ -69,6 +74,8 @@ listener_open(struct listener *l, int fd, struct err *e)
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return err_set(e, ERR_INTERNAL, "fcntl: %s", strerror(errno));
+	/* For want of that flag, see above. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &look_max, sizeof(look_max));
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &want) != 0)
 		return err_set(e, ERR_INTERNAL, "epoll: %s", strerror(errno));

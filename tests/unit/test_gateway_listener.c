@@ -7,6 +7,7 @@
 #include "base/stop.h"
 #include "gateway/head.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -126,6 +127,21 @@ waiting_ends_in_time(void **state)
 	assert_int_equal(listener_accept(&l, 50), -1);
 	assert_in_range(clock_mono_ms() - began_ms, 49, 1000);
 	assert_int_equal(listener_accept(&l, 0), -1);
+}
+
+/* systemd does that to a socket that it shares with us. */
+static void
+waiting_ends_although_somebody_made_the_socket_block(void **state)
+{
+	int flags = fcntl(listening, F_GETFL);
+	int64_t began_ms = clock_mono_ms();
+
+	(void)state;
+	assert_true(flags & O_NONBLOCK);
+	assert_int_equal(fcntl(listening, F_SETFL, flags & ~O_NONBLOCK), 0);
+	assert_int_equal(listener_accept(&l, 50), -1);
+	assert_in_range(clock_mono_ms() - began_ms, 49, 3000);
+	assert_int_equal(fcntl(listening, F_SETFL, flags), 0);
 }
 
 static void
@@ -273,6 +289,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_listening_socket_will_do),
 		cmocka_unit_test(waiting_ends_in_time),
+		cmocka_unit_test(waiting_ends_although_somebody_made_the_socket_block),
 		cmocka_unit_test(a_request_is_received_and_the_connection_ended),
 		cmocka_unit_test(heads_may_come_late),
 		cmocka_unit_test(broken_heads_are_no_request),
