@@ -58,9 +58,9 @@ pooler_mode(struct doctor *d)
 	struct db *other;
 	bool shares;
 
-	if (db_script(d->db, "BEGIN", NULL) != 0)
+	if (db_begin(d->db, NULL) != 0)
 		return POOLER_STATEMENT;
-	db_script(d->db, "ROLLBACK", NULL);
+	db_rollback(d->db);
 	other = db_create(&d->conf);
 	shares = pooler_shares_backends(d, other);
 	db_destroy(other);
