@@ -223,7 +223,7 @@ static int
 plan_compare(struct callers_step *step, struct conf *conf, struct cjo *c, struct err *e)
 {
 	const struct cjo_note note = { plan_tell, step };
-	struct plan_wanted wanted;
+	struct plan_wanted wanted = { .url = "" };
 	json_auto_t *have = NULL;
 
 	plan_want(&wanted, conf, step->worker);

@@ -1,0 +1,120 @@
+// The files of deploy/callers ring every worker, at its time, at its path; nothing more.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { callersList, cronTimes, shipped, shippedPath } from '../lib/callers.mjs';
+import { cleanEnv, run } from '../lib/process.mjs';
+import { root } from '../lib/program.mjs';
+
+const list = await callersList();
+const names = readdirSync(shippedPath('.'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+const wanted = list.map((one) => [one.path, one.schedule]).sort();
+const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+
+// Each file's calls as [path, schedule].
+const tableOf = (at) => [...shipped(at).matchAll(/^\| ([\w-]+) \| `https:\/\/cron\.example\.com([^`?]+)\?busy=200` \| `([^`]+)` \|$/gm)];
+const callsOf = {
+  'cron-job.org/README.md': (at) => tableOf(at).map(([, , route, schedule]) => [route, schedule]),
+  'easycron/README.md': (at) => tableOf(at).map(([, , route, schedule]) => [route, schedule]),
+  'vercel/vercel.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [new URL(one.path, 'https://x').searchParams.get('route'), one.schedule]),
+  'vercel/vercel.rewrite.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [one.path.replace('?busy=200', ''), one.schedule]),
+  'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' (\S+)$/gm)].map(([, schedule, route]) => [route, schedule]),
+  'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*\$APP_URL([^?]+)\?busy=200"\)/gm)].map(([, schedule, route]) => [route, schedule]),
+  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/cron\.schedule\('[\w-]+', '([^']+)'[^]*?\|\| '([^?']+)\?busy=200'/g)].map(([, schedule, route]) => [route, schedule]),
+};
+
+for (const [at, calls] of Object.entries(callsOf))
+  test(`${at} rings every worker by its schedule`, () => assert.deepEqual(calls(at).sort(), wanted));
+
+test('tables name the worker of each URL', () => {
+  for (const at of ['cron-job.org/README.md', 'easycron/README.md'])
+    for (const [, worker, route] of tableOf(at)) assert.equal(list.find((one) => one.path === route)?.worker, worker, at);
+});
+
+test('GitHub is told the same times that the step knows', () => {
+  const text = shipped('github-actions/cronward.yml');
+  const crons = [...text.matchAll(/^ +- cron: '([^']+)'$/gm)].map(([, schedule]) => schedule);
+  assert.deepEqual([...crons].sort(), [...new Set(list.map((one) => one.schedule))].sort());
+});
+
+test('every caller has a page: what to do, and how to see that it works', () => {
+  assert.deepEqual(names.sort(), ['cron-job.org', 'crontab', 'easycron', 'github-actions', 'supabase', 'systemd', 'vercel']);
+  for (const name of names) {
+    const page = shipped(`${name}/README.md`);
+    assert.match(page, /\*\*See that it works\*\*/, name);
+    assert.ok(page.split('\n').length < 60, `${name}: a page of a few lines`);
+    assert.match(shipped('README.md'), new RegExp(`^\\| \`${escape(name)}/\` \\|`, 'm'), name);
+  }
+});
+
+test('files that a page names are there, and each file is named', () => {
+  for (const name of names) {
+    const page = shipped(`${name}/README.md`);
+    const files = readdirSync(shippedPath(name), { recursive: true }).map(String).filter((at) => at !== 'README.md' && path.extname(at) !== '' && at !== 'api');
+    for (const file of files) assert.ok(page.includes(path.basename(file)) || /cronward-ring-.*\.timer$/.test(file), `${name}/${file}`);
+    for (const [, at] of page.matchAll(/`([\w./@-]+\.(?:json|mjs|yml|sql|service))`/g))
+      assert.ok(at.startsWith('app/') || existsSync(path.join(shippedPath(name), at)), `${name}: ${at}`);
+  }
+});
+
+// systemd: what the timers start, and when.
+const timers = readdirSync(shippedPath('systemd')).filter((at) => at.endsWith('.timer'));
+const field = (text, name) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1];
+
+test('systemd: a timer for each worker, named after it, for its route', () => {
+  assert.deepEqual(timers.sort(), list.map((one) => `cronward-ring-${one.worker}.timer`).sort());
+  for (const one of list) {
+    const unit = field(shipped(`systemd/cronward-ring-${one.worker}.timer`), 'Unit');
+    assert.equal(unit, `cronward-ring@${one.path.slice(1).replaceAll('/', '-')}.service`);
+    assert.ok(shipped('systemd/README.md').includes(`cronward-ring-${one.worker}.timer`));
+  }
+});
+
+test('systemd: the units verify without a word', async () => {
+  const files = readdirSync(shippedPath('systemd')).filter((at) => /\.(timer|service)$/.test(at)).map((at) => shippedPath(`systemd/${at}`));
+  const done = await run('systemd-analyze', ['verify', ...files], { env: cleanEnv() });
+  assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
+});
+
+test('systemd: timers elapse when crontab lines would', async () => {
+  for (const one of list) {
+    const when = field(shipped(`systemd/cronward-ring-${one.worker}.timer`), 'OnCalendar');
+    // Counted from just before the first.
+    const done = await run('systemd-analyze', ['calendar', '--base-time=2026-11-21 23:59:59 UTC', '--iterations=6', when], { env: cleanEnv({ TZ: 'UTC' }) });
+    assert.equal(done.code, 0, done.stderr);
+    const elapses = [...done.stdout.matchAll(/(?:Next elapse|Iter\S* #\d+): \w+ (\S+) (\S+) UTC/g)].map(([, day, time]) => Date.parse(`${day}T${time}Z`));
+    assert.deepEqual(elapses, cronTimes(one.schedule, 6), `${one.worker}\n${done.stdout}`);
+  }
+});
+
+test('systemd: the service that calls is shut in', async () => {
+  const done = await run('systemd-analyze', ['security', '--offline=true', '--threshold=15', shippedPath('systemd/cronward-ring@.service')], { env: cleanEnv() });
+  assert.equal(done.code, 0, done.stdout.split('\n').at(-2));
+});
+
+test('nothing shipped holds a secret or a real address', () => {
+  for (const at of readdirSync(shippedPath('.'), { recursive: true }).map(String)) {
+    if (path.extname(at) === '' && !/(header|crontab)$/.test(at)) continue;
+    const file = shippedPath(at);
+    let text;
+    try {
+      text = readFileSync(file, 'utf8');
+    } catch {
+      continue; // a folder
+    }
+    assert.ok(!/Bearer (?!CRON_SECRET|\$|%s|'|`|\$\{)\S/.test(text), at);
+    for (const [, host] of text.matchAll(/https:\/\/([\w.-]+)/g)) assert.ok(['cron.example.com', 'openapi.vercel.sh'].includes(host), `${at}: ${host}`);
+  }
+});
+
+test('the rewrite goes to the same path of the other host', () => {
+  const { rewrites } = JSON.parse(shipped('vercel/vercel.rewrite.json'));
+  for (const one of list)
+    assert.ok(rewrites.some(({ source, destination }) => new RegExp(`^${escape(source).replace(':worker', '[^/]+')}$`).test(one.path)
+      && destination === `https://cron.example.com${source}`), one.path);
+});
+
+test('the folder is named where deploy/ is described', () => {
+  assert.match(readFileSync(path.join(root, 'deploy/README.md'), 'utf8'), /`callers\/`/);
+});

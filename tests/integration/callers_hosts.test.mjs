@@ -1,0 +1,198 @@
+// Callers that are curl on somebody's host: the very lines of the crontab, of the systemd unit and
+// of the GitHub workflow, run as cron, systemd and a runner run them.
+import assert from 'node:assert/strict';
+import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, beforeEach, test } from 'node:test';
+import { callersList, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
+import { tempFolder } from '../lib/clean.mjs';
+import { cleanEnv, run } from '../lib/process.mjs';
+import { Site } from '../lib/site.mjs';
+import { until as waited } from '../lib/wait.mjs';
+
+const list = await callersList();
+const site = await Site.start();
+after(() => site.end());
+const query = (sql, values) => site.query(sql, values);
+beforeEach(() => query('TRUNCATE cron_job_executions'));
+
+const origin = `https://127.0.0.1:${site.portTls}`;
+const trust = { CURL_CA_BUNDLE: `${site.var}/tls/cert.pem` };
+const folder = tempFolder('callers');
+const WRONG = 'wrong-wrong-wrong-wrong';
+const once = Object.fromEntries(list.map((one) => [one.worker, 1]));
+
+// The header file as it ships, with a secret in its place.
+function headerFile(name, secret) {
+  const file = path.join(folder, `${name}-${secret === WRONG ? 'wrong' : 'right'}`);
+  writeFileSync(file, shipped(`${name}/header`).replace('CRON_SECRET', secret), { mode: 0o600 });
+  return file;
+}
+
+function noSecret(...texts) {
+  for (const text of texts) assert.ok(!text.includes(site.key), text);
+}
+
+// A curl that writes down its arguments and what it reads, and does nothing.
+function spy() {
+  const bin = tempFolder('bin');
+  writeFileSync(path.join(bin, 'curl'), `#!/bin/sh\nprintf '%s\\n' "$@" >>${bin}/arguments\ncat >>${bin}/input </dev/stdin\n`);
+  chmodSync(path.join(bin, 'curl'), 0o755);
+  return { bin, read: (name) => readFileSync(path.join(bin, name), 'utf8') };
+}
+
+// crontab: variables, then lines; cron cuts a command at its first percent sign.
+const crontab = shipped('crontab/crontab').split('\n').filter((line) => line && !line.startsWith('#'));
+const settings = Object.fromEntries(crontab.flatMap((line) => [.../^(\w+)=(.*)$/g[Symbol.matchAll](line)]).map(([, name, value]) => [name, value]));
+const lines = crontab.map((line) => /^((?:[\d*/,-]+\s+){5})(.*)$/.exec(line)).filter(Boolean).map(([, , command]) => command);
+
+function asCron(command, more = {}) {
+  const [line, ...input] = command.split(/(?<!\\)%/);
+  return run('/bin/sh', ['-c', line.replaceAll('\\%', '%')], {
+    input: input.join('\n'), env: { HOME: folder, LOGNAME: 'root', SHELL: '/bin/sh', PATH: '/usr/bin:/bin', ...settings, APP_URL: origin, ...trust, ...more },
+  });
+}
+
+test('crontab: each line rings its worker and says nothing', async () => {
+  assert.equal(lines.length, list.length);
+  for (const command of lines) {
+    const done = await asCron(command, { HEADER: headerFile('crontab', site.key) });
+    assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
+  }
+  assert.deepEqual(await runsOf(site), once);
+});
+
+test('crontab: all at second 0', async () => {
+  const header = headerFile('crontab', site.key);
+  const done = await Promise.all([...lines, ...lines].map((command) => asCron(command, { HEADER: header })));
+  assert.deepEqual(done.map((one) => [one.stdout, one.stderr]), done.map(() => ['', '']));
+  assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.map((one) => one.worker).sort());
+});
+
+test('crontab: what fails is mailed with the reply, and is not repeated; the secret is not in it', async () => {
+  const refused = () => site.log('cronward.access.log').split('\n').filter((line) => line.includes('"status":401,')).length;
+  const before = refused();
+  const done = await asCron(lines[0], { HEADER: headerFile('crontab', WRONG) });
+  assert.match(done.stdout, /"code":\s*"unauthorized"/);
+  await waited(() => refused() > before, { what: "nginx's log" });
+  assert.equal(refused(), before + 1);
+  assert.match(done.stderr, /401/);
+  assert.ok(!`${done.stdout}${done.stderr}`.includes(WRONG));
+  const away = await asCron(lines[0], { HEADER: headerFile('crontab', site.key), APP_URL: 'https://127.0.0.1:1' });
+  assert.match(away.stderr, /curl: \(7\)/);
+  noSecret(away.stdout, away.stderr);
+});
+
+test('crontab: a run under way is no failure', async () => {
+  const free = await holdLock(query, list[0].worker);
+  const done = await asCron(lines[0], { HEADER: headerFile('crontab', site.key) });
+  await free();
+  assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
+});
+
+test('crontab: the secret is in no argument', async () => {
+  const { bin, read } = spy();
+  await asCron(lines[0], { HEADER: headerFile('crontab', site.key), PATH: `${bin}:/usr/bin:/bin` });
+  noSecret(read('arguments'));
+  assert.match(read('arguments'), /^35$/m);
+});
+
+// systemd: the command of the service, with the specifiers and variables that it uses.
+const unit = shipped('systemd/cronward-ring@.service');
+const instances = readdirSync(shippedPath('systemd')).filter((at) => at.endsWith('.timer'))
+  .map((at) => /^Unit=cronward-ring@(.+)\.service$/m.exec(shipped(`systemd/${at}`))[1]);
+
+function asSystemd(instance, secret, env = {}) {
+  assert.match(unit, /^LoadCredential=header:\/etc\/cronward\/header$/m);
+  const credentials = tempFolder('credentials');
+  writeFileSync(path.join(credentials, 'header'), readFileSync(headerFile('systemd', secret)), { mode: 0o400 });
+  const environment = { ...Object.fromEntries([...shipped('systemd/ring.env').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])), APP_URL: origin };
+  const words = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ').map((word) => word.replaceAll('%I', instance.replaceAll('-', '/')).replaceAll('%d', credentials)
+    .replaceAll(/\$\{(\w+)\}/g, (_, name) => environment[name]));
+  return { done: run(words[0], words.slice(1), { env: { ...environment, ...trust, ...env } }), words };
+}
+
+test('systemd: the command rings the worker of each timer and leaves its reply for the journal', async () => {
+  assert.equal(instances.length, list.length);
+  for (const instance of instances) {
+    const { done, words } = asSystemd(instance, site.key);
+    const { code, stdout, stderr } = await done;
+    assert.deepEqual([code, stderr], [0, ''], stdout);
+    assert.ok(JSON.parse(stdout).run.id);
+    noSecret(words.join(' '), stdout);
+  }
+  assert.deepEqual(await runsOf(site), once);
+});
+
+test('systemd: a refused call fails the unit and shows the reply', async () => {
+  const { code, stdout, stderr } = await asSystemd(instances[0], WRONG).done;
+  assert.equal(code, 22);
+  assert.match(`${stdout}${stderr}`, /unauthorized/);
+  assert.ok(!`${stdout}${stderr}`.includes(WRONG));
+});
+
+test("systemd: the tries fit into the unit's time", () => {
+  const [, one, retries] = /--max-time (\d+) --retry (\d+)/.exec(unit);
+  // curl waits 1 s, then 2 s between tries.
+  assert.ok(Number(/^TimeoutStartSec=(\d+)$/m.exec(unit)[1]) > Number(one) * (Number(retries) + 1) + 3);
+});
+
+// GitHub: the step's script, under the shell that it asks for.
+const workflow = shipped('github-actions/cronward.yml').split('\n');
+const from = workflow.findIndex((line) => /^ +run: \|$/.test(line));
+const indent = /^ +/.exec(workflow[from + 1])[0];
+const until = workflow.findIndex((line, i) => i > from && line !== '' && !line.startsWith(indent));
+const script = path.join(folder, 'step.sh');
+writeFileSync(script, `${workflow.slice(from + 1, until < 0 ? undefined : until).map((line) => line.slice(indent.length)).join('\n')}\n`);
+const asRunner = (env) => run('bash', ['--noprofile', '--norc', '-eo', 'pipefail', script],
+  { env: cleanEnv({ CI: 'true', APP_URL: origin, CRON_SECRET: site.key, SCHEDULE: '', ...trust, ...env }) });
+
+test('GitHub: started by hand, it rings every worker and shows the replies', async () => {
+  const done = await asRunner({});
+  assert.equal(done.code, 0, done.stderr);
+  for (const one of list) assert.ok(done.stdout.includes(`POST ${one.path}\n`) && done.stdout.includes(`"worker":"${one.worker}"`), done.stdout);
+  noSecret(done.stdout, done.stderr);
+  assert.deepEqual(await runsOf(site), once);
+});
+
+test('GitHub: on schedule, it rings the workers of that schedule', async () => {
+  for (const schedule of new Set(list.map((one) => one.schedule))) {
+    await query('TRUNCATE cron_job_executions');
+    const done = await asRunner({ SCHEDULE: schedule });
+    assert.equal(done.code, 0, done.stderr);
+    assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.filter((one) => one.schedule === schedule).map((one) => one.worker).sort());
+  }
+});
+
+test('GitHub: a call that fails makes the run red, after the others were made', async () => {
+  const done = await asRunner({ CRON_SECRET: WRONG });
+  assert.equal(done.code, 1);
+  assert.equal(done.stdout.match(/unauthorized/g).length, list.length);
+  assert.ok(!`${done.stdout}${done.stderr}`.includes(WRONG));
+});
+
+test('GitHub: a secret or address that is missing is said, and nothing is called', async () => {
+  for (const name of ['APP_URL', 'CRON_SECRET']) {
+    const done = await asRunner({ [name]: '' });
+    assert.notEqual(done.code, 0);
+    assert.match(done.stderr, new RegExp(`${name}: is not set`));
+  }
+  assert.deepEqual(await runsOf(site), {});
+});
+
+test('GitHub: a slash behind APP_URL does no harm, and a run under way is no failure', async () => {
+  const free = await holdLock(query, list[0].worker);
+  const done = await asRunner({ APP_URL: `${origin}/` });
+  await free();
+  assert.equal(done.code, 0, done.stdout + done.stderr);
+  assert.match(done.stdout, /"skipped":true/);
+});
+
+test('GitHub: the secret goes through standard input and is in no argument', async () => {
+  const { bin, read } = spy();
+  const done = await asRunner({ PATH: `${bin}:${process.env.PATH}` });
+  assert.equal(done.code, 0, done.stderr);
+  noSecret(read('arguments'));
+  assert.equal(read('input'), `Authorization: Bearer ${site.key}\n`.repeat(list.length));
+  for (const word of ['-m', '35', '--fail-with-body', '--retry']) assert.ok(read('arguments').split('\n').includes(word), word);
+});
