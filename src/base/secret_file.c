@@ -127,8 +127,8 @@ secret_file_settle(const char *path)
 	if (stat(path, &st) != 0)
 		return true;
 	age_ms = clock_unix_ms() - (int64_t)st.st_ctim.tv_sec * 1000 - st.st_ctim.tv_nsec / 1000000;
-	/* One from the future says that a clock was set, and not how long to wait. */
-	if (age_ms < 0 || age_ms >= SECRET_FILE_QUIET_MS)
+	/* One from the far future says that a clock was set, and not how long to wait. */
+	if (age_ms < -SECRET_FILE_QUIET_MS || age_ms >= SECRET_FILE_QUIET_MS)
 		return true;
 	poll(NULL, 0, (int)(SECRET_FILE_QUIET_MS - age_ms));
 	return false;

@@ -33,6 +33,7 @@ struct migration_table {
 struct turn {
 	const struct migrate *m;
 	struct db *db;
+	int found;          /* the database's version */
 	size_t from, to;    /* the steps that it applies */
 	bool is_whole;      /* all there are, because tables of an application's come with them */
 	PGresult *place;    /* where tables go and which are there */
@@ -197,16 +198,16 @@ migrate_begin(struct turn *t, struct err *e)
 	PGresult *patience = db_ask(t->db, SQL_MIGRATE_PATIENCE, DB_ARGS(migrate_patience), e);
 	AUTO(PQclear)
 	PGresult *lock = patience ? db_ask(t->db, SQL_MIGRATE_LOCK, DB_NONE, e) : NULL;
-	int found = lock ? migrate_version(t->db, db_ask, e) : -1;
 
-	if (found < 0)
+	t->found = lock ? migrate_version(t->db, db_ask, e) : -1;
+	if (t->found < 0)
 		return -1;
-	if (found > migrate_version_wanted())
+	if (t->found > migrate_version_wanted())
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "the database has schema %d, this program knows up to %d: install a newer "
 		    "cronward",
-		    found, migrate_version_wanted());
-	while (t->from < MIGRATIONS_COUNT && migrations[t->from].version <= found)
+		    t->found, migrate_version_wanted());
+	while (t->from < MIGRATIONS_COUNT && migrations[t->from].version <= t->found)
 		t->from++;
 	t->to = t->from;
 	return 0;
@@ -217,10 +218,10 @@ static int
 migrate_look(struct turn *t, struct err *e)
 {
 	struct text names = { 0 }, theirs = { 0 };
-	int found = t->from ? migrations[t->from - 1].version : 0, rc = -1;
+	int rc = -1;
 
-	migrate_names(&names, found, false);
-	migrate_names(&theirs, found, true);
+	migrate_names(&names, t->found, false);
+	migrate_names(&theirs, t->found, true);
 	t->place = db_ask(t->db, SQL_MIGRATE_PLACE, DB_ARGS(names.at), e);
 	if (t->place && migrate_place(t, e) == 0) {
 		t->is_whole = db_bool(t->place, 0, "is_taken");

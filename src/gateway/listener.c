@@ -179,6 +179,9 @@ listener_head_is_sound(int connection)
 		ssize_t len = recv(connection, head, sizeof(head), MSG_PEEK);
 		enum head_verdict verdict;
 
+		/* So a wait ends that a SIGSTOP and SIGCONT fell into. */
+		if (len < 0 && errno == EINTR)
+			continue;
 		if (len <= 0)
 			return false;
 		verdict = head_check(head, (size_t)len);

@@ -4,23 +4,23 @@ import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { tempFolder } from './clean.mjs';
 import { fcgiCall } from './fcgi.mjs';
-import { childrenNamed, cleanEnv, start } from './process.mjs';
+import { childrenNamed, cleanEnv, killNow, start } from './process.mjs';
 import { program } from './program.mjs';
 import { until } from './wait.mjs';
 
 export class Pool {
   #supervisor;
 
-  // `env` is all that the program gets to see.
-  static async start({ env, size = 2, build = 'release', name = 'pool' }) {
+  // `env` is all that the program gets to see; `wrap` is a command that starts the one behind it.
+  static async start({ env, size = 2, build = 'release', name = 'pool', wrap = [] }) {
     const pool = new Pool();
     const folder = tempFolder(name);
     pool.size = size;
     pool.socket = path.join(folder, 'sock');
     pool.logFile = path.join(folder, 'log');
-    const args = ['-n', '-s', pool.socket, '-M', '0660', '--', '/usr/bin/multiwatch', '-f', String(size),
+    const [command, ...args] = [...wrap, 'spawn-fcgi', '-n', '-s', pool.socket, '-M', '0660', '--', '/usr/bin/multiwatch', '-f', String(size),
       '-r', '1000000', '-t', '1', '--', program(build), 'serve'];
-    pool.#supervisor = start('spawn-fcgi', args, { env: cleanEnv(env), log: pool.logFile, deathSignal: 'TERM' });
+    pool.#supervisor = start(command, args, { env: cleanEnv(env), log: pool.logFile, deathSignal: 'TERM' });
     chmodSync(folder, 0o711);
     await pool.whenFull();
     return pool;
@@ -44,6 +44,21 @@ export class Pool {
 
   call(method, url, options) {
     return fcgiCall(this.socket, method, url, options);
+  }
+
+  // What `ask` gives from each process: meanwhile the others stand still.
+  async ofEach(ask) {
+    const answers = [];
+    for (const pid of this.processes()) {
+      const others = this.processes().filter((one) => one !== pid);
+      try {
+        for (const one of others) killNow(one, 'SIGSTOP');
+        answers.push(await ask(pid));
+      } finally {
+        for (const one of others) killNow(one, 'SIGCONT');
+      }
+    }
+    return answers;
   }
 
   log() {

@@ -10,8 +10,9 @@ const folders = {
   poison: 'build/poison',
 };
 
+// A build by its name, or any program by its absolute path.
 export function program(build = 'release') {
-  return path.resolve(root, folders[build], 'cronward');
+  return path.isAbsolute(build) ? build : path.resolve(root, folders[build], 'cronward');
 }
 
 // What the sanitizers are to do: stop at the first finding and say where.
