@@ -46,11 +46,14 @@ export class Pool {
     return fcgiCall(this.socket, method, url, options);
   }
 
-  // What `ask` gives from each process: meanwhile the others stand still.
+  // What `ask` gives from each process: meanwhile the others stand still.  One that ends by itself
+  // is asked in its successor, or not at all.
   async ofEach(ask) {
     const answers = [];
     for (const pid of this.processes()) {
-      const others = this.processes().filter((one) => one !== pid);
+      const now = this.processes();
+      const others = now.filter((one) => one !== pid);
+      if (others.length === now.length) continue;
       try {
         for (const one of others) killNow(one, 'SIGSTOP');
         answers.push(await ask(pid));

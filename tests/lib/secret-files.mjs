@@ -1,16 +1,15 @@
 // Files of secrets, written in every way in which people and machines replace one.
 import { closeSync, existsSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { tempFolder } from './clean.mjs';
 
-// A moment in which nobody else in this process runs: between two writes of one program.
-function moment(ms) {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
+// Between two writes of one program.
+const WRITES_MS = 30;
 
 export class SecretFiles {
   folder = tempFolder('secrets');
-  // The longest pause that a file was left half written.
+  // For how long a file was left half written, at most: where nothing runs in time, too long.
   halfMs = 0;
   #versions = 0;
 
@@ -30,15 +29,15 @@ export class SecretFiles {
     writeFileSync(this.path(name), text, { mode: 0o600 });
   }
 
-  // The same by a program that writes twice.
-  halves(name, text) {
+  // The same by a program that writes twice, while others read.
+  async halves(name, text) {
     this.#whole(name);
     const began = Date.now();
     const file = openSync(this.path(name), 'w', 0o600);
     const half = Math.ceil(text.length / 2);
-    moment(10);
+    await pause(WRITES_MS);
     writeSync(file, text.slice(0, half));
-    moment(20);
+    await pause(WRITES_MS);
     writeSync(file, text.slice(half));
     closeSync(file);
     this.halfMs = Math.max(this.halfMs, Date.now() - began);
