@@ -36,7 +36,7 @@ SELECT here.schema, here.is_same, to_json(current_setting('search_path'))::text 
 -- $1 the application's schema, $2 the tables, $3 those whose rows are the application's alone.
 -- What may be NULL stays NULL in rows that are there: a time that makes work due is not theirs.
 WITH pair AS (
-	SELECT t.oid AS theirs, o.oid AS ours, t.relkind AS kind, o.relkind AS kind_wanted, t.relowner AS owner,
+	SELECT t.oid AS theirs, o.oid AS ours, t.relpersistence AS lasts, t.relkind AS kind, o.relkind AS kind_wanted, t.relowner AS owner,
 	       pg_has_role(t.relowner, 'USAGE') AS may_alter, t.relname = ANY ($3::text[]) AS is_theirs_alone,
 	       t.relname, quote_ident(t.relname) AS name, format('%I.%I', n.nspname, t.relname) AS place
 	  FROM pg_namespace n
@@ -87,6 +87,9 @@ WITH pair AS (
 	UNION ALL
 	SELECT theirs, -2, true, format('%s belongs to %I; to change it, cronward needs GRANT %2$I TO %3$I', name, pg_get_userbyid(owner), current_user)
 	  FROM twin WHERE NOT may_alter
+	UNION ALL
+	SELECT theirs, -2, true, format('%s is unlogged, so a crash would empty it; cronward needs ALTER TABLE %s SET LOGGED', name, place)
+	  FROM twin WHERE lasts <> 'p'
 	UNION ALL
 	SELECT theirs, -1, true, format('%s has row-level security that would hide rows from %I; cronward needs ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', name, current_user, place)
 	  FROM twin WHERE may_alter AND row_security_active(theirs)

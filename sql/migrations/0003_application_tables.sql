@@ -1,6 +1,21 @@
 -- Tables that an application is likeliest to have already: work that waits, and what it enriches.
 -- `cronward migrate` compares what is there with these forms; the workers come with their issues.
 
+-- For later steps, whose columns an application may have given to its table in the meantime.
+CREATE OR REPLACE FUNCTION cronward_add_column(place regclass, name text, type regtype, more text DEFAULT '') RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	found text := (SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+	                WHERE attrelid = place AND attname = name AND attnum > 0 AND NOT attisdropped);
+BEGIN
+	IF found IS NULL THEN
+		EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s %s', place, name, type, more);
+	ELSIF found <> format_type(type, NULL) THEN
+		RAISE EXCEPTION '%.% is %; cronward needs %', place, quote_ident(name), found, type;
+	END IF;
+END
+$$;
+
 -- waits_until alone says whether a row waits for work: NULL, it does not; infinity, it waits for
 -- something else to happen; else it is due then, or, leased, taken until lease_until.  No table of
 -- an application's has it, so of rows that were there before cronward none is ever due; run_at and

@@ -196,9 +196,15 @@ migrate_begin(struct turn *t, struct err *e)
 {
 	AUTO(PQclear)
 	PGresult *patience = db_ask(t->db, SQL_MIGRATE_PATIENCE, DB_ARGS(migrate_patience), e);
+	struct err why = { .code = ERR_OK };
 	AUTO(PQclear)
-	PGresult *lock = patience ? db_ask(t->db, SQL_MIGRATE_LOCK, DB_NONE, e) : NULL;
+	PGresult *lock = patience ? db_ask(t->db, SQL_MIGRATE_LOCK, DB_NONE, &why) : NULL;
 
+	if (strcmp(why.sqlstate, "55P03") == 0)
+		return err_set(e, ERR_BUSY,
+		    "another migration has been under way for %s; nothing was changed",
+		    migrate_patience);
+	err_pass(e, &why);
 	t->found = lock ? migrate_version(t->db, db_ask, e) : -1;
 	if (t->found < 0)
 		return -1;

@@ -45,7 +45,7 @@ test('wrong words: one line on standard error, and a code of its own', async () 
     ['run', 'webhook-retry', '--budget', '3601'], ['run', 'webhook-retry', '--budget', 'x'], ['run', 'webhook-retry', '--nonsense'], ['dead'],
     ['dead', 'nonsense'], ['dead', 'replay'], ['dead', 'purge'], ['dead', 'show'], ['dead', 'show', 'x'], ['dead', 'show', '1', '2'],
     ['dead', 'list', '--limit', '0'], ['dead', 'list', '--limit', 'x'], ['dead', 'list', '--webhook', 'x'], ['dead', 'replay', '1', '--all'],
-    ['config', 'x']]) {
+    ['config', 'x'], ['migrate', 'x'], ['migrate', '--nonsense']]) {
     const done = await stand.cli(args);
     assert.ok(done.code !== 0 && done.code < 128, `${args.join(' ')} ended ${done.code}`);
     assert.notEqual(done.stderr, '', args.join(' '));

@@ -221,3 +221,37 @@ test('killed at any moment, it leaves all or nothing, and no schema of its own',
   assert.ok(unchanged > 0, 'none was killed in time');
   assert.equal((await stand.cli(['migrate', '--adopt'])).code, 0);
 });
+
+test('a connection that is lost on the way: one clear line, all or nothing', async () => {
+  const stand = await withTables(ALIKE);
+  const before = await schemaOf(stand.db);
+  const draw = random('adopt lost');
+  let lost = 0;
+  for (let n = 0; n < 20 && lost < 5; n++) {
+    const work = stand.cli(['migrate', '--adopt']);
+    const end = Date.now() + draw.between(0, 150);
+    await until(() => Date.now() >= end, { everyMs: 1 });
+    await stand.db.terminateOthers();
+    const done = await work;
+    if (done.code === 0) break;
+    lost++;
+    assert.equal(done.code, 1);
+    assert.equal(done.stderr.trim().split('\n').length, 1, done.stderr);
+    assert.equal(await schemaOf(stand.db), before);
+  }
+  assert.ok(lost > 0, 'none was hit');
+  assert.equal((await stand.cli(['migrate', '--adopt'])).code, 0);
+});
+
+test('who comes while another migration is under way waits for it', async () => {
+  const stand = await withTables('SELECT 1');
+  await stand.db.session(async (sql) => {
+    await sql('SELECT pg_advisory_lock(17239, 1)');
+    const work = stand.cli(['migrate'], { timeoutMs: 90_000 });
+    await until(() => stand.db.value(`SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`),
+      { what: 'it to wait' });
+    assert.equal(await stand.db.value(`SELECT to_regclass('jobs') IS NULL`), true);
+    await sql('SELECT pg_advisory_unlock(17239, 1)');
+    assert.equal((await work).code, 0);
+  });
+});

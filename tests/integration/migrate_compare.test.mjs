@@ -80,6 +80,7 @@ const against = {
   'the name of an index': [`${JOBS}, created_at timestamptz); CREATE TABLE x (y int); CREATE INDEX jobs_age ON x (y)`,
     'jobs: there is an index of the name jobs_age already; cronward needs that name for an index USING btree (created_at, id)'],
   'an index of that name on it': [`${JOBS}, created_at timestamptz); CREATE INDEX jobs_age ON jobs (job_type)`, 'there is an index of the name jobs_age already'],
+  'a table that a crash empties': [JOBS.replace('TABLE', 'UNLOGGED TABLE') + ')', 'jobs is unlogged, so a crash would empty it; cronward needs ALTER TABLE SCHEMA.jobs SET LOGGED'],
   'rows without what is needed': ['CREATE TABLE jobs (id uuid PRIMARY KEY DEFAULT gen_random_uuid()); INSERT INTO jobs DEFAULT VALUES', 'jobs.job_type is missing; cronward needs text NOT NULL'],
 };
 
@@ -180,6 +181,18 @@ test('tables of another role, and rows that a policy hides, are named with what 
   assert.equal(done.code, 0, done.stderr);
 });
 
+test('a later step adds its column once, and refuses one of another type', async () => {
+  const stand = await withTables('SELECT 1');
+  await stand.cli(['migrate']);
+  const add = (type) => stand.db.rows(`SELECT cronward_add_column('jobs', 'Odd name', '${type}', 'DEFAULT 7 NOT NULL')`);
+  await add('int');
+  await add('integer');
+  assert.equal(await stand.db.value(`SELECT "Odd name" FROM jobs RIGHT JOIN (SELECT) one ON true`), null);
+  await stand.db.rows(`INSERT INTO jobs (job_type) VALUES ('x')`);
+  assert.equal(await stand.db.value('SELECT "Odd name" FROM jobs'), 7);
+  await assert.rejects(add('bigint'), /jobs\."Odd name" is integer; cronward needs bigint/);
+});
+
 test('the build knows every table that the migrations make', async () => {
   const stand = await withTables('SELECT 1');
   await stand.cli(['migrate']);
@@ -195,7 +208,7 @@ test('what a database alone at an earlier version has is its own: nothing is com
   await stand.cli(['migrate']);
   const wanted = await schemaOf(stand.db);
   const { role, env } = await withRole(stand, 'later');
-  await stand.db.rows(`DROP TABLE jobs, accounts, contacts, email_queue; DELETE FROM cronward_schema WHERE version >= 3; GRANT CREATE ON SCHEMA public TO ${role};
+  await stand.db.rows(`DROP TABLE jobs, accounts, contacts, email_queue; DROP FUNCTION cronward_add_column; DELETE FROM cronward_schema WHERE version >= 3; GRANT CREATE ON SCHEMA public TO ${role};
     DO $$ DECLARE t text; BEGIN FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') LOOP EXECUTE format('ALTER TABLE %I OWNER TO ${role}', t); END LOOP; END $$`);
   const done = await stand.cli(['migrate'], { env });
   assert.equal(done.code, 0, done.stderr);
