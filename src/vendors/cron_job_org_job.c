@@ -21,19 +21,25 @@ enum {
 	CJO_VALUE_MAX = 160, /* of a value that is shown */
 };
 
+/* Who is told of differences, and what must not be told. */
+struct cjo_view {
+	const struct cjo_note *note;
+	const char *secret;
+};
+
 static json_t *cjo_parse(const char *body, size_t len, struct err *);
 static int cjo_wrong(struct err *, const char *what);
 static bool cjo_is_job(const json_t *);
 static json_t *cjo_schedule(const struct cron *);
 static bool cjo_same(
-    const char *name, const json_t *want, const json_t *has, const struct cjo_note *);
-static bool cjo_same_group(const json_t *want, const json_t *has, const struct cjo_note *);
-static bool cjo_same_schedule(const json_t *want, const json_t *has, const struct cjo_note *);
+    const char *name, const json_t *want, const json_t *has, const struct cjo_view *);
+static bool cjo_same_group(const json_t *want, const json_t *has, const struct cjo_view *);
+static bool cjo_same_schedule(const json_t *want, const json_t *has, const struct cjo_view *);
 static struct cron cjo_read_schedule(const json_t *);
-static bool cjo_same_data(const json_t *want, const json_t *has, const struct cjo_note *);
+static bool cjo_same_data(const json_t *want, const json_t *has, const struct cjo_view *);
 static bool cjo_is_secret(const char *header);
 static void cjo_keep_headers(json_t *headers, const json_t *had);
-static void cjo_show(const json_t *, char *to, size_t room);
+static void cjo_show(const struct cjo_view *, const json_t *, char *to, size_t room);
 
 static const char *const cjo_field_name[CRON__MAX] = {
 	[CRON_MINUTES] = "minutes",
@@ -134,6 +140,7 @@ cjo_wanted(const struct cjo_wish *wish)
 json_t *
 cjo_change(const struct cjo_wish *wish, const json_t *have, const struct cjo_note *note)
 {
+	const struct cjo_view view = { note, wish->secret };
 	json_auto_t *wanted = cjo_wanted(wish);
 	json_t *change = json_object(), *want;
 	const char *name;
@@ -146,13 +153,13 @@ cjo_change(const struct cjo_wish *wish, const json_t *have, const struct cjo_not
 		if (strcmp(name, "title") == 0)
 			continue;
 		if (strcmp(name, "extendedData") == 0)
-			same = cjo_same_data(want, has, note);
+			same = cjo_same_data(want, has, &view);
 		else if (strcmp(name, "schedule") == 0)
-			same = cjo_same_schedule(want, has, note);
+			same = cjo_same_schedule(want, has, &view);
 		else if (json_is_object(want))
-			same = cjo_same_group(want, has, note);
+			same = cjo_same_group(want, has, &view);
 		else
-			same = cjo_same(name, want, has, note);
+			same = cjo_same(name, want, has, &view);
 		if (!same)
 			json_object_set(change, name, want);
 	}
@@ -212,7 +219,7 @@ cjo_schedule(const struct cron *cron)
 
 /* Whether two plain values are the same, telling when not. */
 static bool
-cjo_same(const char *name, const json_t *want, const json_t *has, const struct cjo_note *note)
+cjo_same(const char *name, const json_t *want, const json_t *has, const struct cjo_view *view)
 {
 	char from[CJO_VALUE_MAX], to[CJO_VALUE_MAX];
 
@@ -222,28 +229,28 @@ cjo_same(const char *name, const json_t *want, const json_t *has, const struct c
 	} else if (json_equal(want, has)) {
 		return true;
 	}
-	cjo_show(has, from, sizeof(from));
-	cjo_show(want, to, sizeof(to));
-	note->tell(note->owner, name, from, to);
+	cjo_show(view, has, from, sizeof(from));
+	cjo_show(view, want, to, sizeof(to));
+	view->note->tell(view->note->owner, name, from, to);
 	return false;
 }
 
 /* Whether ${has} has every member of ${want}; others do not count. */
 static bool
-cjo_same_group(const json_t *want, const json_t *has, const struct cjo_note *note)
+cjo_same_group(const json_t *want, const json_t *has, const struct cjo_view *view)
 {
 	const char *name;
 	json_t *value;
 	bool same = true;
 
 	json_object_foreach((json_t *)want, name,
-	    value) if (!cjo_same(name, value, json_object_get(has, name), note)) same = false;
+	    value) if (!cjo_same(name, value, json_object_get(has, name), view)) same = false;
 	return same;
 }
 
 /* The sets of numbers are the same in any order, and -1 is all of them. */
 static bool
-cjo_same_schedule(const json_t *want, const json_t *has, const struct cjo_note *note)
+cjo_same_schedule(const json_t *want, const json_t *has, const struct cjo_view *view)
 {
 	const json_t *zone = json_object_get(has, "timezone"),
 		     *end = json_object_get(has, "expiresAt");
@@ -257,14 +264,14 @@ cjo_same_schedule(const json_t *want, const json_t *has, const struct cjo_note *
 		char name[CJO_VALUE_MAX];
 
 		cron_add(&found, &from);
-		cjo_show(zone, name, sizeof(name));
+		cjo_show(view, zone, name, sizeof(name));
 		text_add_format(&from, " %s", name);
 		if (json_integer_value(end) != 0)
 			text_add_format(
 			    &from, " until %" JSON_INTEGER_FORMAT, json_integer_value(end));
 		cron_add(&wanted, &to);
 		text_add_text(&to, " UTC");
-		note->tell(note->owner, "schedule", from.at, to.at);
+		view->note->tell(view->note->owner, "schedule", from.at, to.at);
 	}
 	text_finish(&from);
 	text_finish(&to);
@@ -298,7 +305,7 @@ cjo_read_schedule(const json_t *schedule)
 
 /* Body and secret; what other headers a job has is its owner's business. */
 static bool
-cjo_same_data(const json_t *want, const json_t *has, const struct cjo_note *note)
+cjo_same_data(const json_t *want, const json_t *has, const struct cjo_view *view)
 {
 	const char *bearer =
 	    json_string_value(json_object_get(json_object_get(want, "headers"), "Authorization"));
@@ -318,11 +325,11 @@ cjo_same_data(const json_t *want, const json_t *has, const struct cjo_note *note
 			right++;
 	}
 	if (shown != 1 || right != 1) {
-		note->tell(note->owner, "secret", NULL, NULL);
+		view->note->tell(view->note->owner, "secret", NULL, NULL);
 		same = false;
 	}
 	if (!body || *body) {
-		note->tell(note->owner, "body", NULL, NULL);
+		view->note->tell(view->note->owner, "body", NULL, NULL);
 		same = false;
 	}
 	return same;
@@ -349,9 +356,11 @@ cjo_keep_headers(json_t *headers, const json_t *had)
 
 /* A value for people: what stands behind a question mark may be a secret. */
 static void
-cjo_show(const json_t *value, char *to, size_t room)
+cjo_show(const struct cjo_view *view, const json_t *value, char *to, size_t room)
 {
-	if (json_is_string(value)) {
+	if (json_is_string(value) && strstr(json_string_value(value), view->secret)) {
+		snprintf(to, room, "(hidden)");
+	} else if (json_is_string(value)) {
 		const char *text = json_string_value(value);
 		size_t len = strcspn(text, "?");
 

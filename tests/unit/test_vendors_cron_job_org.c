@@ -110,6 +110,8 @@ each_difference_is_told_and_sent(void **state)
 	} cases[] = {
 		{ NULL, "url", "\"https://a.example/b?secret=hush\"",
 		    "url:(another query)>https://a.example/b?busy=200 ", "url" },
+		{ NULL, "url", "\"https://a.example/0123456789abcdef\"",
+		    "url:(hidden)>https://a.example/b?busy=200 ", "url" },
 		{ NULL, "enabled", "0", "enabled:0>true ", "enabled" },
 		{ NULL, "enabled", "1", "", NULL },
 		{ NULL, "enabled", "null", "enabled:nothing>true ", "enabled" },
