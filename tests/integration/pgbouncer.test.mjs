@@ -19,6 +19,22 @@ test('migrations, two at once', async () => {
   assert.deepEqual(done.map((one) => one.code), [0, 0], done.map((one) => one.stderr).join());
 });
 
+test('a comparison with tables that are there leaves the backend as it was', async () => {
+  const other = await Stand.create({ empty: true });
+  after(() => other.end());
+  await other.db.rows('CREATE TABLE jobs (id bigint PRIMARY KEY); CREATE TABLE accounts (id uuid PRIMARY KEY)');
+  const pooler = await startPgbouncer(other.db, { poolSize: 1 });
+  after(() => pooler.stop());
+  other.settings = { DATABASE_URL: pooler.url };
+  assert.match((await other.cli(['migrate', '--adopt'])).stderr, /jobs\.id is bigint; cronward needs uuid/);
+  await other.db.rows('DROP TABLE jobs');
+  // The same backend: its search_path and time-outs are its own again.
+  const done = await Promise.all([other.cli(['migrate', '--adopt']), other.cli(['migrate', '--adopt'])]);
+  assert.deepEqual(done.map((one) => one.code), [0, 0], done.map((one) => one.stderr).join());
+  assert.equal(await other.db.value(`SELECT count(*)::int FROM pg_namespace WHERE nspname = 'cronward_scratch'`), 0);
+  assert.equal((await other.cli(['run', 'webhook-retry'])).code, 0);
+});
+
 test('all workers at once, 8 processes on 2 backends', async () => {
   await stand.startPool({ size: 8 });
   stand.ledger.follow(stand.receiver, { accepts: (one) => one.path.startsWith('/ok') });
@@ -67,6 +83,7 @@ test('a killed process leaves no session state behind', async () => {
     await stand.expireLocks();
     await stand.expireLeases();
   }
-  assert.equal(await stand.db.value(`SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory'`), 0);
+  assert.equal(await stand.db.value(
+    `SELECT count(*)::int FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = current_database()`), 0);
   assert.equal((await stand.call('webhook-retry')).status, 200);
 });
