@@ -20,6 +20,7 @@ const parts = {
   'unit': { command: ['node', 'tests/unit.mjs', 'build/address-undefined/tests/unit'], after: ['build', 'build sanitized'] },
   'integration': { command: ['node', 'tests/run.mjs', 'integration'], after: ['build'] },
   'chroot': { command: ['node', 'tests/run.mjs', 'chroot'] },
+  'package': { command: [make, 'deb'] },
   'lint': { command: ['node', 'tests/lint.mjs'] },
   'fuzz corpus': { command: [make, 'fuzz-replay'] },
   'fault': { command: ['node', 'tests/run.mjs', 'fault'], after: ['build', 'build sanitized', 'build poison'], alone: true },

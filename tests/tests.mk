@@ -26,7 +26,7 @@ test-packages: tests/node_modules/.installed
 
 # npm ci is the only step that needs the registry, and only when the list has changed.
 tests/node_modules/.installed: tests/package-lock.json deploy/packages
-	deploy/install-packages build run test
+	deploy/install-packages build run deb test
 	npm ci --prefix tests --no-audit --no-fund
 	@touch $@
 
