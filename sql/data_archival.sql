@@ -139,8 +139,30 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
   FROM (SELECT) one
   LEFT JOIN (SELECT archived_at, id FROM c ORDER BY archived_at DESC, id DESC LIMIT 1) last ON true;
 
+-- name: attempts_drop
+-- Makes the partitions of the weeks ahead, and drops one week of attempts a call.
+SELECT dropped AS moved, CASE WHEN is_more THEN $1::int ELSE 0 END AS seen, 0 AS cursor_at, '' AS cursor_id
+  FROM cronward_attempts_upkeep($2::timestamptz, $2::timestamptz - make_interval(days => $3::int))
+ WHERE $4::bigint IS NOT NULL AND $5::text IS NOT NULL;
+
+-- name: attempts_prune
+-- What no week holds.  Rows that share the last moment of a batch come again with the next one.
+WITH c AS MATERIALIZED (
+	SELECT ctid, at
+	  FROM webhook_attempts_default
+	 WHERE at < $2::timestamptz - make_interval(days => $3::int)
+	   AND at >= timestamptz 'epoch' + $4::bigint * interval '1 microsecond' AND $5::text IS NOT NULL
+	 ORDER BY at
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM webhook_attempts_default x WHERE x.ctid = ANY (ARRAY(SELECT ctid FROM c)) RETURNING 1
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM (SELECT max(at) FROM c)) * 1000000)::bigint AS cursor_at, '' AS cursor_id;
+
 -- name: deliveries_prune
--- Finished deliveries; their attempts go with them (trigger).  Walks the primary key, for ids
+-- Finished deliveries; their attempts go by week (migration 0005).  Walks the primary key, for ids
 -- grow with time, and is through at the first row that is young enough: no further index has to
 -- be paid for by every settle.
 WITH c AS MATERIALIZED (
@@ -148,6 +170,7 @@ WITH c AS MATERIALIZED (
 	       COALESCE(delivered_at, dead_at, created_at) AS ended_at
 	  FROM webhook_deliveries
 	 WHERE id > $5::bigint AND $4::bigint IS NOT NULL
+	   AND (SELECT set_config('cronward.prunes', 'on', true)) = 'on'
 	 ORDER BY id
 	 LIMIT $1::int
 ), l AS MATERIALIZED (
@@ -181,7 +204,7 @@ WITH c AS MATERIALIZED (
 	  FROM jobs
 	 WHERE id = ANY (ARRAY(SELECT id FROM c
 	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
-	   AND status IN ('completed', 'failed', 'cancelled')
+	   AND status IN ('completed', 'failed', 'cancelled') AND waits_until IS NULL
 	   FOR UPDATE SKIP LOCKED
 ), moved AS (
 	DELETE FROM jobs j WHERE j.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING j.id
@@ -192,9 +215,9 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
   LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
 
 -- name: email_prune
--- Mail does not say when it ended; it was not before the time that it was meant for.
+-- Mail does not say when it ended; it was not before the times that it was meant for.
 WITH c AS MATERIALIZED (
-	SELECT id, created_at, GREATEST(created_at, scheduled_for) AS ended_at
+	SELECT id, created_at, GREATEST(created_at, scheduled_for, next_attempt_at) AS ended_at
 	  FROM email_queue
 	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
 	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
@@ -205,7 +228,7 @@ WITH c AS MATERIALIZED (
 	  FROM email_queue
 	 WHERE id = ANY (ARRAY(SELECT id FROM c
 	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
-	   AND status IN ('sent', 'failed')
+	   AND status IN ('sent', 'failed') AND waits_until IS NULL
 	   FOR UPDATE SKIP LOCKED
 ), moved AS (
 	DELETE FROM email_queue m WHERE m.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING m.id

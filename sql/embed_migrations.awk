@@ -1,7 +1,8 @@
 # Turns sql/migrations/NNNN_name.sql into lines for the C compiler:
 #   MIGRATION(NNNN, "name", "text")             a step
-#   MIGRATION_TABLE(NNNN, "table", is_theirs)   a table that it creates; is_theirs: its rows are the
-#                                               application's, cronward inserts none
+#   MIGRATION_TABLE(NNNN, "table", is_theirs)   a table that it creates first, partitions aside;
+#                                               is_theirs: its rows are the application's, cronward
+#                                               inserts none
 #   MIGRATION_SCRATCH("text", "text")           makes a schema to try the steps in, and undoes it
 #
 # A step runs in a transaction of the program's, under a lock (src/db/migrate.c).  It writes its
@@ -29,9 +30,9 @@ FNR == 1 {
 	line("CREATE TABLE IF NOT EXISTS cronward_schema (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp());")
 	line("INSERT INTO cronward_schema (version, name) VALUES (" version ", '" name "');")
 }
-/^CREATE TABLE / {
+/^CREATE TABLE / && !/ PARTITION OF / {
 	created = $0; sub(/^CREATE TABLE (IF NOT EXISTS )?/, "", created); sub(/[^a-z0-9_].*/, "", created)
-	table[++tables] = "\"" created "\", " (/-- rows are the application's/ ? "true" : "false")
+	if (!seen[created]++) table[++tables] = "\"" created "\", " (/-- rows are the application's/ ? "true" : "false")
 }
 { line($0) }
 END { finish() }

@@ -137,7 +137,7 @@ static const struct conf_setting conf_settings[] = {
 	CONF_NUMBER("RETENTION_DAYS", retention_d, "90", 1, 36500,
 	    "days that events and notifications stay in their tables"),
 	CONF_NUMBER("DELIVERY_RETENTION_DAYS", delivery_retention_d, "90", 1, 36500,
-	    "days that ended deliveries and their attempts stay"),
+	    "days that ended deliveries stay; their attempts go by whole weeks"),
 	CONF_NUMBER("ARCHIVE_RETENTION_DAYS", archive_retention_d, "0", 0, 36500,
 	    "days that events and notifications stay in their archives; 0: for ever"),
 	CONF_NUMBER("JOB_RETENTION_DAYS", job_retention_d, "30", 0, 36500,

@@ -19,6 +19,8 @@ enum {
 	ARCHIVAL_EVENTS,
 	ARCHIVAL_NOTIFICATIONS,
 	ARCHIVAL_DELIVERIES,
+	ARCHIVAL_ATTEMPT_WEEKS,
+	ARCHIVAL_ATTEMPTS,
 	ARCHIVAL_EVENTS_ARCHIVE,
 	ARCHIVAL_NOTIFICATIONS_ARCHIVE,
 	ARCHIVAL_JOBS,
@@ -40,6 +42,8 @@ const struct worker worker_data_archival = {
 		[ARCHIVAL_EVENTS] = "archived_events",
 		[ARCHIVAL_NOTIFICATIONS] = "archived_notifications",
 		[ARCHIVAL_DELIVERIES] = "pruned_deliveries",
+		[ARCHIVAL_ATTEMPT_WEEKS] = "dropped_attempt_weeks",
+		[ARCHIVAL_ATTEMPTS] = "pruned_attempts",
 		[ARCHIVAL_EVENTS_ARCHIVE] = "pruned_events_archive",
 		[ARCHIVAL_NOTIFICATIONS_ARCHIVE] = "pruned_notifications_archive",
 		[ARCHIVAL_JOBS] = "pruned_jobs",
@@ -59,7 +63,11 @@ data_archival_work(struct run *r)
 	bool archive = c->archive_mode == ARCHIVE_ARCHIVE;
 	int64_t batch = c->archival_batch_size;
 	const struct sweep all[] = {
-		/* Deliveries first: their end frees their events. */
+		{ SQL_DATA_ARCHIVAL_ATTEMPTS_DROP, batch, c->delivery_retention_d,
+		    ARCHIVAL_ATTEMPT_WEEKS, false, "" },
+		{ SQL_DATA_ARCHIVAL_ATTEMPTS_PRUNE, batch, c->delivery_retention_d,
+		    ARCHIVAL_ATTEMPTS, false, "" },
+		/* Deliveries before events: their end frees these. */
 		{ SQL_DATA_ARCHIVAL_DELIVERIES_PRUNE, batch, c->delivery_retention_d,
 		    ARCHIVAL_DELIVERIES, false, "0" },
 		{ archive ? SQL_DATA_ARCHIVAL_EVENTS_ARCHIVE : SQL_DATA_ARCHIVAL_EVENTS_DELETE,

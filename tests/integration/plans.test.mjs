@@ -21,7 +21,9 @@ async function fill() {
   await stand.db.rows(
     `INSERT INTO webhook_deliveries (webhook_id, event_id, next_retry_at)
      SELECT (ARRAY(SELECT id FROM app_webhooks))[1 + (row_number() OVER ()) % 20], id, now() - interval '1 minute' FROM platform_events`);
-  await stand.db.rows(`INSERT INTO webhook_attempts (delivery_id, attempt) SELECT id, 1 FROM webhook_deliveries`);
+  // Every partition of attempts: what was before, the weeks ahead, and what no week holds.
+  for (const at of ['now()', `now() + interval '1 week' * (1 + n % 5)`, `now() + interval '1 year' + n * interval '1 minute'`])
+    await stand.db.rows(`INSERT INTO webhook_attempts (delivery_id, attempt, at) SELECT id, 1, ${at} FROM (SELECT id, row_number() OVER () AS n FROM webhook_deliveries) d`);
   await stand.db.rows(
     `INSERT INTO platform_notifications (user_id, title, expires_at, created_at)
      SELECT gen_random_uuid(), 't', now() + (n - ${ROWS / 2}) * interval '1 minute', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);

@@ -17,8 +17,8 @@ const grows = {
   platform_notifications_archive: { setting: 'ARCHIVE_RETENTION_DAYS', days: 0, add: (at) => `(id, user_id, title, status, created_at, archived_at) VALUES (${UUID}, ${UUID}, 'x', 'read', ${ago(4000)}, ${at})` },
   webhook_deliveries: { setting: 'DELIVERY_RETENTION_DAYS', days: 90, add: (at) => `(webhook_id, event_id, status, next_retry_at, created_at, delivered_at) SELECT id, ${UUID}, 'delivered', NULL, ${at}, ${at} FROM app_webhooks` },
   webhook_attempts: { setting: 'DELIVERY_RETENTION_DAYS', days: 90, add: (at) => `(delivery_id, attempt, at) SELECT max(id), 1, ${at} FROM webhook_deliveries` },
-  jobs: { setting: 'JOB_RETENTION_DAYS', days: 30, add: (at) => `(job_type, status, run_at, created_at, completed_at) VALUES ('x', 'completed', NULL, ${at} - interval '1 hour', ${at})` },
-  email_queue: { setting: 'EMAIL_RETENTION_DAYS', days: 30, add: (at) => `(to_address, status, next_attempt_at, created_at) VALUES ('a@example.com', 'sent', NULL, ${at})` },
+  jobs: { setting: 'JOB_RETENTION_DAYS', days: 30, add: (at) => `(job_type, status, waits_until, created_at, completed_at) VALUES ('x', 'completed', NULL, ${at} - interval '1 hour', ${at})` },
+  email_queue: { setting: 'EMAIL_RETENTION_DAYS', days: 30, add: (at) => `(to_address, status, waits_until, created_at, scheduled_for) VALUES ('a@example.com', 'sent', NULL, ${at}, ${at})` },
   cron_job_executions: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `(id, job_name, status, started_at) VALUES (${UUID}, 'x', 'success', ${at})` },
   cron_denied: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `VALUES ('/x', ${at}, 'unauthorized', 1)` },
   audit_log: { setting: 'AUDIT_RETENTION_DAYS', days: 365, add: (at) => `(at, actor, action, target) VALUES (${at}, 'a', 'b', 'c')` },
@@ -83,17 +83,23 @@ for (const [table, { setting, days, add }] of Object.entries(grows)) {
 }
 
 test('what is not finished stays, however old, and what ended late counts from its end', async () => {
-  const statuses = ['pending', 'blocked', 'processing', 'completed', 'failed', 'cancelled'];
-  for (const status of statuses)
-    await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, updated_at) VALUES ('x', $1, ${ago(100)}, ${ago(100)})`, [status]);
-  await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, completed_at) VALUES ('late', 'completed', ${ago(100)}, ${ago(1)})`);
-  for (const status of ['pending', 'processing', 'sent', 'failed'])
-    await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) VALUES ('a@example.com', $1, ${ago(100)})`, [status]);
-  await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at, scheduled_for) VALUES ('late@example.com', 'sent', ${ago(100)}, ${ago(1)})`);
+  for (const status of ['pending', 'blocked', 'processing', 'completed', 'failed', 'cancelled'])
+    await stand.db.rows(`INSERT INTO jobs (job_type, status, waits_until, created_at, updated_at) VALUES ('x', $1, NULL, ${ago(100)}, ${ago(100)})`, [status]);
+  await stand.db.rows(`INSERT INTO jobs (job_type, status, waits_until, created_at, completed_at) VALUES ('late', 'completed', NULL, ${ago(100)}, ${ago(1)})`);
+  await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, updated_at) VALUES ('waits', 'failed', ${ago(100)}, ${ago(100)})`);
+  const mail = (address, status, scheduled, next, waits = 'NULL') => stand.db.rows(
+    `INSERT INTO email_queue (to_address, status, created_at, scheduled_for, next_attempt_at, waits_until) VALUES ($1, $2, ${ago(100)}, ${scheduled}, ${next}, ${waits})`, [address, status]);
+  for (const status of ['pending', 'processing', 'sent', 'failed']) await mail('a@example.com', status, ago(100), 'NULL');
+  await mail('late@example.com', 'sent', ago(1), 'NULL');
+  await mail('later@example.com', 'failed', ago(100), ago(2));
+  await mail('waits@example.com', 'failed', ago(100), 'NULL', 'now()');
   const done = await archive();
   assert.deepEqual([done.pruned_jobs, done.pruned_email], [3, 2]);
-  assert.deepEqual((await stand.db.rows('SELECT status FROM jobs ORDER BY created_at, status')).map((row) => row.status).sort(), ['blocked', 'completed', 'pending', 'processing']);
-  assert.equal(await stand.db.value(`SELECT count(*)::int FROM email_queue WHERE status IN ('pending', 'processing') OR to_address LIKE 'late%'`), 3);
+  const texts = async (sql) => (await stand.db.rows(sql)).map((row) => row.text).sort();
+  assert.deepEqual(await texts(`SELECT job_type || ' ' || status AS text FROM jobs`),
+    ['late completed', 'waits failed', 'x blocked', 'x pending', 'x processing']);
+  assert.deepEqual(await texts(`SELECT split_part(to_address, '@', 1) || ' ' || status AS text FROM email_queue`),
+    ['a pending', 'a processing', 'late sent', 'later failed', 'waits failed']);
 });
 
 test('JOB_RETENTION_DAYS and EMAIL_RETENTION_DAYS 0 keep for ever', async () => {
