@@ -17,6 +17,7 @@
 #include "engine/flow.h"
 #include "engine/run.h"
 #include "engine/sealed.h"
+#include "http/echo.h"
 #include "http/sign.h"
 #include "workers/workers.h"
 
@@ -58,6 +59,9 @@ static void webhook_sign(
 static int webhook_add_headers(struct item *, struct http_request *);
 static bool webhook_header_is_ours(const char *name);
 static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
+static void webhook_excerpt(
+    struct run *, struct item *, const struct http_reply *, char ret[static REPLY_EXCERPT_MAX]);
+static void webhook_hide(struct run *, struct item *, enum sealed_column_id, char *text);
 static enum verdict webhook_again(struct run *, struct item *, const struct http_reply *);
 
 const struct worker worker_webhook_retry = {
@@ -308,7 +312,7 @@ webhook_judge(struct run *r, struct item *item, const struct http_reply *reply)
 		item_fail(item, "%s", reply->error);
 		return reply->refused ? VERDICT_DEAD : webhook_again(r, item, reply);
 	}
-	text_clean(excerpt, sizeof excerpt, reply->body, reply->body_len);
+	webhook_excerpt(r, item, reply, excerpt);
 	item_fail(item, "HTTP %d%s%s", reply->status, *excerpt ? ": " : "", excerpt);
 	if (reply->status == STATUS_GONE) {
 		/* Settling disables the endpoint; this delivery waits with its others. */
@@ -316,6 +320,41 @@ webhook_judge(struct run *r, struct item *item, const struct http_reply *reply)
 		return VERDICT_RETRY;
 	}
 	return webhook_again(r, item, reply);
+}
+
+/* The beginning of what the receiver said, without secrets that it repeats. */
+static void
+webhook_excerpt(struct run *r, struct item *item, const struct http_reply *reply,
+    char ret[static REPLY_EXCERPT_MAX])
+{
+	const char *text = item_text(item, COLUMN_HEADERS), *name = NULL;
+	json_auto_t *headers = text ? json_loads(text, 0, NULL) : NULL;
+	/* More than is kept: what is cut off in the middle would not be known. */
+	char clean[4 * REPLY_EXCERPT_MAX];
+	json_t *value = NULL;
+
+	text_clean(clean, sizeof clean, reply->body, reply->body_len);
+	echo_hide_signatures(clean);
+	webhook_hide(r, item, SEALED_WEBHOOK_SECRET, clean);
+	webhook_hide(r, item, SEALED_WEBHOOK_PREVIOUS, clean);
+	json_object_foreach(headers, name, value) echo_hide(clean, json_string_value(value));
+	text_clean(ret, REPLY_EXCERPT_MAX, clean, strlen(clean));
+}
+
+static void
+webhook_hide(struct run *r, struct item *item, enum sealed_column_id id, char *text)
+{
+	const char *value =
+	    item_text(item, id == SEALED_WEBHOOK_SECRET ? COLUMN_SECRET : COLUMN_PREVIOUS_SECRET);
+	const char *secret = value ? sealed_open(item->memory, r->keyring, &sealed_columns[id],
+					 item_text(item, COLUMN_OWNER), value, NULL)
+				   : NULL;
+
+	if (!secret)
+		return;
+	echo_hide(text, secret);
+	if (secret != value)
+		crypto_wipe((char *)secret, strlen(secret));
 }
 
 static enum verdict
