@@ -24,6 +24,8 @@ let bomb;
 // name -> (request, response, rest of the path, receiver).  Each may take its time or never end.
 const behaviours = {
   ok: (q, s) => s.end('ok'),
+  // Answers an error with what `says` makes of the request.
+  echo: (q, s, rest, receiver) => { s.statusCode = 500; s.end(receiver.says(q)); },
   status: (q, s, [code]) => { s.statusCode = Number(code); s.end('as asked'); },
   gone: (q, s) => { s.statusCode = 410; s.end(); },
   hang: () => {},
@@ -89,6 +91,7 @@ export class Receiver extends EventEmitter {
   connections = 0;
   inflight = 0;
   inflightMax = 0;
+  says = () => 'an error';
   redirectTo = 'http://10.0.0.1/';
 
   static async start({ tls = false, certificate, host = RECEIVER_HOST, keepBodies = true, port = 0 } = {}) {
