@@ -293,6 +293,8 @@ start_writer(int every_ms)
 
 	if (pid != 0)
 		return pid;
+	/* A test that fails must not leave it behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	while (write(fd, "x", 1) == 1)
 		poll(NULL, 0, every_ms);
