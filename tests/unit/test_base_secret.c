@@ -345,6 +345,7 @@ no_value_is_half_of_two(void **state)
 	if (pid == 0) {
 		int fd = open(path, O_WRONLY | O_CLOEXEC);
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (i = 0;; i++) {
 			memset(bytes, 'a' + i % 26, LEN);
 			if (ftruncate(fd, 0) != 0 || pwrite(fd, bytes, LEN / 2, 0) != LEN / 2)
