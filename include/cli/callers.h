@@ -25,6 +25,15 @@ struct callers_wish {
 /* Compares, prints the plan, and does it when asked to.  Returns an exit code. */
 int callers_cron_job_org(const struct callers_wish *wish);
 
+/* Prints what allow.conf has to say of cron-job.org.  Returns an exit code. */
+int callers_allowlist(void);
+
+/* Whether what is sent to ${url} is encrypted, or never leaves this host. */
+bool callers_is_safe(const char *url);
+
+/* How commands wait for the service: on a terminal with the time that is left. */
+bool callers_wait(void *owner, int64_t ms, const char *why);
+
 /* The path that rings ${worker}, or NULL, and the secret that the path wants. */
 const char *callers_path(const struct worker *worker, enum conf_secret *ret_secret);
 

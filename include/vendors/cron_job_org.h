@@ -39,6 +39,9 @@ json_t *cjo_read_jobs(const char *body, size_t len, struct err *e); /* an array 
 json_t *cjo_read_job(const char *body, size_t len, struct err *e);  /* one, with all details */
 int64_t cjo_read_id(const char *body, size_t len, struct err *e);   /* of a new one; 0: error */
 
+/* The addresses that it calls from: an array of texts, each one an address and nothing else. */
+json_t *cjo_read_nodes(const char *body, size_t len, struct err *e);
+
 /* Of a job that one of the readers has let through. */
 int64_t cjo_id(const json_t *job);
 const char *cjo_url(const json_t *job);
@@ -69,7 +72,7 @@ void cjo_pace_sent(struct cjo_pace *pace, bool creates, int64_t now_ms);
 struct cjo {
 	struct http *http;
 	const char *base_url; /* without a slash at its end */
-	const char *key;
+	const char *key;      /* NULL: for what everybody may ask */
 	struct cjo_pace pace;
 	int64_t requests; /* that went out */
 	/* Waits ${ms}, for the reason ${why}; false when everything is to stop. */
@@ -83,6 +86,7 @@ struct cjo {
  * then nothing else will do either; ERR_BAD_REQUEST when this one is refused; ERR_UNAVAILABLE for
  * all else, and what was asked for may have been done.
  */
+json_t *cjo_nodes(struct cjo *c, struct err *e);
 json_t *cjo_list(struct cjo *c, struct err *e);
 json_t *cjo_get(struct cjo *c, int64_t id, struct err *e);
 int64_t cjo_create(struct cjo *c, const json_t *job, struct err *e); /* its id; 0: error */

@@ -36,7 +36,6 @@ static void callers_did(const struct callers_step *, int64_t id);
 static int callers_audit_read(struct cli_session *, const struct cjo *, struct err *);
 static int callers_audit_apply(struct cli_session *, const struct callers_plan *, struct err *);
 static void callers_sum_up(const struct callers_plan *, const struct callers_wish *);
-static bool callers_wait(void *owner, int64_t ms, const char *why);
 
 int
 callers_cron_job_org(const struct callers_wish *wish)
@@ -51,6 +50,34 @@ callers_cron_job_org(const struct callers_wish *wish)
 		rc = callers_session(&s, wish, &e);
 	cli_close(&s);
 	return rc == 0 ? CLI_DONE : cli_fail(&e);
+}
+
+/* Signals arrive in here alone. */
+bool
+callers_wait(void *owner, int64_t ms, const char *why)
+{
+	const bool shown = ms > CALLERS_SILENT_MS, terminal = isatty(STDERR_FILENO);
+	const int64_t end_ms = clock_mono_ms() + ms;
+
+	(void)owner;
+	if (shown && !terminal)
+		fprintf(stderr, "cronward callers: waiting %" PRId64 " s for cron-job.org: %s\n",
+		    (ms + 999) / 1000, why);
+	for (;;) {
+		int64_t left_ms = end_ms - clock_mono_ms();
+		int64_t tick_ms = left_ms < CALLERS_TICK_MS ? left_ms : CALLERS_TICK_MS;
+		struct timespec tick = { tick_ms / 1000, tick_ms % 1000 * 1000000 };
+
+		if (left_ms <= 0 || stop_requested())
+			break;
+		if (shown && terminal)
+			fprintf(stderr, "\r\033[Kwaiting %" PRId64 " s for cron-job.org: %s",
+			    (left_ms + 999) / 1000, why);
+		ppoll(NULL, 0, &tick, stop_wait_mask());
+	}
+	if (shown && terminal)
+		fputs("\r\033[K", stderr);
+	return !stop_requested();
 }
 
 static int
@@ -224,32 +251,4 @@ callers_sum_up(const struct callers_plan *plan, const struct callers_wish *wish)
 	else if (!wish->apply)
 		printf("Nothing was changed; --apply does it with %" PRId64 " request%s.\n", cost,
 		    cost == 1 ? "" : "s");
-}
-
-/* Signals arrive in here alone. */
-static bool
-callers_wait(void *owner, int64_t ms, const char *why)
-{
-	const bool shown = ms > CALLERS_SILENT_MS, terminal = isatty(STDERR_FILENO);
-	const int64_t end_ms = clock_mono_ms() + ms;
-
-	(void)owner;
-	if (shown && !terminal)
-		fprintf(stderr, "cronward callers: waiting %" PRId64 " s for cron-job.org: %s\n",
-		    (ms + 999) / 1000, why);
-	for (;;) {
-		int64_t left_ms = end_ms - clock_mono_ms();
-		int64_t tick_ms = left_ms < CALLERS_TICK_MS ? left_ms : CALLERS_TICK_MS;
-		struct timespec tick = { tick_ms / 1000, tick_ms % 1000 * 1000000 };
-
-		if (left_ms <= 0 || stop_requested())
-			break;
-		if (shown && terminal)
-			fprintf(stderr, "\r\033[Kwaiting %" PRId64 " s for cron-job.org: %s",
-			    (left_ms + 999) / 1000, why);
-		ppoll(NULL, 0, &tick, stop_wait_mask());
-	}
-	if (shown && terminal)
-		fputs("\r\033[K", stderr);
-	return !stop_requested();
 }

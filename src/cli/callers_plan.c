@@ -45,7 +45,6 @@ static bool plan_has(const struct callers_plan *, int64_t id);
 static struct callers_step *plan_add(struct callers_plan *, const struct worker *, int64_t id);
 static const char *plan_path(const char *app_url, const char *job_url);
 static const struct worker *plan_worker(const char *path);
-static bool plan_is_safe(const char *url);
 
 const char *const callers_act_name[CALLERS__MAX] = {
 	[CALLERS_KEEP] = "unchanged",
@@ -61,10 +60,10 @@ callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "APP_URL is not set; allowed is scheme and host such as "
 		    "https://cron.example.com");
-	if (!plan_is_safe(conf->app_url) || !plan_is_safe(conf->cron_job_org_url))
+	if (!callers_is_safe(conf->app_url) || !callers_is_safe(conf->cron_job_org_url))
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "%s: plain http would show a secret to everybody on the way; allowed is https",
-		    plan_is_safe(conf->app_url) ? "CRON_JOB_ORG_BASE_URL" : "APP_URL");
+		    callers_is_safe(conf->app_url) ? "CRON_JOB_ORG_BASE_URL" : "APP_URL");
 	if (secret_state(conf_secret(conf, SECRET_CRON_JOB_ORG)) != SECRET_USABLE)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "CRON_JOB_ORG_API_KEY is not set or too short; keys are made at "
@@ -84,6 +83,17 @@ callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e)
 			    path);
 	}
 	return 0;
+}
+
+bool
+callers_is_safe(const char *url)
+{
+	static const char *const local[] = { "http://127.", "http://localhost:", "http://[::1]" };
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
+		if (strncmp(url, local[i], strlen(local[i])) == 0)
+			return true;
+	return strncmp(url, "https://", 8) == 0;
 }
 
 int
@@ -342,16 +352,4 @@ plan_worker(const char *path)
 			return workers[i];
 	}
 	return NULL;
-}
-
-/* Encrypted, or never leaving this host. */
-static bool
-plan_is_safe(const char *url)
-{
-	static const char *const local[] = { "http://127.", "http://localhost:", "http://[::1]" };
-
-	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
-		if (strncmp(url, local[i], strlen(local[i])) == 0)
-			return true;
-	return strncmp(url, "https://", 8) == 0;
 }

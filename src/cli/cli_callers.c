@@ -50,7 +50,9 @@ cli_callers(const struct cli_command *command, int argc, char **argv)
 		return callers_list(argc - 1, argv + 1);
 	if (strcmp(what, "cron-job.org") == 0)
 		return callers_service(argc - 1, argv + 1);
-	return cli_usage(command->name, "wants list or cron-job.org");
+	if (strcmp(what, "allowlist") == 0 && argc == 2)
+		return callers_allowlist();
+	return cli_usage(command->name, "wants list, cron-job.org or allowlist");
 }
 
 const char *

@@ -9,6 +9,8 @@
 
 #include "base/text.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -101,6 +103,34 @@ cjo_read_id(const char *body, size_t len, struct err *e)
 	if (reply && id <= 0)
 		cjo_wrong(e, "the new job has no jobId");
 	return id > 0 ? id : 0;
+}
+
+json_t *
+cjo_read_nodes(const char *body, size_t len, struct err *e)
+{
+	json_auto_t *reply = cjo_parse(body, len, e);
+	json_t *nodes = json_object_get(reply, "ipAddresses"), *node;
+	size_t i;
+
+	if (!reply)
+		return NULL;
+	if (json_array_size(nodes) == 0) {
+		cjo_wrong(e, "the list of addresses is missing");
+		return NULL;
+	}
+	json_array_foreach(nodes, i, node)
+	{
+		unsigned char address[sizeof(struct in6_addr)];
+		const char *text = json_string_value(node);
+
+		/* They go into a web server's configuration. */
+		if (text && (inet_pton(AF_INET, text, address) == 1 ||
+				inet_pton(AF_INET6, text, address) == 1))
+			continue;
+		cjo_wrong(e, "an address of the list is none");
+		return NULL;
+	}
+	return json_incref(nodes);
 }
 
 int64_t
@@ -243,8 +273,11 @@ cjo_same_group(const json_t *want, const json_t *has, const struct cjo_view *vie
 	json_t *value;
 	bool same = true;
 
-	json_object_foreach((json_t *)want, name,
-	    value) if (!cjo_same(name, value, json_object_get(has, name), view)) same = false;
+	json_object_foreach((json_t *)want, name, value)
+	{
+		if (!cjo_same(name, value, json_object_get(has, name), view))
+			same = false;
+	}
 	return same;
 }
 
@@ -349,9 +382,11 @@ cjo_keep_headers(json_t *headers, const json_t *had)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(
-	    (json_t *)had, name, value) if (!cjo_is_secret(name) && json_is_string(value))
-	    json_object_set(headers, name, value);
+	json_object_foreach((json_t *)had, name, value)
+	{
+		if (!cjo_is_secret(name) && json_is_string(value))
+			json_object_set(headers, name, value);
+	}
 }
 
 /* A value for people: what stands behind a question mark may be a secret. */

@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void fuzz_jobs(const char *body, size_t len);
 static void fuzz_job(const char *body, size_t len);
 static void fuzz_id(const char *body, size_t len);
+static void fuzz_nodes(const char *body, size_t len);
 static void fuzz_tell(void *owner, const char *name, const char *from, const char *to);
 static void fuzz_must(bool claim);
 
@@ -28,12 +29,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Of exactly its size, so that the sanitizer sees one byte too many. */
 	body = mem_alloc(size);
 	memcpy(body, data + 1, size - 1);
-	if (data[0] % 3 == 0)
+	if (data[0] % 4 == 0)
 		fuzz_jobs(body, size - 1);
-	else if (data[0] % 3 == 1)
+	else if (data[0] % 4 == 1)
 		fuzz_job(body, size - 1);
-	else
+	else if (data[0] % 4 == 2)
 		fuzz_id(body, size - 1);
+	else
+		fuzz_nodes(body, size - 1);
 	free(body);
 	return 0;
 }
@@ -47,7 +50,10 @@ fuzz_jobs(const char *body, size_t len)
 	size_t i;
 
 	fuzz_must(!jobs == (e.code != ERR_OK));
-	json_array_foreach(jobs, i, job) fuzz_must(cjo_id(job) > 0 && cjo_url(job));
+	json_array_foreach(jobs, i, job)
+	{
+		fuzz_must(cjo_id(job) > 0 && cjo_url(job));
+	}
 }
 
 /* Whatever a job was, what is sent makes it what is wanted. */
@@ -79,6 +85,24 @@ fuzz_id(const char *body, size_t len)
 	int64_t id = cjo_read_id(body, len, &e);
 
 	fuzz_must(id >= 0 && (id == 0) == (e.code != ERR_OK));
+}
+
+/* Nothing that would end a directive of nginx. */
+static void
+fuzz_nodes(const char *body, size_t len)
+{
+	struct err e = { .code = ERR_OK };
+	json_auto_t *nodes = cjo_read_nodes(body, len, &e);
+	const json_t *node;
+	size_t i;
+
+	fuzz_must(!nodes == (e.code != ERR_OK));
+	json_array_foreach(nodes, i, node)
+	{
+		const char *text = json_string_value(node);
+
+		fuzz_must(*text && text[strspn(text, "0123456789abcdefABCDEF.:")] == '\0');
+	}
 }
 
 /* Fit for a terminal, and without the secret. */

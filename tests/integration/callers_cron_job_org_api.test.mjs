@@ -8,6 +8,7 @@ import { CronJobOrg } from '../lib/cron_job_org.mjs';
 import { cleanEnv, start } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { Terminal } from '../lib/terminal.mjs';
 import { until } from '../lib/wait.mjs';
 
 const APP = 'https://cron.example.com';
@@ -135,23 +136,24 @@ test('a rotated secret: every job is told so, and none shows it', async () => {
 test('jobs of other sites are left alone; those of ours that ring nothing only with --disable-missing', async () => {
   const foreign = service.add({ url: 'https://elsewhere.example.com/api/workers/webhookRetry?token=hush-hush', enabled: true });
   const lookalike = service.add({ url: `${APP}.evil.example/api/workers/webhookRetry`, enabled: true });
+  const shorter = service.add({ url: `${APP.slice(0, -1)}/api/workers/webhookRetry`, enabled: true });
   const page = service.add({ url: `${APP}/healthz`, enabled: true });
   const stale = service.add({ url: `${APP}/api/workers/goneLongAgo?secret=hush-hush`, enabled: true });
   const off = service.add({ url: `${APP}/api/workers/alsoGone`, enabled: false });
   const rings = service.add({ url: `${APP.toUpperCase().replace('HTTPS', 'https')}/api/workers/webhookRetry/?secret=hush-hush`, enabled: true, title: 'mine' });
   const twice = service.add({ url: `${APP}/api/workers/webhookRetry`, enabled: true });
-  const before = structuredClone([foreign, lookalike, page, stale, off, twice].map((id) => service.jobs.get(id)));
+  const before = structuredClone([foreign, lookalike, shorter, page, stale, off, twice].map((id) => service.jobs.get(id)));
   const done = await applied();
-  assert.match(done.stdout, /4 other jobs are left alone/);
+  assert.match(done.stdout, /5 other jobs are left alone/);
   assert.match(done.stdout, /\/api\/workers\/goneLongAgo: rings no worker; --disable-missing would/);
   assert.match(done.stdout, /\/api\/workers\/webhookRetry: another job rings it already/);
   assert.ok(!done.stdout.includes('hush'), done.stdout);
-  assert.deepEqual([foreign, lookalike, page, stale, off, twice].map((id) => service.jobs.get(id)), before);
+  assert.deepEqual([foreign, lookalike, shorter, page, stale, off, twice].map((id) => service.jobs.get(id)), before);
   assert.deepEqual([service.jobs.get(rings).url, service.jobs.get(rings).title], [url(list[0]), 'mine'], 'the older of two is taken over');
   assert.equal(ours().length, 7, 'nothing was made a second time');
   await applied('--disable-missing');
   assert.deepEqual([stale, twice].map((id) => service.jobs.get(id).enabled), [false, false]);
-  assert.deepEqual([foreign, lookalike, page].map((id) => service.jobs.get(id).enabled), [true, true, true]);
+  assert.deepEqual([foreign, lookalike, shorter, page].map((id) => service.jobs.get(id).enabled), [true, true, true, true]);
   assert.match((await applied('--disable-missing')).stdout, /Nothing is to be done/);
 });
 
@@ -255,6 +257,16 @@ test('SIGINT while it waits: it ends at once, says how far it came, and is conti
   assert.equal(ours().length, 3);
 });
 
+test('on a terminal the wait counts down on one line, and Ctrl-C ends it', async () => {
+  service.fail('PUT /jobs', { status: 429, headers: { 'retry-after': '30' } });
+  const terminal = new Terminal(program(), ['callers', 'cron-job.org', '--apply'], stand.env(env));
+  await terminal.shows(/waiting 30 s for cron-job.org: it answered 429[^\n]*\r[^\n]*waiting 29 s/);
+  terminal.type('\x03');
+  assert.equal(await terminal.ended(), 1);
+  assert.match(terminal.output, /\r\x1b\[K[^\n]*webhook-retry: stopped/);
+  assert.ok(!terminal.output.includes(service.key) && !terminal.output.includes(stand.key));
+});
+
 test('what the day has left is known: a plan that needs more is not begun', async () => {
   const count = (requests) => stand.db.rows(
     `INSERT INTO audit_log (actor, action, target, detail) VALUES ('cli:test', 'callers.read', 'cron-job.org', jsonb_build_object('requests', $1::int))`, [requests]);
@@ -285,6 +297,25 @@ test('audit_log has who did what and with how many requests, and no secret', asy
   for (const secret of [stand.key, service.key]) assert.ok(!JSON.stringify(acts).includes(secret));
 });
 
+test('allowlist: lines that nginx takes, asked for without the key', async () => {
+  const done = await stand.cli(['callers', 'allowlist'], { env: { ...env, DATABASE_URL: '', CRON_JOB_ORG_API_KEY: '' } });
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stdout, /^# cron-job\.org, \d{4}-\d\d-\d\d\nallow 192\.0\.2\.67;\nallow 2001:db8::1;\n$/);
+  assert.equal(service.requests[0].headers.authorization, undefined);
+});
+
+test('allowlist: what is no address, or no list, is not printed', async () => {
+  for (const body of [{ ipAddresses: ['192.0.2.1', '192.0.2.2; allow all'] }, { ipAddresses: ['all'] }, { ipAddresses: ['0.0.0.0/0'] }, { ipAddresses: [7] },
+    { ipAddresses: [] }, {}, [], '<html>']) {
+    service.fail('GET /executor-nodes.json', { status: 200, body });
+    const done = await stand.cli(['callers', 'allowlist'], { env });
+    assert.deepEqual([done.code, done.stdout], [1, ''], JSON.stringify(body));
+    assert.match(done.stderr, /cron-job.org's reply cannot be used/);
+  }
+  const plain = await stand.cli(['callers', 'allowlist'], { env: { ...env, CRON_JOB_ORG_BASE_URL: 'http://api.example.com' } });
+  assert.deepEqual([plain.code, plain.stdout], [1, '']);
+});
+
 test('settings that are missing or would show a secret are named, and nothing is asked', async () => {
   for (const [wrong, says] of [
     [{ APP_URL: '' }, /APP_URL is not set/],
@@ -305,7 +336,7 @@ test('settings that are missing or would show a secret are named, and nothing is
 });
 
 test('wrong words are refused with what is allowed', async () => {
-  for (const args of [[], ['nonsense'], ['list', 'x'], ['list', '--apply'], ['cron-job.org', 'x'], ['cron-job.org', '--only', 'x'], ['cron-job.org', '--only'],
+  for (const args of [[], ['nonsense'], ['list', 'x'], ['list', '--apply'], ['allowlist', 'x'], ['cron-job.org', 'x'], ['cron-job.org', '--only', 'x'], ['cron-job.org', '--only'],
     ['cron-job.org', '--daily-limit', '0'], ['cron-job.org', '--json']]) {
     const done = await stand.cli(['callers', ...args], { env });
     assert.equal(done.code, 2, args.join(' '));

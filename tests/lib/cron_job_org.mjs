@@ -23,6 +23,7 @@ export class CronJobOrg {
   #next = 1000;
   #faults = [];
   dayLimit = DAY;
+  nodes = ['192.0.2.67', '2001:db8::1'];
 
   static async start({ host = '127.0.0.2', key = 'the-key-of-an-account-0123456789' } = {}) {
     const service = new CronJobOrg();
@@ -77,6 +78,7 @@ export class CronJobOrg {
 
   // Errors have no body there.
   #answer({ method, path, headers, body, at }) {
+    if (path === '/executor-nodes.json') return { status: 200, body: { ipAddresses: this.nodes } };
     if (headers.authorization !== `Bearer ${this.key}`) return { status: 401 };
     if (this.#tooMany(method, at) || this.requests.filter((one) => one.status !== 401).length > this.dayLimit) return { status: 429 };
     // Whatever else is sent counts as nothing.
