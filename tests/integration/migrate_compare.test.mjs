@@ -137,6 +137,22 @@ test('tables of other schemas on the search_path are neither compared nor touche
   assert.match(refused.stderr, /jobs\.id is bigint; cronward needs uuid/);
 });
 
+test('a schema apart is the way out of a conflict', async () => {
+  const stand = await withTables('CREATE TABLE jobs (id bigint PRIMARY KEY, title text); CREATE TABLE audit_log (line text)');
+  const { role, env } = await withRole(stand, 'apart');
+  await stand.db.rows(`CREATE SCHEMA cronward AUTHORIZATION ${role}; ALTER ROLE ${role} SET search_path = cronward`);
+  const before = await contentsOf(stand.db, '-n', 'public');
+  const done = await stand.cli(['migrate'], { env });
+  assert.equal(done.code, 0, done.stderr);
+  // The application, whose search_path is its own, asks for deliveries by the schema's name.
+  await stand.db.rows(`INSERT INTO cronward.app_webhooks (url, secret) VALUES ($1, 'a plain secret')`, [stand.receiver.url('/ok/apart')]);
+  await stand.db.rows(`INSERT INTO cronward.platform_events (event_type, payload) VALUES ('order.paid', '{}')`);
+  const run = await stand.cli(['run', 'webhook-retry'], { env });
+  assert.equal(JSON.parse(run.stdout).succeeded, 1, run.stderr);
+  assert.equal((await stand.cli(['run', 'data-archival'], { env })).code, 0);
+  assert.equal(await contentsOf(stand.db, '-n', 'public'), before);
+});
+
 test('a path to no schema, or to another than ours, is one clear line', async () => {
   const stand = await withTables('CREATE SCHEMA other');
   const path = (names) => ({ env: { DATABASE_URL: `${stand.db.url}&options=-csearch_path%3D${names}` } });
