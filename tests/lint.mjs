@@ -3,6 +3,7 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { knownNames, missingSettings, namingFiles, plantedNames, unloggedRoutes, wrongNames } from './lib/names.mjs';
 import { run, must } from './lib/process.mjs';
 import { root } from './lib/program.mjs';
 import { many } from './lib/wait.mjs';
@@ -108,6 +109,17 @@ function untestedWorkers() {
     .filter((name) => name !== 'workers' && !tests.includes(name)).map((name) => `${name} has no tests/integration/${name}.test.mjs`);
 }
 
+let asked;
+
+// A check of names: what there is comes from a build of our own, as others may be at work on theirs.
+function withNames(check) {
+  return async () => {
+    asked ??= must('make', ['-s', 'CC=clang', 'B=build/clang', 'all'], { cwd: root, env, timeoutMs: 600_000 })
+      .then(() => knownNames(path.join(root, 'build/clang/cronward')));
+    return check(await asked);
+  };
+}
+
 const checks = {
   'headers alone, gcc': () => headersAlone('gcc'),
   'headers alone, clang': () => headersAlone('clang'),
@@ -134,6 +146,12 @@ const checks = {
   'every worker is listed': unlistedWorkers,
   'every worker has a test': untestedWorkers,
   'no goto beside AUTO': () => sources.filter((at) => /\bAUTO\(/.test(codeOf(at)) && /\bgoto\b/.test(codeOf(at))),
+  'what pages name exists': withNames((known) => namingFiles().flatMap((at) => wrongNames(at, textOf(at), known))),
+  'a wrong name would be seen': withNames((known) => plantedNames.filter(([at, text]) => wrongNames(at, text, known).length === 0)
+    .map(([at, text]) => `not seen in ${at}: ${text}`)),
+  'every setting is in README and in the manual': withNames((known) => ['README.md', 'cronward.1'].flatMap((page, i) =>
+    missingSettings(i === 0 ? textOf(page) : known.man, known).map((name) => `${name} is not in ${page}`))),
+  "nginx logs every route's path": withNames((known) => unloggedRoutes(textOf('nginx/cronward.conf.in'), known)),
   'no TODO': () => grep(allC, /\b(TODO|FIXME|XXX)\b/, textOf),
   'no bare sleep in tests': () => [
     ...grep(scenarios, /\b(setTimeout|setInterval|timers\/promises|sleep)\b/, textOf),
