@@ -1,7 +1,7 @@
 // Callers that are curl on somebody's host: the very lines of the crontab, of the systemd unit and
 // of the GitHub workflow, run as cron, systemd and a runner run them.
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { callersList, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
@@ -95,6 +95,17 @@ test('crontab: the secret is in no argument', async () => {
   await asCron(lines[0], { HEADER: headerFile('crontab', site.key), PATH: `${bin}:/usr/bin:/bin` });
   noSecret(read('arguments'));
   assert.match(read('arguments'), /^35$/m);
+});
+
+test("crontab: the page's line makes the header file that ships, with the secret, for root alone", async () => {
+  const line = /^sudo sh -c '(.*)'$/m.exec(shipped('crontab/README.md'))[1];
+  const secret = path.join(folder, 'secret');
+  const made = path.join(folder, 'made');
+  writeFileSync(secret, `${site.key}\n`);
+  const done = await run('/bin/sh', ['-c', line.replace('/etc/cronward/secrets/CRON_JOB_API_KEY', secret).replace('/etc/cronward/header', made)]);
+  assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
+  assert.equal(readFileSync(made, 'utf8'), readFileSync(headerFile('crontab', site.key), 'utf8'));
+  assert.equal(statSync(made).mode & 0o777, 0o600);
 });
 
 // systemd: the command of the service, with the specifiers and variables that it uses.
