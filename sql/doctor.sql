@@ -26,11 +26,13 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, current_user AS role
                ('cron_job_executions', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('cron_locks', '{SELECT,INSERT,UPDATE}'),
                ('cronward_schema', '{SELECT}'),
+               ('email_queue', '{SELECT,UPDATE,DELETE}'),
+               ('jobs', '{SELECT,UPDATE,DELETE}'),
                ('platform_events', '{SELECT,UPDATE,DELETE}'),
-               ('platform_events_archive', '{SELECT,INSERT}'),
+               ('platform_events_archive', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('platform_notifications', '{SELECT,UPDATE,DELETE}'),
-               ('platform_notifications_archive', '{SELECT,INSERT}'),
-               ('webhook_attempts', '{SELECT,INSERT,DELETE}'),
+               ('platform_notifications_archive', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('webhook_attempts', '{SELECT,INSERT}'),
                ('webhook_deliveries', '{SELECT,UPDATE,DELETE}')) AS t(name, privileges),
        unnest(t.privileges) AS p(privilege)
  WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege)

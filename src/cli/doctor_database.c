@@ -33,8 +33,10 @@ doctor_database(struct doctor *d)
 
 	if (db_connect(d->db, &e) != 0 || !db_link(d->db, &link)) {
 		doctor_fail(d,
-		    "correct DATABASE_URL, or start PostgreSQL; what needs the database is left "
-		    "out below",
+		    strstr(e.message, "read-only")
+			? "name the primary, or all hosts, in DATABASE_URL: a standby will not do"
+			: "correct DATABASE_URL, or start PostgreSQL; what needs the database is "
+			  "left out below",
 		    "%s", e.message);
 		return;
 	}

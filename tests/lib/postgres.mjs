@@ -3,7 +3,7 @@
 // A test run has one cluster (tests/check.mjs starts it and names it in CRONWARD_TEST_PG); a test
 // file that is run alone makes its own.  Tests that stop or restart the server always do.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { tempFolder } from './clean.mjs';
@@ -97,6 +97,13 @@ export class Cluster {
   // As a power cut to the processes: postmaster and all backends at once.
   async crash() {
     await this.#server.stop('SIGQUIT', 10_000);
+  }
+
+  // Restarts as a standby of nobody: it can be read, and is not the primary.
+  async becomeStandby() {
+    await this.stop();
+    writeFileSync(path.join(this.#folder, 'data/standby.signal'), '');
+    await this.start();
   }
 
   get pid() {
