@@ -33,10 +33,17 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, current_user AS role
                ('platform_notifications', '{SELECT,UPDATE,DELETE}'),
                ('platform_notifications_archive', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('webhook_attempts', '{SELECT,INSERT}'),
+               ('webhook_attempts_default', '{SELECT,UPDATE,DELETE}'),
                ('webhook_deliveries', '{SELECT,UPDATE,DELETE}')) AS t(name, privileges),
        unnest(t.privileges) AS p(privilege)
  WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege)
  GROUP BY t.name;
+
+-- name: owner
+-- Only the owner of a partitioned table makes and drops its partitions.
+SELECT c.relowner::regrole::text AS owner, pg_has_role(c.relowner, 'USAGE') AS is_ours, current_user AS role
+  FROM pg_class c
+ WHERE c.oid = to_regclass('webhook_attempts');
 
 -- name: transactions
 -- The oldest ones that keep dead rows of this database from being removed; those of other roles

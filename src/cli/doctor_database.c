@@ -140,12 +140,12 @@ doctor_privileges(struct doctor *d)
 {
 	AUTO(PQclear)
 	PGresult *rows = d->has_schema ? doctor_query(d, SQL_DOCTOR_PRIVILEGES) : NULL;
+	AUTO(PQclear) PGresult *owner = rows ? doctor_query(d, SQL_DOCTOR_OWNER) : NULL;
+	char todo[DOCTOR_FOUND_MAX];
 
-	if (!rows)
+	if (!owner)
 		return;
 	for (int row = 0; row < PQntuples(rows); row++) {
-		char todo[DOCTOR_FOUND_MAX];
-
 		snprintf(todo, sizeof(todo), "GRANT %s ON %s TO %s", db_text(rows, row, "missing"),
 		    db_text(rows, row, "name"), db_text(rows, row, "role"));
 		doctor_fail(d, todo, "no %s on %s", db_text(rows, row, "missing"),
@@ -153,6 +153,14 @@ doctor_privileges(struct doctor *d)
 	}
 	if (PQntuples(rows) == 0)
 		doctor_ok(d, "the role may do what the program does");
+	if (PQntuples(owner) == 0 || db_bool(owner, 0, "is_ours"))
+		return;
+	snprintf(todo, sizeof(todo), "GRANT %s TO %s", db_text(owner, 0, "owner"),
+	    db_text(owner, 0, "role"));
+	doctor_warn(d, todo,
+	    "webhook_attempts belongs to %s: data-archival deletes its rows one by one, and cannot "
+	    "drop whole weeks",
+	    db_text(owner, 0, "owner"));
 }
 
 /* Each process of the pools keeps one connection. */

@@ -189,7 +189,9 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   }
   assert.ok(tables >= 12);
   const env = { DATABASE_URL: stand.db.url.replace('cronward@', 'least@'), MAX_WEBHOOK_RETRIES: '0' };
-  (await doctor({ env })).one('privileges', 'ok');
+  const found = await doctor({ env });
+  found.one('privileges', 'ok');
+  assert.equal(found.one('privileges', 'warn').todo, 'GRANT cronward TO least');
   await stand.endpoint('/ok/least');
   await stand.endpoint('/status/500');
   await stand.enqueue(4);
