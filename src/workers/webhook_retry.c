@@ -337,7 +337,10 @@ webhook_excerpt(struct run *r, struct item *item, const struct http_reply *reply
 	echo_hide_signatures(clean);
 	webhook_hide(r, item, SEALED_WEBHOOK_SECRET, clean);
 	webhook_hide(r, item, SEALED_WEBHOOK_PREVIOUS, clean);
-	json_object_foreach(headers, name, value) echo_hide(clean, json_string_value(value));
+	json_object_foreach(headers, name, value)
+	{
+		echo_hide(clean, json_string_value(value));
+	}
 	text_clean(ret, REPLY_EXCERPT_MAX, clean, strlen(clean));
 }
 
