@@ -25,7 +25,7 @@ async function fromHistory() {
     const fresh = `${at}.${process.pid}`;
     mkdirSync(fresh);
     await must('sh', ['-c', 'git -C "$1" archive "$2" | tar -x -C "$3"', 'sh', root, COMMIT, fresh], { env });
-    await must('make', ['-s', '-C', fresh, 'all'], { env, timeoutMs: 200_000 });
+    await must('make', ['-s', '-j2', '-C', fresh, 'all'], { env, timeoutMs: 200_000 });
     rmSync(at, { recursive: true, force: true });
     renameSync(fresh, at);
   }
@@ -34,6 +34,6 @@ async function fromHistory() {
 
 async function fromSources() {
   const build = 'build/older/sources';
-  await must('make', ['-s', `B=${build}`, `MIGRATIONS=${FIRST_MIGRATION}`, 'all'], { cwd: root, env, timeoutMs: 200_000 });
+  await must('make', ['-s', '-j2', `B=${build}`, `MIGRATIONS=${FIRST_MIGRATION}`, 'all'], { cwd: root, env, timeoutMs: 200_000 });
   return { program: path.join(root, build, 'cronward'), what: 'these sources with schema 1' };
 }
