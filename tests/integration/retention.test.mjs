@@ -1,7 +1,13 @@
 // Retention: no table grows for ever, each goes by its own setting, none waits for another.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { tempFolder } from '../lib/clean.mjs';
+import { start } from '../lib/process.mjs';
+import { program } from '../lib/program.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { until } from '../lib/wait.mjs';
 
 const stand = await Stand.create();
 after(() => stand.end());
@@ -117,7 +123,7 @@ test('an archived event that a delivery waits for stays in the archive', async (
 });
 
 test('rows that somebody holds are passed over, and nobody waits', async () => {
-  const held = ['platform_events_archive', 'platform_notifications_archive', 'webhook_deliveries', 'jobs', 'email_queue'];
+  const held = ['platform_events_archive', 'platform_notifications_archive', 'jobs', 'email_queue'];
   for (const table of held) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(200))}`);
   await stand.db.session(async (sql) => {
     await sql('BEGIN');
@@ -142,6 +148,27 @@ test('a table that is far behind starves none, and the run ends in time', async 
   const rest = await left('platform_events_archive');
   assert.ok(rest > 0 && rest < 150_000, `${rest} are left`);
   for (const table of Object.keys(grows).filter((name) => name !== 'platform_events_archive')) assert.equal(await left(table), 0, table);
+});
+
+test('SIGTERM ends a run between two batches: what was done stays done, the rest is for the next', async () => {
+  await stand.db.rows(
+    `INSERT INTO jobs (job_type, status, waits_until, created_at, completed_at)
+     SELECT 'x', 'completed', NULL, ${ago(40)} + n * interval '1 ms', ${ago(40)} FROM generate_series(1, 100000) n`);
+  const log = path.join(tempFolder('stopped'), 'log');
+  const child = start(program(), ['run', 'data-archival', '--budget=60'],
+    { log, env: { PATH: process.env.PATH, ...stand.env({ DATA_ARCHIVAL_BATCH_SIZE: '5', LOG_LEVEL: 'error' }) } });
+  await until(async () => await left('jobs') < 100_000, { what: 'it to begin' });
+  const began = Date.now();
+  child.signal('SIGTERM');
+  assert.equal((await child.ended).code, 0);
+  assert.ok(Date.now() - began < 2000, `it took ${Date.now() - began} ms`);
+  const { run } = JSON.parse(readFileSync(log, 'utf8'));
+  const { status, counts } = await stand.execution(run.id);
+  assert.deepEqual([run.more, status], [true, 'success']);
+  const rest = await left('jobs');
+  assert.ok(rest > 0);
+  assert.equal(counts.pruned_jobs, 100_000 - rest);
+  assert.equal((await archive()).pruned_jobs, rest);
 });
 
 test('a cap is for what is archived; histories are pruned all the same', async () => {
