@@ -45,6 +45,8 @@ function newEndpointSecret(name) {
 }
 
 const password = secretOf('password');
+const vendorKey = secretOf('vendor');
+needles.add('the key of a vendor', vendorKey);
 needles.add('the password of the database', password);
 const ring = [newKey('k2'), newKey('k1')];
 
@@ -177,6 +179,7 @@ test('a thousand calls of all kinds', async (t) => {
 // Commands of the program with every secret in their environment: the worst way, and a way that works.
 const commandEnv = () => cleanEnv({
   DATABASE_URL: `${site.secrets.DATABASE_URL}&password=${password}`, ...callers, ENCRYPTION_KEYS: ring.join(' '), EGRESS_ALLOW: '127.0.0.0/8', MAX_WEBHOOK_RETRIES: '0',
+  APP_URL: 'https://cron.example.com', CRON_JOB_ORG_API_KEY: vendorKey, CRON_JOB_ORG_BASE_URL: receiver.origin,
 });
 const outputs = [];
 
@@ -204,7 +207,7 @@ test('no command prints a secret, not of settings that work and not of settings 
   assert.ok(all.includes('seal') && all.includes('config'));
   const dead = (await site.query(`SELECT id FROM webhook_deliveries WHERE status = 'failed' AND next_retry_at IS NULL LIMIT 1`))[0]?.id ?? 1;
   for (const args of [['config'], ['dead', 'list'], ['dead', 'show', String(dead)], ['locks', 'list'], ['locks', 'list', '--json'], ['seal', '--all'], ['rekey'],
-    ['rekey', '--dry-run'], ['run', 'webhook-retry'], ['status'], ['status', '--json'], ['doctor'], ['migrate'], ['callers']]) {
+    ['rekey', '--dry-run'], ['run', 'webhook-retry'], ['status'], ['status', '--json'], ['doctor'], ['migrate'], ['callers', 'list'], ['callers', 'cron-job.org'], ['callers', 'cron-job.org', '--apply']]) {
     if (!all.includes(args[0])) continue;
     const done = await command(args);
     if (args[0] !== 'callers' && args[0] !== 'doctor') assert.equal(done.code, 0, `${args.join(' ')}: ${done.stderr}`);
@@ -220,14 +223,14 @@ test('no command prints a secret, not of settings that work and not of settings 
     DATABASE_URL: [`postgresql://me:${password}@[::1/x`, `postgresql://me:${password}%zz@h/x`, `host=h password=${password} nonsense`, `postgresql://me:${password}/a@h/x`, `postgresql://me:${password}@h:y/x`,
       `postgresql://me:${password}@/cronward?host=/nonexistent`, `${password}`],
     CRON_SECRET: [`${callers.CRON_SECRET}\x01`, callers.CRON_SECRET.repeat(200), `${callers.CRON_SECRET}\n${callers.CRON_SECRET}`],
-    CRON_SECRET_FILE: [callers.CRON_SECRET],
+    CRON_JOB_ORG_API_KEY: [`${vendorKey}\x01`],
+    CRON_JOB_ORG_BASE_URL: ['http://127.0.0.1:1'],
     RETENTION_DAYS: ['never'],
   };
   for (const [name, values] of Object.entries(broken))
     for (const value of values)
-      for (const args of [['config'], ['rekey', '--dry-run'], ['run', 'webhook-retry'], ['migrate'], ['doctor']])
-        // A secret in place of a path is shown as the path: that is what it was given for.
-        if (name !== 'CRON_SECRET_FILE' && all.includes(args[0])) await command(args, { env: { ...commandEnv(), [name]: value } });
+      for (const args of [['config'], ['rekey', '--dry-run'], ['run', 'webhook-retry'], ['migrate'], ['doctor'], ['callers', 'cron-job.org']])
+        if (all.includes(args[0])) await command(args, { env: { ...commandEnv(), [name]: value } });
   assert.deepEqual(outputs, []);
 });
 
