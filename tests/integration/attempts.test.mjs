@@ -297,6 +297,25 @@ test('an upgrade keeps grants, row-level security and a row of the future', asyn
   }
 });
 
+test('a role that does not own the weeks deletes attempts with their deliveries', async () => {
+  const role = `keeper_${randomBytes(4).toString('hex')}`;
+  const env = { DATABASE_URL: stand.db.url.replace('//cronward@', `//${role}@`), DELIVERY_RETENTION_DAYS: '7' };
+  const old = await addWeek(2, 0);
+  await stand.endpoint('/ok/keeper', { is_active: false });
+  await stand.enqueue(3);
+  await stand.db.rows(`UPDATE webhook_deliveries SET created_at = timestamptz '${old.slice(-8)} 12:00+00', delivered_at = timestamptz '${old.slice(-8)} 12:00+00', status = 'delivered', next_retry_at = NULL WHERE id <> (SELECT max(id) FROM webhook_deliveries)`);
+  await stand.db.rows(`INSERT INTO webhook_attempts (delivery_id, attempt, at) SELECT id, 1, COALESCE(delivered_at, now()) FROM webhook_deliveries`);
+  await stand.db.rows(`CREATE ROLE ${role} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`);
+  try {
+    const counts = await archive(env);
+    assert.deepEqual([counts.pruned_deliveries, counts.dropped_attempt_weeks], [2, 0]);
+    assert.equal(await count('webhook_attempts'), 1);
+    assert.equal((await archive({ DELIVERY_RETENTION_DAYS: '7' })).dropped_attempt_weeks, 1, 'the owner drops what is left');
+  } finally {
+    await stand.db.rows(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});
+
 test('through PgBouncer weeks are made and dropped, too', async (t) => {
   const bouncer = await startPgbouncer(stand.db, { poolSize: 2 });
   t.after(() => bouncer.stop());
