@@ -73,13 +73,20 @@ service_wait_end() {
 	[[ -f $STATE/pid/$1 ]] || return 0
 	if ! service_alive "$1"; then
 		service_sweep "$1"
-	elif ! wait_until "$2" service_is_gone "$1"; then
+	elif ! wait_until 2 service_is_gone "$1" && ! service_end_again "$1" "$2"; then
 		say "$1 did not end within $2 s and is killed"
 		service_signal "$1" KILL
 		wait_until 5 service_is_gone "$1" || fail "$1 (pid $SERVICE_PID) cannot be killed"
 		service_sweep "$1"
 	fi
 	rm -f "$STATE/pid/$1"
+}
+
+# service_end_again NAME SECONDS: a process that multiwatch had only just forked missed what it was
+# told before it was cronward; multiwatch waits for it, and tells it when it is told again.
+service_end_again() {
+	service_signal "$1" "$(service_signal_of "$1")"
+	wait_until "$2" service_is_gone "$1"
 }
 
 # Ends what a dead service left behind: nginx's workers go on listening without their master.
