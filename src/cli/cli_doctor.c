@@ -85,22 +85,24 @@ cli_doctor(const struct cli_command *command, int argc, char **argv)
 void
 doctor_say(struct doctor *d, enum doctor_level level, const char *todo, const char *fmt, ...)
 {
-	char found[DOCTOR_FOUND_MAX], clean[DOCTOR_FOUND_MAX];
+	/* Words of servers and names out of files are among them. */
+	char found[DOCTOR_FOUND_MAX], clean[DOCTOR_FOUND_MAX], advice[DOCTOR_FOUND_MAX] = "";
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(found, sizeof(found), fmt, args);
 	va_end(args);
-	/* Words of servers and names out of files are among it. */
 	text_clean(clean, sizeof(clean), found, strlen(found));
+	if (todo)
+		text_clean(advice, sizeof(advice), todo, strlen(todo));
 	d->counts[level]++;
-	json_array_append_new(
-	    d->findings, json_pack("{s:s, s:s, s:s, s:s?}", "check", d->check, "level",
-			     doctor_level_name[level], "found", clean, "todo", todo));
+	json_array_append_new(d->findings,
+	    json_pack("{s:s, s:s, s:s, s:s?}", "check", d->check, "level", doctor_level_name[level],
+		"found", clean, "todo", todo ? advice : NULL));
 	if (d->json)
 		return;
 	printf("%-4s  %-*s  %s%s%s\n", doctor_level_name[level], DOCTOR_NAME_WIDTH, d->check, clean,
-	    todo ? " → " : "", todo ? todo : "");
+	    todo ? " → " : "", advice);
 	fflush(stdout); /* the next check may take seconds */
 }
 

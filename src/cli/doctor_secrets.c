@@ -24,6 +24,8 @@ enum {
 };
 
 #define SECRETS_NEW "openssl rand -hex 32"
+/* What others made, we cannot make. */
+#define SECRETS_NEW_OF_ISSUER "a new one, from who issued it"
 
 /* What stands in guides and examples, of this program and of others, in any case. */
 static const char *const secrets_placeholders[] = { "changeme", "change-me", "change_me",
@@ -35,10 +37,10 @@ static const char *const secrets_placeholders[] = { "changeme", "change-me", "ch
 static void secrets_look(struct doctor *, struct secret *, enum conf_secret);
 static void secrets_unset(struct doctor *, const struct secret *, enum conf_secret);
 static unsigned secrets_routes(enum conf_secret);
-static void secrets_strength(struct doctor *, const char *name, const struct secret_source *);
+static void secrets_strength(struct doctor *, const struct secret *, enum conf_secret);
 static bool secrets_is_placeholder(const char *value);
 static unsigned secrets_distinct(const char *value, size_t len);
-static void secrets_age(struct doctor *, const char *name, const struct secret_source *);
+static void secrets_age(struct doctor *, const struct secret *, enum conf_secret);
 static void secrets_previous(struct doctor *, const struct secret *);
 static bool secrets_same(const struct secret_source *, const struct secret_source *);
 static int64_t secrets_file_days(const struct secret_source *);
@@ -98,8 +100,8 @@ secrets_look(struct doctor *d, struct secret *s, enum conf_secret which)
 		    s->name, SECRET_LENGTH_MIN, secrets_routes(which));
 		break;
 	case SECRET_USABLE:
-		secrets_age(d, s->name, &s->current);
-		secrets_strength(d, s->name, &s->current);
+		secrets_age(d, s, which);
+		secrets_strength(d, s, which);
 		break;
 	}
 	snprintf(name, sizeof(name), "%s_FILE", s->name);
@@ -136,31 +138,38 @@ secrets_routes(enum conf_secret which)
 }
 
 static void
-secrets_age(struct doctor *d, const char *name, const struct secret_source *from)
+secrets_age(struct doctor *d, const struct secret *s, enum conf_secret which)
 {
-	int64_t days = secrets_file_days(from);
+	int64_t days = secrets_file_days(&s->current);
 
-	if (!from->file.path)
-		doctor_ok(d, "%s comes from the environment: its age cannot be told", name);
+	if (!s->current.file.path)
+		doctor_ok(d, "%s comes from the environment: its age cannot be told", s->name);
 	else if (days > SECRETS_AGE_DAYS)
-		doctor_warn(d, "rotate it: " SECRETS_NEW "; the old one goes to its _PREVIOUS file",
-		    "%s is %" PRId64 " days old; %d are usual", name, days, SECRETS_AGE_DAYS);
+		doctor_warn(d,
+		    which == SECRET_CRON_JOB_ORG ? SECRETS_NEW_OF_ISSUER
+						 : "rotate it: " SECRETS_NEW
+						   "; the old one goes to its _PREVIOUS file",
+		    "%s is %" PRId64 " days old; %d are usual", s->name, days, SECRETS_AGE_DAYS);
 	else
-		doctor_ok(d, "%s comes from a file, %" PRId64 " days old", name, days);
+		doctor_ok(d, "%s comes from a file, %" PRId64 " days old", s->name, days);
 }
 
 static void
-secrets_strength(struct doctor *d, const char *name, const struct secret_source *from)
+secrets_strength(struct doctor *d, const struct secret *s, enum conf_secret which)
 {
-	if (secrets_is_placeholder(from->value))
-		doctor_fail(
-		    d, SECRETS_NEW, "%s holds the words of an example, which all know", name);
-	else if (from->len < SECRETS_LENGTH_WANTED)
-		doctor_warn(d, SECRETS_NEW, "%s is shorter than %d characters", name,
+	const char *value = s->current.value;
+
+	if (secrets_is_placeholder(value))
+		doctor_fail(d, which == SECRET_CRON_JOB_ORG ? SECRETS_NEW_OF_ISSUER : SECRETS_NEW,
+		    "%s holds the words of an example, which all know", s->name);
+	else if (which == SECRET_CRON_JOB_ORG)
+		return; /* how it is made is not ours to judge */
+	else if (s->current.len < SECRETS_LENGTH_WANTED)
+		doctor_warn(d, SECRETS_NEW, "%s is shorter than %d characters", s->name,
 		    SECRETS_LENGTH_WANTED);
-	else if (secrets_distinct(from->value, from->len) < SECRETS_DISTINCT_WANTED)
+	else if (secrets_distinct(value, s->current.len) < SECRETS_DISTINCT_WANTED)
 		doctor_warn(d, SECRETS_NEW,
-		    "%s is made of fewer than %d different characters: it can be guessed", name,
+		    "%s is made of fewer than %d different characters: it can be guessed", s->name,
 		    SECRETS_DISTINCT_WANTED);
 }
 

@@ -281,6 +281,17 @@ test('dead rows that stay, and a vacuum that is off', async () => {
     await stand.db.rows(`ALTER TABLE ${table} RESET (autovacuum_enabled)`);
 });
 
+test('what others wrote into rows cannot drive a terminal', async () => {
+  const hostile = 'a\u001b[31m\u009b31mz';
+  await stand.db.rows(`INSERT INTO cron_locks (name, holder, acquired_at, expires_at) VALUES ($1, gen_random_uuid(), now(), now())`, [hostile]);
+  await stand.db.rows(`INSERT INTO cron_job_executions (id, job_name, status, error_message, caller) VALUES (gen_random_uuid(), 'data-archival', 'failure', $1, $1)`, [hostile]);
+  for (const args of [['doctor'], ['doctor', '--json'], ['status'], ['status', '--json'], ['locks', 'list'], ['locks', 'list', '--json']]) {
+    const { stdout } = await stand.cli(args);
+    assert.match(stdout, /31m.*z/, args.join(' '));
+    assert.doesNotMatch(stdout.replaceAll('\n', ''), /[\u0000-\u001f\u007f-\u009f]/, args.join(' '));
+  }
+});
+
 test('locks beyond their expiry and runs that nobody does', async () => {
   const id = await stand.db.value(`INSERT INTO cron_job_executions (id, job_name) VALUES (gen_random_uuid(), 'data-archival') RETURNING id`);
   await stand.db.rows(`INSERT INTO cron_locks (name, holder, acquired_at, expires_at) VALUES ('data-archival', $1, now(), now() + interval '1 hour')`, [id]);
@@ -332,6 +343,8 @@ test('secrets: unset, short, of an example, weak, alike', async () => {
   assert.match(short.found, /shorter than 16 characters/);
   for (const known of ['changeme-changeme-changeme-changeme', 'Your-Secret-Key-0123456789-abcdefghij', 'dev-secret-token-please-9876543210x'])
     assert.match((await found({ CRON_JOB_API_KEY: known })).one('secrets', 'fail').found, /words of an example/);
+  const issued = (await found({ CRON_SECRET: strong('a'), CRON_JOB_ORG_API_KEY: 'your-api-key-from-the-settings' })).one('secrets', 'fail');
+  assert.match(issued.todo, /who issued it/);
   assert.match((await found({ CRON_JOB_API_KEY: strong('b').slice(0, 20) })).one('secrets', 'warn').found, /shorter than 32/);
   assert.match((await found({ CRON_JOB_API_KEY: 'qz'.repeat(20) })).one('secrets', 'warn').found, /different characters/);
   assert.match((await found({ CRON_JOB_API_KEY: strong('c'), CRON_SECRET: strong('c') })).one('secrets', 'warn').found, /are the same/);
