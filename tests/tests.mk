@@ -78,7 +78,7 @@ $B/tests/fuzz/%: $B/tests/fuzz/%.o $(LIBOBJS)
 	$(CC) -O1 -g -fsanitize=fuzzer,$(SAN_ALL) -o $@ $^ $(LDLIBS)
 
 # Its files seem old; fresh ones would be waited for.
-$B/tests/fuzz/fuzz_conf: LDLIBS += -Wl,--wrap=stat
+$B/tests/fuzz/fuzz_conf: LDLIBS += -Wl,--wrap=fstat
 
 # What machines can see without running anything.  clang-tidy looks at a file again only when it
 # or a header of it has changed: it follows clang's object.

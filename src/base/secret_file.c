@@ -23,7 +23,7 @@ enum {
 	SECRET_FILE_FRESH_MS = 2000, /* longer than a tick of any file system's clock */
 };
 
-static bool secret_file_settle(const char *path);
+static int secret_file_wait_ms(const struct secret_text *text);
 static const char *secret_file_read_once(
     const char *path, struct secret_text *text, bool *ret_steady);
 static bool secret_file_stat_same(const struct stat *a, const struct stat *b);
@@ -63,13 +63,12 @@ secret_file_read(const char *path, struct secret_text *ret_text)
 {
 	for (int i = 0; i < SECRET_FILE_READS_MAX; i++) {
 		bool steady = false;
-		const char *fault;
+		const char *fault = secret_file_read_once(path, ret_text, &steady);
+		int wait_ms = fault ? 0 : secret_file_wait_ms(ret_text);
 
-		if (!secret_file_settle(path))
-			continue;
-		fault = secret_file_read_once(path, ret_text, &steady);
-		if (fault || steady)
+		if (fault || (steady && wait_ms == 0))
 			return fault;
+		poll(NULL, 0, wait_ms);
 	}
 	ret_text->len = 0;
 	ret_text->bytes[0] = '\0';
@@ -117,21 +116,21 @@ secret_trim(const char *at, size_t *len)
 	return at;
 }
 
-/* Whether nobody has written for a moment; false after that moment. */
-static bool
-secret_file_settle(const char *path)
+/*
+ * How long to wait until nobody has written for a moment, before it is read again.  Asked of the
+ * very file that was read: a look at it before would not see a write that comes in between.
+ */
+static int
+secret_file_wait_ms(const struct secret_text *text)
 {
-	struct stat st;
-	int64_t age_ms;
+	const struct timespec *changed = &text->seen.st_ctim;
+	int64_t age_ms =
+	    text->began_ms - (int64_t)changed->tv_sec * 1000 - changed->tv_nsec / 1000000;
 
-	if (stat(path, &st) != 0)
-		return true;
-	age_ms = clock_unix_ms() - (int64_t)st.st_ctim.tv_sec * 1000 - st.st_ctim.tv_nsec / 1000000;
 	/* One from the far future says that a clock was set, and not how long to wait. */
 	if (age_ms < -SECRET_FILE_QUIET_MS || age_ms >= SECRET_FILE_QUIET_MS)
-		return true;
-	poll(NULL, 0, (int)(SECRET_FILE_QUIET_MS - age_ms));
-	return false;
+		return 0;
+	return (int)(SECRET_FILE_QUIET_MS - age_ms);
 }
 
 static const char *

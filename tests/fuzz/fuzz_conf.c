@@ -20,9 +20,9 @@ enum {
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-/* What the linker puts in the place of stat(), and what it then calls stat() itself. */
-int __wrap_stat(const char *at, struct stat *st);
-int __real_stat(const char *at, struct stat *st);
+/* What the linker puts in the place of fstat(), and what it then calls fstat() itself. */
+int __wrap_fstat(int fd, struct stat *st);
+int __real_fstat(int fd, struct stat *st);
 
 static bool fuzz_row(const uint8_t *name, size_t len, size_t *ret_row);
 static bool fuzz_is_file(const char *name);
@@ -73,9 +73,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* Files are as if written long ago: one that is fresh would be waited for, in each run. */
 int
-__wrap_stat(const char *at, struct stat *st)
+__wrap_fstat(int fd, struct stat *st)
 {
-	int rc = __real_stat(at, st);
+	int rc = __real_fstat(fd, st);
 
 	if (rc == 0)
 		st->st_ctim.tv_sec -= FUZZ_FILE_AGE_S;
