@@ -16,7 +16,7 @@ const OTHER_VARIABLES = {
   CREDENTIALS_DIRECTORY: 'of systemd',
   BENCH_QUICK: 'of tests/bench/run',
 };
-const OTHER_VARIABLE_FORMS = /^(PG|AF_|HTTP_|FCGI_|SQL_|CURLOPT_|HAVE_|DEB_|GITHUB_|CONTENT_|REQUEST_|REMOTE_|DOCUMENT_|QUERY_|SERVER_|SCRIPT_)/;
+const OTHER_VARIABLE_FORMS = /^(PG|AF_|O_|SO_|PR_|EPOLL|SIG_|HTTP_|FCGI_|SQL_|CURLOPT_|HAVE_|DEB_|GITHUB_|CONTENT_|REQUEST_|REMOTE_|DOCUMENT_|QUERY_|SERVER_|SCRIPT_)/;
 
 // What is made when the program is installed or runs: a pattern and who makes it.
 const MADE_AT_RUN_TIME = [
