@@ -7,7 +7,7 @@
 // puts neither a caller's secret nor an opened one into any statement.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { tempFolder } from '../lib/clean.mjs';
@@ -15,7 +15,7 @@ import { rawStatuses } from '../lib/http.mjs';
 import { Needles } from '../lib/needles.mjs';
 import { Pool } from '../lib/pool.mjs';
 import { childrenOf, cleanEnv, isAlive, isRoot, killNow, must, run, start } from '../lib/process.mjs';
-import { program, root } from '../lib/program.mjs';
+import { program } from '../lib/program.mjs';
 import { Receiver } from '../lib/receiver.mjs';
 import { Site } from '../lib/site.mjs';
 import { report } from '../lib/sizes.mjs';
@@ -328,4 +328,21 @@ test('no row of any table holds a secret', async () => {
   assert.deepEqual([...new Set(found)], []);
   const running = await site.query('SELECT query, application_name FROM pg_stat_activity');
   assert.deepEqual(needles.in(JSON.stringify(running)), []);
+});
+
+test('a secret that is rotated in its file stays when the site is brought up again, and reaches shells', async () => {
+  const file = path.join(site.state, 'secrets/CRON_JOB_API_KEY');
+  const fresh = secretOf('caller');
+  writeFileSync(`${file}.new`, `${fresh}\n`, { mode: 0o440 });
+  const { uid, gid } = statSync(file);
+  chownSync(`${file}.new`, uid, gid);
+  renameSync(`${file}.new`, file);
+  const ask = async (secret) => (await site.call('POST', `${ROUTES[1]}?busy=200`, { headers: { 'x-cron-secret': secret } })).status;
+  assert.deepEqual([await ask(fresh), await ask(callers.CRON_JOB_API_KEY), await ask(callers.CRON_JOB_API_KEY_PREVIOUS)], [200, 401, 200]);
+  // The environment brings none this time: what was given before is kept, and the empty one retires.
+  const env = Object.fromEntries(Object.keys(callers).map((name) => [name, '']));
+  await site.local('up', { env });
+  site.readSecrets();
+  assert.equal(site.key, fresh);
+  assert.deepEqual([await ask(fresh), await ask(callers.CRON_JOB_API_KEY), await ask(callers.CRON_JOB_API_KEY_PREVIOUS)], [200, 401, 401]);
 });
