@@ -161,6 +161,12 @@ WITH c AS MATERIALIZED (
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
        (extract(epoch FROM (SELECT max(at) FROM c)) * 1000000)::bigint AS cursor_at, '' AS cursor_id;
 
+-- name: attempts_overdue
+-- Weeks that could not be dropped for a week.
+SELECT gone AS moved, gone AS seen, 0 AS cursor_at, '' AS cursor_id
+  FROM cronward_attempts_overdue($2::timestamptz - make_interval(days => $3::int + 7), $1::int) AS gone
+ WHERE $4::bigint IS NOT NULL AND $5::text IS NOT NULL;
+
 -- name: deliveries_prune
 -- Finished deliveries; their attempts go by week (migration 0005), or with them where the weeks are
 -- not ours to drop.  Walks the primary key, for ids grow with time, and is through at the first row

@@ -119,6 +119,30 @@ BEGIN
 END
 $$;
 
+-- Deletes up to ${batch} rows of weeks that should be gone by now, and says how many: somebody was in
+-- the way each time, a nightly dump or a view upon a partition.
+CREATE FUNCTION cronward_attempts_overdue(before timestamptz, batch integer) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+	part text;
+	gone integer;
+	sum integer := 0;
+BEGIN
+	FOR part IN
+		SELECT p.name FROM cronward_attempts_partitions() p JOIN pg_class c ON c.oid = p.name
+		 WHERE p.until <= before AND pg_has_role(c.relowner, 'USAGE')
+		 ORDER BY p.until
+	LOOP
+		EXECUTE format('DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT ctid FROM %1$s ORDER BY delivery_id LIMIT %2$s))',
+			part, batch - sum);
+		GET DIAGNOSTICS gone = ROW_COUNT;
+		sum := sum + gone;
+		EXIT WHEN sum = batch;
+	END LOOP;
+	RETURN sum;
+END
+$$;
+
 -- Attempts go with their delivery, whoever deletes it.  What data-archival prunes is as old as its
 -- attempts, which go with their week, or, from the default partition, by their own age.
 CREATE OR REPLACE FUNCTION cronward_deliveries_gone() RETURNS trigger LANGUAGE plpgsql AS $$

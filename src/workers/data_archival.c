@@ -62,10 +62,12 @@ data_archival_work(struct run *r)
 	const struct conf *c = r->conf;
 	bool archive = c->archive_mode == ARCHIVE_ARCHIVE;
 	int64_t batch = c->archival_batch_size;
+	const struct sweep weeks = { SQL_DATA_ARCHIVAL_ATTEMPTS_DROP, batch,
+		c->delivery_retention_d, ARCHIVAL_ATTEMPT_WEEKS, false, "" };
 	const struct sweep all[] = {
-		{ SQL_DATA_ARCHIVAL_ATTEMPTS_DROP, batch, c->delivery_retention_d,
-		    ARCHIVAL_ATTEMPT_WEEKS, false, "" },
 		{ SQL_DATA_ARCHIVAL_ATTEMPTS_PRUNE, batch, c->delivery_retention_d,
+		    ARCHIVAL_ATTEMPTS, false, "" },
+		{ SQL_DATA_ARCHIVAL_ATTEMPTS_OVERDUE, batch, c->delivery_retention_d,
 		    ARCHIVAL_ATTEMPTS, false, "" },
 		/* Deliveries before events: their end frees these. */
 		{ SQL_DATA_ARCHIVAL_DELIVERIES_PRUNE, batch, c->delivery_retention_d,
@@ -90,9 +92,12 @@ data_archival_work(struct run *r)
 		{ SQL_DATA_ARCHIVAL_DENIED_PRUNE, batch, c->execution_retention_d, ARCHIVAL_DENIED,
 		    false, "" },
 	};
-	struct sweep wanted[ARCHIVAL__MAX];
+	struct sweep wanted[sizeof all / sizeof *all];
 	size_t count = 0;
 
+	/* What is dropped need not be deleted. */
+	if (sweep_run(r, &weeks, 1, 0) != 0)
+		return -1;
 	/* No days: for ever. */
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (all[i].days > 0)

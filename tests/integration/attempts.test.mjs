@@ -170,6 +170,23 @@ test('somebody reads for long: nothing is dropped, deliveries go on, the next ru
   assert.equal((await weeks()).length, 6);
 });
 
+test('somebody reads at each run: what was to be dropped a week ago is deleted', async () => {
+  const env = { DELIVERY_RETENTION_DAYS: '91' }; // weeks that ended 91 to 97 and 105 to 111 days ago
+  const overdue = await addWeek(15, 700);
+  const due = await addWeek(13, 50);
+  await stand.db.session(async (sql) => {
+    await sql('BEGIN');
+    await sql('SELECT count(*) FROM webhook_attempts');
+    const counts = await archive({ ...env, DATA_ARCHIVAL_BATCH_SIZE: '200' });
+    assert.deepEqual([counts.dropped_attempt_weeks, counts.pruned_attempts], [0, 700]);
+    await sql('ROLLBACK');
+  });
+  assert.deepEqual([await count(overdue), await count(due)], [0, 50]);
+  await stand.db.rows(`INSERT INTO webhook_attempts (delivery_id, attempt, at) SELECT n, 1, timestamptz '${overdue.slice(-8)} 12:00+00' FROM generate_series(1, 10) n`);
+  const counts = await archive(env);
+  assert.deepEqual([counts.dropped_attempt_weeks, counts.pruned_attempts], [2, 0], 'what is dropped is not deleted before');
+});
+
 test('one week that cannot be dropped does not keep the others', async () => {
   const kept = await addWeek(16, 10);
   await addWeek(15, 10);
