@@ -98,6 +98,21 @@ test('a database that is away is one failure, and the other checks run', async (
   for (const check of ['server', 'schema', 'locks', 'clock', 'names']) assert.deepEqual(found.of(check), []);
 });
 
+test('a database that is lost on the way is one failure, and the other checks run', async () => {
+  // Whoever looks at the locks loses his connection.
+  await stand.db.rows('ALTER TABLE cron_locks RENAME TO hidden');
+  await stand.db.rows(`CREATE VIEW cron_locks AS SELECT * FROM hidden UNION ALL
+    SELECT 'x', gen_random_uuid(), 0, now(), now() WHERE pg_terminate_backend(pg_backend_pid())`);
+  const found = await doctor();
+  await stand.db.rows('DROP VIEW cron_locks');
+  await stand.db.rows('ALTER TABLE hidden RENAME TO cron_locks');
+  assert.deepEqual(found.findings.filter((one) => one.level === 'fail').map((one) => one.check), ['locks']);
+  assert.match(found.one('locks', 'fail').todo, /left out from here/);
+  assert.deepEqual([...found.of('runs'), ...found.of('names')], []);
+  found.one('keys', 'warn');
+  assert.ok(found.of('secrets').length > 0 && found.of('proxies').length > 0);
+});
+
 test('the way to the database: a socket, loopback, elsewhere in the clear, TLS', async () => {
   const encryption = async (url, options) => doctor({ env: { DATABASE_URL: url }, ...options });
   assert.match((await encryption(stand.db.url)).one('encryption', 'ok').found, /is on this host/);
