@@ -196,11 +196,13 @@ SELECT (SELECT count(*) FROM moved) AS moved,
   LEFT JOIN (SELECT created_at, id FROM c ORDER BY id DESC LIMIT 1) last ON true;
 
 -- name: jobs_prune
--- Only rows that go are locked: an application may have old ones that never end.
+-- Only rows that go are locked: an application may have old ones that never end.  What it had before
+-- cronward came is its own.
 WITH c AS MATERIALIZED (
 	SELECT id, created_at, COALESCE(completed_at, updated_at, created_at) AS ended_at
 	  FROM jobs
 	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'jobs'), '-infinity')
 	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
 	 ORDER BY created_at, id
 	 LIMIT $1::int
@@ -225,6 +227,7 @@ WITH c AS MATERIALIZED (
 	SELECT id, created_at, GREATEST(created_at, scheduled_for, next_attempt_at) AS ended_at
 	  FROM email_queue
 	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'email_queue'), '-infinity')
 	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
 	 ORDER BY created_at, id
 	 LIMIT $1::int
@@ -266,6 +269,7 @@ WITH c AS MATERIALIZED (
 	SELECT id, at
 	  FROM audit_log
 	 WHERE at < $2::timestamptz - make_interval(days => $3::int)
+	   AND at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'audit_log'), '-infinity')
 	   AND (at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::bigint)
 	 ORDER BY at, id
 	 LIMIT $1::int

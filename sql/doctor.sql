@@ -25,6 +25,7 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, current_user AS role
                ('cron_denied', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('cron_job_executions', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('cron_locks', '{SELECT,INSERT,UPDATE}'),
+               ('cronward_adopted', '{SELECT}'),
                ('cronward_schema', '{SELECT}'),
                ('email_queue', '{SELECT,UPDATE,DELETE}'),
                ('jobs', '{SELECT,UPDATE,DELETE}'),

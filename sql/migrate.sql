@@ -157,6 +157,10 @@ SELECT f.is_conflict, f.text
   FROM finding f JOIN pair p ON p.theirs = f.theirs
  ORDER BY p.relname, f.rank, f.text;
 
+-- name: adopted
+-- Remembers the tables $1, which were an application's until now.
+INSERT INTO cronward_adopted (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING;
+
 -- name: audit
 -- $1 actor, $2 action, $3 target, $4 the statements that changed tables of an application's (NULL: none).
 INSERT INTO audit_log (actor, action, target, detail)

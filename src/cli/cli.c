@@ -51,8 +51,8 @@ static const struct cli_command cli_commands[] = {
 		    "add them.\n"
 		    "\n"
 		    "  --adopt     execute these statements; rows that are there stay as they "
-		    "are, and\n"
-		    "              none becomes due\n"
+		    "are, none\n"
+		    "              becomes due, and no job, mail or act of before is pruned\n"
 		    "  --dry-run   say what would be done, and change nothing\n",
 	},
 	{

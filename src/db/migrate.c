@@ -95,7 +95,7 @@ static int migrate_judge(const struct turn *, struct err *);
 static int migrate_adopt(const struct turn *, struct err *);
 static int migrate_step(const struct turn *, const struct migration *, struct err *);
 static int migrate_script(struct db *, const struct migration *, struct err *);
-static int migrate_audit_adoption(const struct turn *, struct err *);
+static int migrate_record_adoption(const struct turn *, struct err *);
 
 int
 migrate_version_wanted(void)
@@ -187,7 +187,7 @@ migrate_work(struct turn *t, struct err *e)
 	for (size_t i = t->from; i < t->to; i++)
 		if (migrate_step(t, &migrations[i], e) != 0)
 			return -1;
-	return t->findings ? migrate_audit_adoption(t, e) : 0;
+	return t->findings ? migrate_record_adoption(t, e) : 0;
 }
 
 /* Waits for its turn, and finds the first step that is to be done. */
@@ -375,12 +375,18 @@ migrate_script(struct db *db, const struct migration *step, struct err *e)
 	    e, why.code, "migration %04d_%s: %s", step->version, step->name, why.message);
 }
 
+/* For data-archival, which leaves their rows alone, and for people. */
 static int
-migrate_audit_adoption(const struct turn *t, struct err *e)
+migrate_record_adoption(const struct turn *t, struct err *e)
 {
+	PGresult *adopted =
+	    db_ask(t->db, SQL_MIGRATE_ADOPTED, DB_ARGS(db_text(t->place, 0, "taken")), e);
 	struct text statements = { 0 };
 	PGresult *audit;
 
+	PQclear(adopted);
+	if (!adopted)
+		return -1;
 	text_array_begin(&statements);
 	for (int i = 0; i < PQntuples(t->findings); i++)
 		text_array_add(&statements, db_text(t->findings, i, "text"));

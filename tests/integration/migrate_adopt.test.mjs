@@ -142,6 +142,23 @@ test('tables that only lack columns: refused with the statements, adopted when t
   assert.match(again.stdout, /^schema is at version \d+\n$/);
 });
 
+test('what an application had before is never pruned; what came later is', async () => {
+  const stand = await withTables(ALIKE);
+  await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at) VALUES ('theirs', 'completed', now() - interval '400 days')`);
+  assert.equal((await stand.cli(['migrate', '--adopt'])).code, 0);
+  // As if that had been a year ago: mail had no time of its own, and got that of its adoption.
+  await stand.db.rows(`
+    UPDATE cronward_adopted SET at = at - interval '365 days';
+    UPDATE email_queue SET created_at = created_at - interval '365 days', scheduled_for = created_at - interval '365 days';
+    INSERT INTO jobs (job_type, status, waits_until, created_at, updated_at)
+    VALUES ('ours', 'completed', NULL, now() - interval '100 days', now() - interval '100 days');
+    INSERT INTO email_queue (to_address, subject, status, waits_until, created_at, scheduled_for)
+    VALUES ('ours@example.com', 's', 'sent', NULL, now() - interval '100 days', now() - interval '100 days')`);
+  assert.equal((await stand.cli(['run', 'data-archival'])).code, 0);
+  assert.deepEqual((await stand.db.rows('SELECT job_type FROM jobs ORDER BY 1')).map((row) => row.job_type), ['report', 'report', 'theirs']);
+  assert.equal(await stand.db.value('SELECT count(*)::int FROM email_queue'), 10);
+});
+
 test('statements pasted by hand do the same as --adopt', async () => {
   const [byHand, byUs] = [await withTables(ALIKE), await withTables(ALIKE)];
   await byHand.db.rows((await byHand.cli(['migrate'])).stdout);

@@ -10,8 +10,8 @@ const all = statements();
 const stand = await Stand.create();
 after(() => stand.end());
 
-// Tables that stay small: one row per endpoint, per worker, per migration; and the catalogs.
-const small = new Set(['app_webhooks', 'cron_locks', 'cronward_schema']);
+// Tables that stay small: one row per endpoint, worker, adopted table or migration; and the catalogs.
+const small = new Set(['app_webhooks', 'cron_locks', 'cronward_adopted', 'cronward_schema']);
 
 async function fill() {
   await stand.db.rows(`INSERT INTO app_webhooks (url, secret) SELECT 'http://127.0.0.2/ok/' || n, 'secret' FROM generate_series(1, 20) n`);

@@ -36,6 +36,7 @@ const stays = {
   accounts: "the application's own data",
   contacts: "the application's own data",
   cron_locks: 'one row per worker',
+  cronward_adopted: 'one row per table of an application',
   cronward_schema: 'one row per migration',
 };
 
