@@ -7,12 +7,14 @@
 #include "base/conf.h"
 #include "base/crypto.h"
 #include "base/seal.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/sealing.h"
 #include "db/db.h"
 
 #include <ctype.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -52,7 +54,11 @@ static int seal_check(const struct seal_command *);
 static bool seal_place_is_known(const struct seal_command *);
 static int seal_one(const struct seal_command *);
 static int seal_one_with(const struct seal_command *, struct conf *, struct arena *);
+static char *seal_result(
+    const struct seal_command *, struct conf *, struct arena *, const char *given, struct err *);
 static int seal_read(char *to, size_t room, struct err *e);
+static bool seal_hide(struct termios *ret_shown);
+static bool seal_wait(void);
 static int seal_all(const struct seal_command *);
 
 int
@@ -157,56 +163,57 @@ seal_one(const struct seal_command *seal)
 static int
 seal_one_with(const struct seal_command *seal, struct conf *conf, struct arena *arena)
 {
-	const struct seal_place at = { seal->table, seal->column, seal->row };
 	char *given = arena_alloc(arena, SEAL_INPUT_MAX), *result = NULL;
 	struct err e = { .code = ERR_OK };
 
-	if (seal_read(given, SEAL_INPUT_MAX, &e) != 0)
-		return cli_fail(&e);
-	/* What was sealed twice opens into something that nobody can use. */
-	if (!seal->check && seal_is_sealed(given)) {
-		err_set(&e, ERR_BAD_REQUEST,
-		    "this is sealed already; --check says whether it opens here");
-		return cli_fail(&e);
-	}
-	result = seal->check ? seal_open(arena, conf_keyring(conf), &at, given, &e)
-			     : seal_close(arena, conf_keyring(conf), &at, given, &e);
-	if (!result) {
-		crypto_wipe(given, strlen(given));
-		return cli_fail(&e);
-	}
-	if (seal->check)
+	if (seal_read(given, SEAL_INPUT_MAX, &e) == 0)
+		result = seal_result(seal, conf, arena, given, &e);
+	if (result && seal->check)
 		printf("opens with the key %.*s\n", (int)seal_key_id_len(given),
 		    given + strlen(SEAL_PREFIX));
-	else
+	else if (result)
 		puts(result);
-	crypto_wipe(seal->check ? result : given, strlen(seal->check ? result : given));
-	return CLI_DONE;
+	crypto_wipe(given, SEAL_INPUT_MAX);
+	if (result && seal->check)
+		crypto_wipe(result, strlen(result));
+	return result ? CLI_DONE : cli_fail(&e);
 }
 
-/* One line or all there is, without the line's end; not shown where it is typed. */
+/* The secret sealed or, to be checked, opened; or NULL with ${e}. */
+static char *
+seal_result(const struct seal_command *seal, struct conf *conf, struct arena *arena,
+    const char *given, struct err *e)
+{
+	const struct seal_place at = { seal->table, seal->column, seal->row };
+
+	if (seal->check)
+		return seal_open(arena, conf_keyring(conf), &at, given, e);
+	if (!seal_is_sealed(given))
+		return seal_close(arena, conf_keyring(conf), &at, given, e);
+	/* What was sealed twice opens into something that nobody can use. */
+	err_set(e, ERR_BAD_REQUEST, "this is sealed already; --check says whether it opens here");
+	return NULL;
+}
+
+/* One line that is typed or all there is, without the line's end. */
 static int
 seal_read(char *to, size_t room, struct err *e)
 {
-	struct termios shown, hidden;
-	bool is_typed = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &shown) == 0;
+	struct termios shown;
+	bool is_typed = seal_hide(&shown);
 	ssize_t n = 1;
 	size_t len = 0;
 
-	if (is_typed) {
-		hidden = shown;
-		hidden.c_lflag &= ~(tcflag_t)ECHO;
-		fputs("secret: ", stderr);
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-	}
 	while (len + 1 < room && n > 0 && !(is_typed && len > 0 && to[len - 1] == '\n')) {
-		n = read(STDIN_FILENO, to + len, room - 1 - len);
+		n = !is_typed || seal_wait() ? read(STDIN_FILENO, to + len, room - 1 - len) : -1;
 		len += n > 0 ? (size_t)n : 0;
 	}
 	if (is_typed) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
 		fputc('\n', stderr);
 	}
+	if (is_typed && stop_requested())
+		return err_set(e, ERR_BAD_REQUEST, "stopped");
 	if (n < 0)
 		return err_set(e, ERR_BAD_REQUEST, "standard input cannot be read");
 	while (len > 0 && (to[len - 1] == '\n' || to[len - 1] == '\r'))
@@ -215,6 +222,39 @@ seal_read(char *to, size_t room, struct err *e)
 	if (memchr(to, '\0', len))
 		return err_set(e, ERR_BAD_REQUEST, "the secret holds a NUL");
 	return 0;
+}
+
+/*
+ * Asks for a secret that is not shown while it is typed; false where nobody types.  ${ret_shown}
+ * is what the terminal is to get back, whatever ends it: signals wait for seal_wait().
+ */
+static bool
+seal_hide(struct termios *ret_shown)
+{
+	struct termios hidden;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, ret_shown) != 0)
+		return false;
+	stop_setup();
+	hidden = *ret_shown;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	hidden.c_cc[VQUIT] = _POSIX_VDISABLE;
+	hidden.c_cc[VSUSP] = _POSIX_VDISABLE;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+	fputs("secret: ", stderr);
+	return true;
+}
+
+/* Until something was typed: true; false when somebody ends it. */
+static bool
+seal_wait(void)
+{
+	struct pollfd typed = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (!stop_requested())
+		if (ppoll(&typed, 1, NULL, stop_wait_mask()) > 0)
+			return true;
+	return false;
 }
 
 static int

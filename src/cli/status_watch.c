@@ -2,7 +2,8 @@
  * status_watch - the status again and again, until somebody ends it.
  *
  * On a terminal it has the alternate screen to itself and is drawn over, in one write, so that
- * nothing flickers; the terminal gets back what it had, whichever way this ends but SIGKILL.
+ * nothing flickers; the terminal gets back what it had, whichever key ends this, or signal but
+ * SIGQUIT and SIGKILL.
  */
 #include "base/clock.h"
 #include "base/stop.h"
@@ -78,12 +79,13 @@ watch_enter(struct watch *w)
 	w->has_keys = w->draws && tcgetattr(STDIN_FILENO, &w->before) == 0;
 	if (w->has_keys) {
 		keys = w->before;
-		/* Keys come at once and unseen.  Ctrl-C stays a signal; Ctrl-Z would leave the
-		 * shell on our screen. */
+		/* Keys come at once and unseen.  Ctrl-C stays a signal; Ctrl-Z and Ctrl-\ would
+		 * leave the shell on our screen. */
 		keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 		keys.c_cc[VMIN] = 0;
 		keys.c_cc[VTIME] = 0;
 		keys.c_cc[VSUSP] = _POSIX_VDISABLE;
+		keys.c_cc[VQUIT] = _POSIX_VDISABLE;
 		tcsetattr(STDIN_FILENO, TCSANOW, &keys);
 	}
 	if (w->draws)

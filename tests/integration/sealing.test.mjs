@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { createDecipheriv, randomBytes } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
+import { program } from '../lib/program.mjs';
 import { newSecret } from '../lib/webhooks.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { Terminal } from '../lib/terminal.mjs';
 
 const newKey = (id) => ({ id, bytes: randomBytes(32) });
 const ringOf = (...keys) => keys.map((key) => `${key.id}:${key.bytes.toString('base64')}`).join(',');
@@ -36,6 +38,21 @@ function open(key, { table = 'app_webhooks', column = 'secret', row }, sealed) {
 const secretsOf = (id) => stand.db.one('SELECT secret, previous_secret FROM app_webhooks WHERE id = $1', [id]);
 const seal = (secret, row, more = {}) => stand.cli(['seal', '--table', 'app_webhooks', '--column', more.column ?? 'secret', '--row', row],
   { input: secret, env: { ENCRYPTION_KEYS: ringOf(...(more.keys ?? [k1])) } });
+
+for (const [what, keys, code] of [['a line', 'typed-secret\r', 0], ['Ctrl-C', 'typed-sec\x03', 1]]) {
+  test(`a secret that is typed is not shown, and ${what} gives the terminal back`, async () => {
+    const row = '6f1c1cf4-6b1c-4f0e-9c39-5f3c1d1f8a10';
+    const terminal = new Terminal(program(), ['seal', '--table', 'app_webhooks', '--column', 'secret', '--row', row],
+      { ENCRYPTION_KEYS: ringOf(k1) }, { before: 'stty -g | sed s/^/before=/', after: 'stty -g | sed s/^/after=/' });
+    await terminal.shows(/secret: /);
+    terminal.type(keys);
+    assert.equal(await terminal.ended(), code);
+    assert.ok(!terminal.output.includes('typed'));
+    assert.equal(/after=(\S+)/.exec(terminal.output)?.[1], /before=(\S+)/.exec(terminal.output)[1]);
+    if (code === 0) assert.equal(open(k1, { row }, /cw1\.\S+/.exec(terminal.output)[0]), 'typed-secret');
+    else assert.match(terminal.output, /cronward: stopped/);
+  });
+}
 
 async function deliver(count = 1) {
   const ids = await stand.enqueue(count);

@@ -127,7 +127,7 @@ for (const [name, key] of [['q', 'q'], ['Ctrl-C', '\x03']]) {
     const terminal = new Terminal(program(), ['status', '--watch', '1'], stand.env(),
       { before: 'stty -g | sed s/^/before=/', after: 'stty -g | sed s/^/after=/' });
     await terminal.shows(/every 1 s; q ends[^]*webhook-retry[^]*every 1 s; q ends[^]*webhook-retry/);
-    terminal.type('x');
+    terminal.type('x\x1a\x1c'); // nor do Ctrl-Z and Ctrl-\\ end it
     terminal.type(key);
     assert.equal(await terminal.ended(), 0);
     const out = terminal.output;
