@@ -40,7 +40,9 @@ export async function whyNot() {
 function packages() {
   const listed = readFileSync(path.join(project, 'deploy/packages'), 'utf8').split('\n')
     .map((line) => line.split(/\s+/)).filter(([purpose]) => ['run', 'build'].includes(purpose)).map(([, name]) => name);
-  return [...new Set([...listed, 'adduser', 'logrotate', 'sudo', 'systemd-standalone-tmpfiles'])].sort();
+  const dockerfile = readFileSync(path.join(project, 'deploy/docker/Dockerfile'), 'utf8').replace(/\\\n/g, '');
+  const inImages = [...dockerfile.matchAll(/apt-get install --yes --no-install-recommends ([^&\n]*)/g)].flatMap(([, names]) => names.trim().split(/ +/));
+  return [...new Set([...listed, ...inImages, 'adduser', 'logrotate', 'sudo', 'systemd-standalone-tmpfiles'])].sort();
 }
 
 // The base, and an archive of what tests install on it; nothing is fetched when they are there.
