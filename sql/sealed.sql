@@ -5,7 +5,7 @@
 -- name: webhook_secret_plain
 SELECT id, secret AS value, xmin::text AS version
   FROM app_webhooks
- WHERE id > $1::uuid AND NOT starts_with(secret, 'cw1.')
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND NOT starts_with(secret, 'cw1.')
  ORDER BY id
  LIMIT $2::int;
 
@@ -13,7 +13,7 @@ SELECT id, secret AS value, xmin::text AS version
 -- $3: what a value begins with that is sealed with the newest key.
 SELECT id, secret AS value, xmin::text AS version
   FROM app_webhooks
- WHERE id > $1::uuid AND starts_with(secret, 'cw1.') AND NOT starts_with(secret, $3::text)
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND starts_with(secret, 'cw1.') AND NOT starts_with(secret, $3::text)
  ORDER BY id
  LIMIT $2::int;
 
@@ -25,22 +25,23 @@ UPDATE app_webhooks w
 RETURNING w.id;
 
 -- name: webhook_secret_keys
--- The keys in use; '' stands for plain.
-SELECT CASE WHEN starts_with(secret, 'cw1.') THEN split_part(secret, '.', 2) ELSE '' END AS key_id, count(*) AS count
+-- The keys in use; '' stands for plain, '?' for what has not the form of a sealed value.
+SELECT COALESCE(substring(secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(secret, 'cw1.') THEN '?' ELSE '' END) AS key_id, count(*) AS count
   FROM app_webhooks
  GROUP BY 1;
 
 -- name: webhook_previous_plain
 SELECT id, previous_secret AS value, xmin::text AS version
   FROM app_webhooks
- WHERE id > $1::uuid AND previous_secret <> '' AND NOT starts_with(previous_secret, 'cw1.')
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND previous_secret <> '' AND NOT starts_with(previous_secret, 'cw1.')
  ORDER BY id
  LIMIT $2::int;
 
 -- name: webhook_previous_stale
 SELECT id, previous_secret AS value, xmin::text AS version
   FROM app_webhooks
- WHERE id > $1::uuid AND starts_with(previous_secret, 'cw1.') AND NOT starts_with(previous_secret, $3::text)
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND starts_with(previous_secret, 'cw1.') AND NOT starts_with(previous_secret, $3::text)
  ORDER BY id
  LIMIT $2::int;
 
@@ -52,7 +53,8 @@ UPDATE app_webhooks w
 RETURNING w.id;
 
 -- name: webhook_previous_keys
-SELECT CASE WHEN starts_with(previous_secret, 'cw1.') THEN split_part(previous_secret, '.', 2) ELSE '' END AS key_id,
+SELECT COALESCE(substring(previous_secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(previous_secret, 'cw1.') THEN '?' ELSE '' END) AS key_id,
        count(*) AS count
   FROM app_webhooks
  WHERE previous_secret <> ''

@@ -21,13 +21,14 @@ struct sealed_column {
 	const char *table, *column;
 	/* The column that values are moved from by a rotation, as they stand; NULL: none. */
 	const char *moved_from;
-	/* ($1 id behind which to look, $2 limit) -> id, value, version: plain secrets, by id */
+	/* ($1 id behind which to look, NULL: from the start, $2 limit) -> id, value, version: plain
+	 * secrets, by id */
 	enum sql_id plain;
 	/* ($1, $2 likewise, $3 "cw1.NEWEST.") -> the same: sealed with another key */
 	enum sql_id stale;
 	/* ($1 ids, $2 versions, $3 new values) -> id: the rows that were changed */
 	enum sql_id put;
-	/* -> key_id ('' for plain), count */
+	/* -> key_id ('' for plain, '?' for what is damaged), count */
 	enum sql_id keys;
 };
 

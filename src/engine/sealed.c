@@ -23,16 +23,14 @@ enum {
 	SEALED_ID_MAX = 64,
 };
 
-#define SEALED_ID_MIN "00000000-0000-0000-0000-000000000000"
-
 struct sealed_walk {
 	struct sealed_job *job;
 	const struct sealed_column *column;
 	bool is_rekey;
 	char
 	    newest[sizeof(SEAL_PREFIX) + KEYRING_ID_MAX + 1]; /* what needs no rekeying begins so */
-	char after[SEALED_ID_MAX];
-	struct arena *arena;               /* of a batch */
+	char after[SEALED_ID_MAX]; /* the last row of the batch before; "": this is the first */
+	struct arena *arena;       /* of a batch */
 	struct text arrays[SEALED_ARRAYS]; /* ids, versions, values */
 	int count;
 };
@@ -109,7 +107,6 @@ sealed_walk(struct sealed_walk *w, struct err *e)
 	if (w->job->ring->count == 0)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "there is no key to seal with: set ENCRYPTION_KEYS_FILE or ENCRYPTION_KEYS");
-	snprintf(w->after, sizeof w->after, SEALED_ID_MIN);
 	w->arena = arena_create();
 	while (rows == SEALED_BATCH && (!w->job->may_go_on || w->job->may_go_on(w->job->owner))) {
 		rows = sealed_batch(w, e);
@@ -150,13 +147,13 @@ sealed_batch(struct sealed_walk *w, struct err *e)
 static PGresult *
 sealed_read(struct sealed_walk *w, struct err *e)
 {
+	const char *after = w->after[0] ? w->after : NULL;
 	char limit[16];
 
 	snprintf(limit, sizeof limit, "%d", SEALED_BATCH);
 	if (w->is_rekey)
-		return db_query(
-		    w->job->db, w->column->stale, DB_ARGS(w->after, limit, w->newest), e);
-	return db_query(w->job->db, w->column->plain, DB_ARGS(w->after, limit), e);
+		return db_query(w->job->db, w->column->stale, DB_ARGS(after, limit, w->newest), e);
+	return db_query(w->job->db, w->column->plain, DB_ARGS(after, limit), e);
 }
 
 /* A value that cannot be sealed is told, and its neighbours go on. */

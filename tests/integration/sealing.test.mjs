@@ -85,6 +85,22 @@ test('2,500 endpoints are sealed by one run, each with a nonce of its own', asyn
   assert.equal(opened.size, 2500);
 });
 
+test('a row with the lowest id there is, is sealed and rekeyed like any other', async () => {
+  const id = '00000000-0000-0000-0000-000000000000';
+  const { secret } = await stand.endpoint('/ok/nil', { id });
+  await stand.call('webhook-retry');
+  assert.equal(open(k1, { row: id }, (await secretsOf(id)).secret), secret);
+  assert.equal((await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k2, k1) } })).code, 0);
+  assert.equal(open(k2, { row: id }, (await secretsOf(id)).secret), secret);
+});
+
+test('a value that only looks sealed is told apart, and nothing of it shown', async () => {
+  await stand.endpoint('/ok/look', { secret: 'cw1.my secret.words' });
+  const done = await stand.cli(['rekey', '--dry-run'], { env: { ENCRYPTION_KEYS: ringOf(k1) } });
+  assert.match(done.stdout, /^\? +missing +app_webhooks\.secret +1$/m);
+  assert.ok(!done.stdout.includes('my secret'));
+});
+
 test('rotating in SQL moves a sealed secret to previous_secret, where it still opens', async () => {
   const endpoint = await stand.endpoint('/ok/rotate');
   await deliver();
@@ -174,6 +190,7 @@ test('seal: wrong usage says what is right, and shows no secret', async () => {
 
 test('seal --all, rekey: everything, once, told by key, and on record', async () => {
   const plain = [];
+  const before = await stand.db.value('SELECT COALESCE(max(id), 0) FROM audit_log');
   for (let i = 0; i < 3; i++) plain.push(await stand.endpoint(`/ok/all${i}`, { previous_secret: i === 0 ? newSecret() : i === 1 ? '' : null }));
   const dry = await stand.cli(['seal', '--all', '--dry-run'], { env: { ENCRYPTION_KEYS: ringOf(k1) } });
   assert.match(dry.stdout, /plain +- +app_webhooks\.secret +3/);
@@ -191,7 +208,7 @@ test('seal --all, rekey: everything, once, told by key, and on record', async ()
   for (const one of plain) assert.equal(open(k2, { row: one.id }, (await secretsOf(one.id)).secret), one.secret);
   assert.match((await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k2, k1) } })).stdout, /app_webhooks\.secret: 0 sealed anew/);
 
-  const acts = await stand.db.rows(`SELECT actor, action, detail->>'key' AS key FROM audit_log WHERE action IN ('seal', 'rekey') ORDER BY id`);
+  const acts = await stand.db.rows(`SELECT actor, action, detail->>'key' AS key FROM audit_log WHERE action IN ('seal', 'rekey') AND id > $1 ORDER BY id`, [before]);
   assert.deepEqual(acts.map(({ action, key }) => `${action} ${key}`), ['seal k1', 'seal k1', `rekey ${k2.id}`, `rekey ${k2.id}`]);
   assert.match(acts[0].actor, /^cli:./);
 });
