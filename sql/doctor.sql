@@ -10,16 +10,18 @@ SELECT current_setting('server_version_num')::int AS version_num, current_settin
        current_setting('full_page_writes') AS full_page_writes, current_setting('autovacuum') AS autovacuum;
 
 -- name: connections
--- What this role may have here, and what others hold.  -1 is no limit.
+-- What this role may have here, and what others hold.  -1 is no limit.  What a backend of another
+-- role's is, members of pg_read_all_stats alone see; those that nobody logged in to are no clients.
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS server_max,
        (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS role_max,
        (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_max,
        (SELECT count(*) FROM pg_stat_activity
-         WHERE backend_type = 'client backend' AND application_name <> 'cronward') AS others;
+         WHERE COALESCE(backend_type = 'client backend', usename IS NOT NULL)
+           AND application_name IS DISTINCT FROM 'cronward') AS others;
 
 -- name: privileges
 -- What the program does to each table, and may not.
-SELECT t.name, string_agg(p.privilege, ', ') AS missing, current_user AS role
+SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_user) AS role
   FROM (VALUES ('app_webhooks', '{SELECT,UPDATE}'::text[]),
                ('audit_log', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('cron_denied', '{SELECT,INSERT,UPDATE,DELETE}'),
@@ -42,14 +44,15 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, current_user AS role
 
 -- name: owner
 -- Only the owner of a partitioned table makes and drops its partitions.
-SELECT c.relowner::regrole::text AS owner, pg_has_role(c.relowner, 'USAGE') AS is_ours, current_user AS role
+SELECT c.relowner::regrole::text AS owner, pg_has_role(c.relowner, 'USAGE') AS is_ours, quote_ident(current_user) AS role
   FROM pg_class c
  WHERE c.oid = to_regclass('webhook_attempts');
 
 -- name: transactions
 -- The oldest ones that keep dead rows of this database from being removed; those of other roles
 -- show their age to members of pg_read_all_stats alone.
-SELECT a.pid, a.application_name, a.usename, a.state,
+SELECT a.pid, COALESCE(NULLIF(a.application_name, ''), a.usename::text, a.backend_type, '?') AS who,
+       COALESCE(a.state, a.backend_type, '?') AS state,
        extract(epoch FROM clock_timestamp() - a.xact_start)::bigint AS age_s
   FROM pg_stat_activity a
  WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()

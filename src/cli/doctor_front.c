@@ -37,6 +37,7 @@ static int front_health(struct front *);
 static void front_ready(struct front *);
 static void front_workers(struct front *);
 static bool front_worker(struct front *, const char *path);
+static bool front_asks_for_secret(const struct front *);
 static void front_tls(struct front *, int64_t certificate_ends_s, bool has_hsts);
 static void front_plain(struct front *);
 static void front_address(struct front *);
@@ -143,11 +144,10 @@ static bool
 front_worker(struct front *f, const char *path)
 {
 	front_call(f, f->d->conf.app_url, path, NULL);
-	f->is_listed |= f->reply.status == 401 || f->reply.status == 503;
+	f->is_listed |= front_asks_for_secret(f);
 	f->is_refused |= strcmp(f->code, "address_denied") == 0;
-	if ((f->reply.status == 401 && strcmp(f->code, "unauthorized") == 0) ||
+	if (front_asks_for_secret(f) ||
 	    (f->reply.status == 403 && strcmp(f->code, "address_denied") == 0) ||
-	    (f->reply.status == 503 && strcmp(f->code, "not_configured") == 0) ||
 	    (f->reply.status == 403 && strcmp(f->code, "https_required") == 0 && !f->is_tls))
 		return true;
 	if (f->reply.status >= 200 && f->reply.status < 300)
@@ -164,6 +164,16 @@ front_worker(struct front *f, const char *path)
 		    : f->reply.error ? f->reply.error
 				     : "");
 	return false;
+}
+
+/* In cronward's words: others, such as a load balancer with nobody behind it, have these numbers,
+ * too.
+ */
+static bool
+front_asks_for_secret(const struct front *f)
+{
+	return (f->reply.status == 401 && strcmp(f->code, "unauthorized") == 0) ||
+	       (f->reply.status == 503 && strcmp(f->code, "not_configured") == 0);
 }
 
 static void
@@ -199,8 +209,7 @@ front_plain(struct front *f)
 
 	snprintf(origin, sizeof(origin), "http://%s", f->d->conf.app_url + strlen("https://"));
 	front_call(f, origin, path, NULL);
-	if (f->reply.status == 401 || f->reply.status == 503 ||
-	    (f->reply.status >= 200 && f->reply.status < 300))
+	if (front_asks_for_secret(f) || (f->reply.status >= 200 && f->reply.status < 300))
 		doctor_fail(f->d, "include cronward/routes-refused.conf in the server for port 80",
 		    "%s%s answers %d: callers may send their secrets in the clear", origin, path,
 		    f->reply.status);

@@ -14,9 +14,10 @@ enum {
 	POOLER_TRIES = 5,
 };
 
-enum pooler_mode { POOLER_STATEMENT, POOLER_TRANSACTION, POOLER_SESSION };
+enum pooler_mode { POOLER_AWAY, POOLER_STATEMENT, POOLER_TRANSACTION, POOLER_SESSION };
 
 static enum pooler_mode pooler_mode(struct doctor *);
+static bool pooler_takes_transactions(struct doctor *);
 static bool pooler_shares_backends(struct doctor *, struct db *other);
 static int64_t pooler_backend(struct db *);
 
@@ -34,6 +35,12 @@ doctor_pooler(struct doctor *d)
 		return;
 	}
 	switch (pooler_mode(d)) {
+	case POOLER_AWAY:
+		d->db_is_there = false;
+		doctor_fail(d, "see the pooler's log, and the server's",
+		    "a pooler that has just stopped answering; what needs the database is left out "
+		    "from here");
+		break;
 	case POOLER_STATEMENT:
 		doctor_fail(d, "pool_mode = transaction, for this database",
 		    "a pooler in statement mode: it refuses the transactions of `cronward "
@@ -58,13 +65,25 @@ pooler_mode(struct doctor *d)
 	struct db *other;
 	bool shares;
 
-	if (db_begin(d->db, NULL) != 0)
-		return POOLER_STATEMENT;
-	db_rollback(d->db);
+	if (!pooler_takes_transactions(d))
+		return pooler_backend(d->db) < 0 ? POOLER_AWAY : POOLER_STATEMENT;
 	other = db_create(&d->conf);
 	shares = pooler_shares_backends(d, other);
 	db_destroy(other);
 	return shares ? POOLER_TRANSACTION : POOLER_SESSION;
+}
+
+/* Asked twice: a connection may be lost at any moment. */
+static bool
+pooler_takes_transactions(struct doctor *d)
+{
+	for (int i = 0; i < 2; i++) {
+		if (db_begin(d->db, NULL) != 0)
+			continue;
+		db_rollback(d->db);
+		return true;
+	}
+	return false;
 }
 
 /* Whether we ever meet a backend that another client of ours has, or have another one than before.

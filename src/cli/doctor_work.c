@@ -115,7 +115,6 @@ static void
 transactions_open(struct doctor *d, const PGresult *rows)
 {
 	for (int row = 0; row < PQntuples(rows); row++) {
-		const char *application = db_text(rows, row, "application_name");
 		char todo[DOCTOR_FOUND_MAX];
 
 		snprintf(todo, sizeof(todo), "end it: SELECT pg_terminate_backend(%s)",
@@ -123,8 +122,8 @@ transactions_open(struct doctor *d, const PGresult *rows)
 		doctor_warn(d, todo,
 		    "one of \"%s\" has been open for %" PRId64
 		    " s (%s): no dead row can be removed meanwhile",
-		    application && *application ? application : db_text(rows, row, "usename"),
-		    db_number(rows, row, "age_s"), db_text(rows, row, "state"));
+		    db_text(rows, row, "who"), db_number(rows, row, "age_s"),
+		    db_text(rows, row, "state"));
 	}
 }
 

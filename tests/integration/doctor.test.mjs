@@ -206,7 +206,7 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   const env = { DATABASE_URL: stand.db.url.replace('cronward@', 'least@'), MAX_WEBHOOK_RETRIES: '0' };
   const found = await doctor({ env });
   found.one('privileges', 'ok');
-  assert.equal(found.one('privileges', 'warn').todo, 'GRANT cronward TO least');
+  assert.equal(found.one('privileges', 'warn').todo, 'GRANT cronward TO "least"', 'a word of SQL');
   await stand.endpoint('/ok/least');
   await stand.endpoint('/status/500');
   await stand.enqueue(4);
@@ -249,6 +249,15 @@ test('connections: others leave too few for the pools', async () => {
   const found = await doctor({ env: { POOL_WORKERS: '170', POOL_API: '20' } });
   found.one('connections', 'warn', /190|196/);
   assert.match((await doctor({ env: { POOL_WORKERS: '256' } })).one('connections', 'fail').found, /266 processes/);
+
+  // Who may not see what others do sees that they are there: our own are enough to be one too many.
+  await cluster.admin('CREATE ROLE guest LOGIN');
+  const limit = await stand.db.value(`SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int`);
+  const few = limit - 1 - 4 - 4 - 2;
+  assert.ok(few < 256);
+  const guest = await doctor({ env: { POOL_WORKERS: String(few), DATABASE_URL: stand.db.url.replace('cronward@', 'guest@') } });
+  assert.match(guest.one('connections', 'warn').found, /and [1-9]\d* connections of others/);
+  await cluster.admin('DROP ROLE guest');
 });
 
 test('transactions that stay open, plain and prepared', async () => {
