@@ -41,7 +41,7 @@ struct turn {
 };
 
 /* For tables, how long nobody else can use them while we wait for those who do. */
-static const char migrate_patience[] = "60s", migrate_patience_with_tables[] = "5s";
+static const char migrate_patience[] = "60s", migrate_patience_for_tables[] = "5s";
 
 static const struct migration migrations[] = {
 #define MIGRATION(version, name, script) { version, name, script },
@@ -92,6 +92,7 @@ static bool migrate_is_new(const struct migration_table *, int found);
 static int migrate_place(const struct turn *, struct err *);
 static int migrate_compare(struct turn *, const char *theirs, struct err *);
 static int migrate_judge(const struct turn *, struct err *);
+static int migrate_hurry(const struct turn *, struct err *);
 static int migrate_adopt(const struct turn *, struct err *);
 static int migrate_step(const struct turn *, const struct migration *, struct err *);
 static int migrate_script(struct db *, const struct migration *, struct err *);
@@ -182,7 +183,7 @@ migrate_work(struct turn *t, struct err *e)
 	t->to = t->is_whole || t->m->dry_run ? MIGRATIONS_COUNT : t->from + 1;
 	if (t->m->dry_run)
 		return 0;
-	if (t->findings && migrate_adopt(t, e) != 0)
+	if (migrate_hurry(t, e) != 0 || (t->findings && migrate_adopt(t, e) != 0))
 		return -1;
 	for (size_t i = t->from; i < t->to; i++)
 		if (migrate_step(t, &migrations[i], e) != 0)
@@ -328,15 +329,20 @@ migrate_judge(const struct turn *t, struct err *e)
 	return 0;
 }
 
+/* From here on others wait for what we wait for. */
 static int
-migrate_adopt(const struct turn *t, struct err *e)
+migrate_hurry(const struct turn *t, struct err *e)
 {
 	AUTO(PQclear)
 	PGresult *patience =
-	    db_ask(t->db, SQL_MIGRATE_PATIENCE, DB_ARGS(migrate_patience_with_tables), e);
+	    db_ask(t->db, SQL_MIGRATE_PATIENCE, DB_ARGS(migrate_patience_for_tables), e);
 
-	if (!patience)
-		return -1;
+	return patience ? 0 : -1;
+}
+
+static int
+migrate_adopt(const struct turn *t, struct err *e)
+{
 	for (int i = 0; i < PQntuples(t->findings); i++) {
 		const char *statement = db_text(t->findings, i, "text");
 		struct err why = { .code = ERR_OK };
