@@ -28,6 +28,7 @@ install:
 	@deploy/install-packages build
 	+@$(MAKE) --no-print-directory all
 	+@$(MAKE) --no-print-directory install-files
+	@[ -n "$(DESTDIR)" ] || echo "account, secrets: $(PREFIX)/lib/cronward/setup; then: $(PREFIX)/sbin/cronwardctl migrate, systemctl enable --now cronward.target"
 
 # The site is filled for ports 443 and 80, sockets in /run/cronward and a certificate in
 # /etc/cronward/tls; neither it nor the units are enabled.  What operators edit is not overwritten.

@@ -103,6 +103,15 @@ test('a secret is rotated without a restart', { skip }, async () => {
   assert.deepEqual(await processes('workers'), before_);
 });
 
+test('cronwardctl sees what the service sees, and nothing of its caller', { skip }, async () => {
+  assert.match(await m.must('DATABASE_URL=postgresql:///elsewhere PGHOST=/nowhere RUN_BUDGET_S=x cronwardctl migrate'), /^schema is at version \d+$/m);
+  assert.match(await m.must('cronwardctl config'), /^ENCRYPTION_KEYS_FILE +set: k1 /m);
+  assert.equal((await m.run('cronwardctl nonsense')).code, 2);
+  const other = await m.run('setpriv --reuid=postgres --clear-groups cronwardctl config');
+  assert.deepEqual([other.code, other.stderr], [1, "cronwardctl: only root may read the service's secrets\n"]);
+  assert.equal((await m.run('ls -d /run/cronwardctl.*')).stdout, '');
+});
+
 test('restarts and reloads, one upon the other, refuse nobody', { skip }, async () => {
   const failures = await failuresDuring(async () => {
     for (let i = 0; i < RESTARTS; i++) await m.must('systemctl restart cronward@api && systemctl reload cronward@api');
@@ -164,6 +173,16 @@ test('a package that is installed over itself renews the processes and refuses n
   assert.deepEqual(failures, []);
   assert.equal(await property('cronward@api', 'MainPID'), main);
   assert.ok((await processes('api')).every((pid) => !old.includes(pid)));
+});
+
+test('a database that is away stops no upgrade, and changes nothing', { skip }, async () => {
+  const old = await processes('api');
+  await m.must("cd /etc/cronward && cp -p cronward.env /root/ && sed -i 's|^DATABASE_URL=.*|DATABASE_URL=postgresql:///app?host=/nowhere|' cronward.env");
+  assert.match(await m.must(`dpkg -i ${DEB} 2>&1`), /database cannot be reached: [^]*the database was not migrated; the message above says why/);
+  assert.equal(await m.must('dpkg-query -W -f "\\${db:Status-Status}" cronward'), 'installed');
+  assert.deepEqual(await processes('api'), old);
+  assert.match(await call('GET', '/readyz'), / 200$/);
+  await m.must('mv /root/cronward.env /etc/cronward/');
 });
 
 test('no call of the program hit the sandbox', { skip }, async () => {

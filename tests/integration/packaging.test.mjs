@@ -193,7 +193,7 @@ test('make install keeps what operators edited, and renews what they did not', a
   assert.doesNotMatch(readFileSync(reference, 'utf8'), /# mine/);
 });
 
-test('make install under another prefix names that prefix', () => {
+test('make install under another prefix names that prefix, and everybody can read it', async () => {
   const unit = readFileSync(path.join(tree.at, 'lib/systemd/system/cronward@.service'), 'utf8');
   assert.ok(unit.includes(`\nExecStart=${tree.at}/lib/cronward/pool %i\n`));
   assert.ok(unit.includes(`\nEnvironmentFile=${tree.sysconf}/cronward/cronward.env\n`));
@@ -202,6 +202,8 @@ test('make install under another prefix names that prefix', () => {
     if (at !== 'bin/cronward') assert.doesNotMatch(readFileSync(path.join(tree.at, at), 'utf8'), /@[A-Z]{2,}@/, at);
   }
   assert.ok(!existsSync(path.join(tree.at, 'include')));
+  const closed = await must('find', [tree.at, '-mindepth', '1', '!', '-perm', '0755', '!', '(', '-type', 'f', '-perm', '0644', ')'], { env });
+  assert.equal(closed, '');
 });
 
 // `pool NAME` on a socket, as a unit would start it; the secret lies where it looks for secrets.

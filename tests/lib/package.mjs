@@ -15,9 +15,9 @@ export async function makeDeb() {
 }
 
 // What `make install` would put there, with PREFIX and SYSCONFDIR in a folder of its own, so that
-// every path that the files name exists.
+// every path that the files name exists.  Run as somebody who lets nobody read his files.
 export async function installTree(program, at = tempFolder('installed')) {
   const sysconf = path.join(at, 'etc');
-  const said = await must(path.join(root, 'deploy/install-files'), ['', at, sysconf, program], { env });
+  const said = await must('bash', ['-c', 'umask 077; exec "$@"', 'bash', path.join(root, 'deploy/install-files'), '', at, sysconf, program], { env });
   return { at, sysconf, said };
 }
