@@ -171,6 +171,9 @@ const steps = [
       await sql(`INSERT INTO app_webhooks (url, secret, events) VALUES ('http://${RECEIVER}:${RECEIVER_PORT}/hook', '${secret}', '{order.*}')`);
       await deliver();
       assert.equal(await keysInUse(), 'k1');
+      // What it finds is our own doing: a certificate that nobody signed, a receiver on this host.
+      const doctor = await c.run('cronwardctl doctor');
+      assert.deepEqual([...doctor.stdout.matchAll(/^(?:fail|warn) +(\S+)/gm)].map(([, what]) => what).sort(), ['egress', 'front'], doctor.stdout);
     },
   }],
   ['a secret is rotated, both are good', 'CRON_JOB_API_KEY_PREVIOUS\nopenssl', {
