@@ -7,7 +7,6 @@
 #ifndef CRONWARD_BASE_ARENA_H
 #define CRONWARD_BASE_ARENA_H
 
-#include <stdarg.h>
 #include <stddef.h>
 
 struct arena;

@@ -9,8 +9,6 @@
 #ifndef CRONWARD_BASE_ERR_H
 #define CRONWARD_BASE_ERR_H
 
-#include <stdbool.h>
-
 enum err_code {
 	ERR_OK,
 	ERR_BAD_REQUEST,

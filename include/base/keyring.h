@@ -12,7 +12,6 @@
 #include "base/secret_file.h"
 
 #include <stddef.h>
-#include <sys/stat.h>
 
 enum {
 	KEYRING_KEYS_MAX = 16,

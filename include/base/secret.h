@@ -14,7 +14,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum {
 	SECRET_LENGTH_MIN = 16, /* shorter ones leave their routes closed */

@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /* Which dead letters are meant.  Texts are the command line's; NULL: any. */

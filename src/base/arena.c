@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,6 @@
  */
 #include "base/cron.h"
 
-#include <stddef.h>
-
 static bool cron_parse_field(const char **at, enum cron_field, uint64_t *ret_set);
 static bool cron_parse_item(const char **at, enum cron_field, uint64_t *set);
 static bool cron_parse_number(const char **at, unsigned max, unsigned *ret_number);

@@ -5,7 +5,6 @@
 
 #include "base/crypto.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

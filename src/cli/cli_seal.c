@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/sealing.h"
-#include "db/db.h"
 
 #include <ctype.h>
 #include <poll.h>

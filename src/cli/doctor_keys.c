@@ -8,7 +8,6 @@
 #include "engine/sealed.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -4,7 +4,6 @@
 #include "cli/sealing.h"
 
 #include "base/keyring.h"
-#include "base/text.h"
 #include "cli/print.h"
 #include "db/db.h"
 

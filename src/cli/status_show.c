@@ -8,7 +8,6 @@
 #include "workers/workers.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {

@@ -7,7 +7,6 @@
  */
 #include "engine/run.h"
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/stop.h"

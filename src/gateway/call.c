@@ -3,7 +3,6 @@
  */
 #include "gateway/call.h"
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/auth.h"

@@ -3,11 +3,9 @@
  */
 #include "gateway/handle.h"
 
-#include "base/arena.h"
 #include "base/text.h"
 #include "db/db.h"
 #include "db/migrate.h"
-#include "gateway/auth.h"
 #include "gateway/call.h"
 #include "gateway/route.h"
 

@@ -9,7 +9,6 @@
 #include "gateway/head.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 enum {
 	RECORD_HEADER = 8,

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

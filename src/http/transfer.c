@@ -18,7 +18,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
 	TRANSFER_BODY_KEPT_MAX = 4096, /* a longer buffer is given back after its reply */
