@@ -9,5 +9,5 @@ SELECT COALESCE(sum((detail ->> 'requests')::bigint), 0) AS requests
           FROM audit_log
          WHERE at >= (SELECT date_trunc('day', clock_timestamp(), 'UTC'))
          ORDER BY at, id) today
- WHERE action IN ('callers.read', 'callers.apply')
+ WHERE action IN ('callers.read', 'callers.apply', 'callers.correct')
    AND target = 'cron-job.org';

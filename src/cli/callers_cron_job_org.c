@@ -22,6 +22,7 @@
 
 enum {
 	CALLERS_NAME_MAX = 64,
+	CALLERS_DETAIL_MAX = 64,
 	CALLERS_TICK_MS = 1000,
 	CALLERS_SILENT_MS = 2000, /* shorter waits are not worth a word */
 };
@@ -33,7 +34,8 @@ static int callers_work(struct cli_session *, struct callers_plan *, const struc
 static int callers_apply(const struct callers_plan *, struct cjo *, struct err *);
 static int callers_do(const struct callers_step *, struct cjo *, struct err *);
 static void callers_did(const struct callers_step *, int64_t id);
-static int callers_audit_read(struct cli_session *, const struct cjo *, struct err *);
+static int callers_audit_requests(
+    struct cli_session *, const char *action, int64_t requests, struct err *);
 static int callers_audit_apply(struct cli_session *, const struct callers_plan *, struct err *);
 static void callers_sum_up(const struct callers_plan *, const struct callers_wish *);
 
@@ -118,10 +120,11 @@ callers_work(struct cli_session *s, struct callers_plan *plan, const struct call
     struct cjo *c, struct err *e)
 {
 	int made = callers_plan_make(plan, &s->conf, wish, c, e);
-	int64_t cost = callers_plan_cost(plan);
+	int64_t cost = callers_plan_cost(plan), planned;
+	int rc;
 
 	/* Also those of a plan that came to nothing are gone. */
-	if (callers_audit_read(s, c, e) != 0 || made != 0)
+	if (callers_audit_requests(s, "callers.read", c->requests, e) != 0 || made != 0)
 		return -1;
 	callers_plan_print(plan);
 	callers_sum_up(plan, wish);
@@ -136,7 +139,12 @@ callers_work(struct cli_session *s, struct callers_plan *plan, const struct call
 		    cost, plan->requests_left - c->requests);
 	if (callers_audit_apply(s, plan, e) != 0)
 		return -1;
-	return callers_apply(plan, c, e);
+	planned = c->requests + cost;
+	rc = callers_apply(plan, c, e);
+	/* Some may have gone out twice, after a 429, and some never. */
+	if (callers_audit_requests(s, "callers.correct", c->requests - planned, e) != 0)
+		return -1;
+	return rc;
 }
 
 /* Goes on behind a job that is refused, and ends where no other would fare better. */
@@ -197,21 +205,18 @@ callers_did(const struct callers_step *step, int64_t id)
 	fflush(stdout);
 }
 
+/* So many more of the day's are gone; fewer where it is negative. */
 static int
-callers_audit_read(struct cli_session *s, const struct cjo *c, struct err *e)
+callers_audit_requests(struct cli_session *s, const char *action, int64_t requests, struct err *e)
 {
-	json_auto_t *detail = json_pack("{s:I}", "requests", (json_int_t)c->requests);
+	char detail[CALLERS_DETAIL_MAX];
 	struct err why = { .code = ERR_OK };
-	char *text;
-	int rc;
 
-	if (c->requests == 0)
+	if (requests == 0)
 		return 0;
-	text = json_dumps(detail, JSON_COMPACT);
-	rc = cli_audit(s, "callers.read", "cron-job.org", text, &why);
-	free(text);
+	snprintf(detail, sizeof(detail), "{\"requests\": %" PRId64 "}", requests);
 	/* What failed before counts more. */
-	return rc == 0 ? 0 : err_pass(e, &why);
+	return cli_audit(s, action, "cron-job.org", detail, &why) == 0 ? 0 : err_pass(e, &why);
 }
 
 /* Before the first change: none may go unrecorded. */

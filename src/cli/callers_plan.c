@@ -88,8 +88,12 @@ callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e)
 bool
 callers_is_safe(const char *url)
 {
-	static const char *const local[] = { "http://127.", "http://localhost:", "http://[::1]" };
+	static const char *const local[] = { "http://localhost:", "http://[::1]" };
+	const char *address = url + strlen("http://");
 
+	/* No name ends in a number. */
+	if (strncmp(url, "http://127.", strlen("http://127.")) == 0)
+		return address[strspn(address, "0123456789.:")] == '\0';
 	for (size_t i = 0; i < sizeof(local) / sizeof(*local); i++)
 		if (strncmp(url, local[i], strlen(local[i])) == 0)
 			return true;

@@ -178,6 +178,16 @@ test('a job that is refused stops no other; the same command does the rest', asy
   noSecret(done);
 });
 
+test('what was planned and not sent is not gone, and what was sent twice is', async () => {
+  const gone = () => stand.db.value(`SELECT sum((detail ->> 'requests')::int)::int FROM audit_log`);
+  service.fail('PUT /jobs', 401);
+  assert.match((await callers('--apply')).stderr, /0 of 3 changes are done/);
+  assert.deepEqual([service.requests.length, await gone()], [2, 2]);
+  service.fail('PUT /jobs', { status: 429, headers: { 'retry-after': '1' } });
+  await applied('--only', 'webhook-retry');
+  assert.deepEqual([service.requests.length, await gone()], [5, 5]);
+});
+
 test('a creation whose answer was lost is not repeated, but found', async () => {
   service.fail('PUT /jobs', { status: 500, afterwards: true });
   const done = await callers('--apply');
@@ -320,6 +330,7 @@ test('settings that are missing or would show a secret are named, and nothing is
   for (const [wrong, says] of [
     [{ APP_URL: '' }, /APP_URL is not set/],
     [{ APP_URL: 'http://cron.example.com' }, /APP_URL: plain http/],
+    [{ APP_URL: 'http://127.0.0.1.example.com' }, /APP_URL: plain http/],
     [{ CRON_JOB_ORG_BASE_URL: 'http://api.example.com' }, /CRON_JOB_ORG_BASE_URL: plain http/],
     [{ CRON_JOB_ORG_API_KEY: '' }, /CRON_JOB_ORG_API_KEY is not set/],
     [{ CRON_JOB_ORG_API_KEY: 'short' }, /CRON_JOB_ORG_API_KEY is not set or too short/],
