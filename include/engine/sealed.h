@@ -46,7 +46,7 @@ const char *sealed_open(struct arena *a, const struct keyring *ring,
 struct sealed_job {
 	struct db *db;
 	const struct keyring *ring;
-	/* Asked before each batch; NULL: until the end. */
+	/* Asked before each batch and each try; NULL: until the end. */
 	bool (*may_go_on)(void *owner);
 	/* Told of each value that cannot be sealed or opened; NULL: nobody asks. */
 	void (*tell)(void *owner, const struct sealed_column *, const char *id, const struct err *);

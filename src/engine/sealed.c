@@ -36,6 +36,7 @@ struct sealed_walk {
 };
 
 static int sealed_walk(struct sealed_walk *, struct err *);
+static bool sealed_may_go_on(const struct sealed_job *);
 static int sealed_batch(struct sealed_walk *, struct err *);
 static PGresult *sealed_read(struct sealed_walk *, struct err *);
 static void sealed_add(
@@ -108,7 +109,7 @@ sealed_walk(struct sealed_walk *w, struct err *e)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "there is no key to seal with: set ENCRYPTION_KEYS_FILE or ENCRYPTION_KEYS");
 	w->arena = arena_create();
-	while (rows == SEALED_BATCH && (!w->job->may_go_on || w->job->may_go_on(w->job->owner))) {
+	while (rows == SEALED_BATCH && sealed_may_go_on(w->job)) {
 		rows = sealed_batch(w, e);
 		arena_reset(w->arena);
 	}
@@ -116,6 +117,12 @@ sealed_walk(struct sealed_walk *w, struct err *e)
 		text_finish(&w->arrays[i]);
 	arena_destroy(w->arena);
 	return rows < 0 ? -1 : 0;
+}
+
+static bool
+sealed_may_go_on(const struct sealed_job *job)
+{
+	return !job->may_go_on || job->may_go_on(job->owner);
 }
 
 /* How many rows there were to look at, or -1 with ${e}. */
@@ -207,7 +214,8 @@ sealed_put(struct sealed_walk *w, struct err *e)
 			w->job->raced += w->count - PQntuples(put);
 			return 0;
 		}
-		if (tries == SEALED_TRIES || !db_err_is_transient(&why))
+		if (tries == SEALED_TRIES || !db_err_is_transient(&why) ||
+		    !sealed_may_go_on(w->job))
 			return err_pass(e, &why);
 	}
 }
