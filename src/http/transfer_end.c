@@ -17,9 +17,9 @@ static void transfer_explain(struct transfer *, CURLcode);
 static void transfer_say(struct transfer *, const char *what, const char *detail);
 static void transfer_explain_timeout(struct transfer *);
 static void transfer_duration(char *, size_t, int64_t ms);
-static int transfer_errno(const struct transfer *);
+static int transfer_errno(const struct transfer *, CURLcode);
 static bool transfer_is_ours(int os_errno);
-static const char *transfer_os_error(const struct transfer *);
+static const char *transfer_os_error(const struct transfer *, CURLcode);
 static const char *transfer_tls_detail(const char *);
 static const char *transfer_text(CURLcode);
 static int64_t transfer_certificate_end(const struct transfer *);
@@ -64,7 +64,7 @@ transfer_end(struct transfer *t, CURLcode code)
 		return;
 	}
 	t->reply.refused = t->refused > 0 && t->opened == 0;
-	t->reply.is_ours = transfer_is_ours(transfer_errno(t));
+	t->reply.is_ours = transfer_is_ours(transfer_errno(t, code));
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
 		t->reply.refused = true;
 	transfer_explain(t, code);
@@ -111,9 +111,9 @@ transfer_explain(struct transfer *t, CURLcode code)
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		transfer_explain_timeout(t);
 	else if (code == CURLE_COULDNT_CONNECT)
-		transfer_say(t, "could not connect:", transfer_os_error(t));
+		transfer_say(t, "could not connect:", transfer_os_error(t, code));
 	else if (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR)
-		transfer_say(t, "the connection failed:", transfer_os_error(t));
+		transfer_say(t, "the connection failed:", transfer_os_error(t, code));
 	else if (code == CURLE_PEER_FAILED_VERIFICATION)
 		transfer_say(t, "certificate not accepted:", transfer_tls_detail(t->detail));
 	else if (code == CURLE_SSL_CONNECT_ERROR)
@@ -170,14 +170,22 @@ transfer_duration(char *to, size_t room, int64_t ms)
 		snprintf(to, room, "%" PRId64 " ms", ms);
 }
 
-/* What the system said; 0: nothing. */
+/*
+ * What the system said; 0: nothing.  curl keeps the number of an earlier request of the handle, so
+ * it is asked only where this one has got one: where a socket could not be connected, or where
+ * curl's words, which are of this one, say the same.
+ */
 static int
-transfer_errno(const struct transfer *t)
+transfer_errno(const struct transfer *t, CURLcode code)
 {
+	const char *text;
 	long os_errno = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
-	return os_errno ? (int)os_errno : t->socket_errno;
+	text = os_errno ? strerrordesc_np((int)os_errno) : NULL;
+	if ((code == CURLE_COULDNT_CONNECT && t->opened > 0) || (text && strstr(t->detail, text)))
+		return (int)os_errno;
+	return t->socket_errno;
 }
 
 /* Errors that say nothing about the receiver. */
@@ -189,9 +197,9 @@ transfer_is_ours(int os_errno)
 }
 
 static const char *
-transfer_os_error(const struct transfer *t)
+transfer_os_error(const struct transfer *t, CURLcode code)
 {
-	int os_errno = transfer_errno(t);
+	int os_errno = transfer_errno(t, code);
 	const char *text = os_errno ? strerrordesc_np(os_errno) : NULL;
 
 	/* Below HTTP, such as TLS, curl knows no number but has words. */
