@@ -147,7 +147,7 @@ const steps = [
         const count = () => c.run(`grep -slx cronward /proc/[0-9]*/comm | wc -l`).then((done) => Number(done.stdout));
         await until(async () => await count() >= size, { what: `the processes of ${pool}`, timeoutMs: 20_000 });
       }
-      assert.equal(await c.must('stat -c "%a %U:%G" /run/cronward'), '750 cronward:www-data\n');
+      assert.equal(await c.must('stat -c "%a %U:%G" /run/cronward'), '751 root:www-data\n');
       assert.equal((await c.run('systemctl is-enabled cronward.target')).stdout, 'enabled\n');
     },
   }],

@@ -65,7 +65,7 @@ test('installed, it is enabled and waits for a database to be named', { skip }, 
   assert.equal((await m.run('systemctl is-active cronward.target')).stdout.trim(), 'inactive');
   assert.equal(await m.must('cd /etc/cronward && stat -c "%n %a %U:%G" cronward.env secrets secrets/CRON_SECRET credentials credentials/* /run/cronward'), [
     'cronward.env 640 root:cronward', 'secrets 750 root:cronward', 'secrets/CRON_SECRET 640 root:cronward', 'credentials 700 root:root',
-    'credentials/DATABASE_PASSWORD 600 root:root', 'credentials/ENCRYPTION_KEYS 600 root:root', '/run/cronward 750 cronward:www-data'].join('\n'));
+    'credentials/DATABASE_PASSWORD 600 root:root', 'credentials/ENCRYPTION_KEYS 600 root:root', '/run/cronward 751 root:www-data'].join('\n'));
 });
 
 test('started, all pools run in their sandbox', { skip }, async () => {
@@ -79,6 +79,16 @@ test('started, all pools run in their sandbox', { skip }, async () => {
     assert.match(await m.must(`cat /proc/${pid}/limits`), /^Max core file size +0 +0 /m);
     assert.equal(await m.must(`stat -c '%a %U:%G' /run/cronward/${pool}.sock`), '660 cronward:www-data');
   }
+});
+
+// systemd makes a socket, then gives it to its owner by name: what stands there by then is given.
+test('who has the account of the service cannot have systemd give it a file of root\'s', { skip }, async () => {
+  await m.must('echo secret >/root/victim && chmod 600 /root/victim && chmod 711 /root');
+  for (const move of ['ln -s /root/victim /run/cronward/link', 'mv -f /run/cronward/api.sock /run/cronward/old', 'rm -f /run/cronward/api.sock'])
+    assert.match((await m.run(`setpriv --reuid=cronward --regid=cronward --init-groups ${move}`)).stderr, /Permission denied/, move);
+  assert.match(await m.must('cronwardctl doctor || true'), /\/run\/cronward\/api\.sock answers$/m);
+  const stranger = await m.run('setpriv --reuid=postgres --regid=postgres --clear-groups curl -s --unix-socket /run/cronward/api.sock http://x/');
+  assert.equal(stranger.code, 7, 'a stranger connects to nothing');
 });
 
 test('calls are answered, webhooks delivered and secrets sealed in there', { skip }, async () => {
