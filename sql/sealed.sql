@@ -1,9 +1,11 @@
 -- The columns that hold sealed secrets: what is plain, what is sealed with an older key, and
 -- putting what was sealed in its place.  A row is told by its version (xmin) and never by the
--- secret that it holds, so that none stands in a statement.  sql/README.md has the forms.
+-- secret that it holds, so that none stands in a statement.  What is longer than any secret, sealed
+-- or plain, is cut where it still is too long: it is refused all the same, and a column of such
+-- values would not fit into memory.  sql/README.md has the forms.
 
 -- name: webhook_secret_plain
-SELECT id, secret AS value, xmin::text AS version
+SELECT id, left(secret, 90000) AS value, xmin::text AS version
   FROM app_webhooks
  WHERE ($1::uuid IS NULL OR id > $1::uuid) AND NOT starts_with(secret, 'cw1.')
  ORDER BY id
@@ -11,7 +13,7 @@ SELECT id, secret AS value, xmin::text AS version
 
 -- name: webhook_secret_stale
 -- $3: what a value begins with that is sealed with the newest key.
-SELECT id, secret AS value, xmin::text AS version
+SELECT id, left(secret, 90000) AS value, xmin::text AS version
   FROM app_webhooks
  WHERE ($1::uuid IS NULL OR id > $1::uuid) AND starts_with(secret, 'cw1.') AND NOT starts_with(secret, $3::text)
  ORDER BY id
@@ -32,14 +34,14 @@ SELECT COALESCE(substring(secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
  GROUP BY 1;
 
 -- name: webhook_previous_plain
-SELECT id, previous_secret AS value, xmin::text AS version
+SELECT id, left(previous_secret, 90000) AS value, xmin::text AS version
   FROM app_webhooks
  WHERE ($1::uuid IS NULL OR id > $1::uuid) AND previous_secret <> '' AND NOT starts_with(previous_secret, 'cw1.')
  ORDER BY id
  LIMIT $2::int;
 
 -- name: webhook_previous_stale
-SELECT id, previous_secret AS value, xmin::text AS version
+SELECT id, left(previous_secret, 90000) AS value, xmin::text AS version
   FROM app_webhooks
  WHERE ($1::uuid IS NULL OR id > $1::uuid) AND starts_with(previous_secret, 'cw1.') AND NOT starts_with(previous_secret, $3::text)
  ORDER BY id

@@ -5,7 +5,8 @@
 -- Leases up to $1 rows that were due at $4, for $2 seconds, under the token $3, behind the cursor
 -- ($5 microseconds, $6 id), passing over endpoints at the origins $7.  A row whose lease ran out once is
 -- taken again here; a row that lost two is left to claim_suspect.  A claim that is repeated with
--- its token, since its answer was lost, finds its own rows again.
+-- its token, since its answer was lost, finds its own rows again.  What is too long for an address
+-- or a secret is refused when it is cut, too; whole, a batch of such rows would not fit into memory.
 WITH c AS MATERIALIZED (
 	SELECT id
 	  FROM webhook_deliveries
@@ -29,9 +30,10 @@ UPDATE webhook_deliveries d
        lease_until = clock_timestamp() + make_interval(secs => $2::int)
   FROM app_webhooks w
  WHERE d.id = ANY (ARRAY(SELECT id FROM c)) AND w.id = d.webhook_id
-RETURNING d.id, d.webhook_id AS owner, w.url AS target,
+RETURNING d.id, d.webhook_id AS owner, left(w.url, 3000) AS target,
        (extract(epoch FROM d.next_retry_at) * 1000000)::bigint AS cursor_at,
-       d.attempts, w.is_active, w.secret, w.previous_secret, NULLIF(w.headers, '{}') AS headers,
+       d.attempts, w.is_active, left(w.secret, 90000) AS secret,
+       left(w.previous_secret, 90000) AS previous_secret, NULLIF(w.headers, '{}') AS headers,
        COALESCE((SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events e WHERE e.id = d.event_id),
                 (SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
@@ -57,9 +59,10 @@ UPDATE webhook_deliveries d
        lease_until = clock_timestamp() + make_interval(secs => $1::int)
   FROM app_webhooks w
  WHERE d.id = ANY (ARRAY(SELECT id FROM c)) AND w.id = d.webhook_id
-RETURNING d.id, d.webhook_id AS owner, w.url AS target,
+RETURNING d.id, d.webhook_id AS owner, left(w.url, 3000) AS target,
        (extract(epoch FROM d.next_retry_at) * 1000000)::bigint AS cursor_at,
-       d.attempts, w.is_active, w.secret, w.previous_secret, NULLIF(w.headers, '{}') AS headers,
+       d.attempts, w.is_active, left(w.secret, 90000) AS secret,
+       left(w.previous_secret, 90000) AS previous_secret, NULLIF(w.headers, '{}') AS headers,
        COALESCE((SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events e WHERE e.id = d.event_id),
                 (SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
@@ -94,7 +97,9 @@ SELECT (SELECT id FROM webhook_deliveries
 -- $6 HTTP status, $7 errors, $8-$12 timings): row, attempt and the endpoint's health together.
 -- Only rows that still carry their token change.  $13: hours of nothing but failures after which
 -- an endpoint is disabled, 0 for never.  An endpoint with anything but successes is locked here,
--- so that enabling it at this moment cannot miss a row that is being parked.
+-- so that enabling it at this moment cannot miss a row that is being parked.  What is held waits
+-- the longer the older it is, up to an hour: it uses up no try, and a heap of it, all due again in
+-- the next run, would be in the way of what came after.
 WITH r AS MATERIALIZED (
 	SELECT *
 	  FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::int[], $7::text[],
@@ -133,6 +138,10 @@ WITH r AS MATERIALIZED (
 	   SET status = CASE r.verdict WHEN 'done' THEN 'delivered' WHEN 'dead' THEN 'failed' ELSE 'pending' END,
 	       next_retry_at = CASE WHEN r.verdict IN ('done', 'dead') THEN NULL
 	                            WHEN r.owner = ANY (ARRAY(SELECT id FROM w WHERE NOT is_active)) THEN 'infinity'
+	                            WHEN r.verdict = 'hold' THEN clock_timestamp() + GREATEST(
+					r.retry_ms * interval '1 millisecond',
+					(clock_timestamp() - GREATEST(LEAST(d.created_at, clock_timestamp()),
+						clock_timestamp() - interval '8 hours')) / 8)
 	                            ELSE clock_timestamp() + r.retry_ms * interval '1 millisecond' END,
 	       attempts = d.attempts + (r.verdict NOT IN ('park', 'hold'))::int,
 	       lost = 0, lease_until = NULL, claim_token = NULL,

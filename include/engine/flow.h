@@ -59,7 +59,8 @@ item_text(const struct item *item, int column)
 
 /*
  * Says why the item could not be tried for a reason on our side: a key that is missing, no
- * descriptor left.  It is due again after a minute.  Is VERDICT_HOLD.
+ * descriptor left.  It is due again after a minute, or, as settle has it, the later the older it
+ * is.  Is VERDICT_HOLD.
  */
 enum verdict item_hold(struct item *item, const char *why);
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createDecipheriv, randomBytes } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
+import { memoryKb } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { newSecret } from '../lib/webhooks.mjs';
 import { Stand } from '../lib/stand.mjs';
@@ -125,6 +126,41 @@ test('a value of another row does not open: the delivery waits and uses up no tr
   const wait = await stand.db.value('SELECT extract(epoch FROM next_retry_at - clock_timestamp())::float FROM webhook_deliveries WHERE id = $1', [row.id]);
   assert.ok(wait > 50 && wait < 67, `again after ${wait} s`);
   assert.equal(await stand.db.value('SELECT count(*)::int FROM webhook_attempts WHERE delivery_id = $1', [row.id]), 0);
+});
+
+test('what does not open is tried again the later the older it is, within the hour', async () => {
+  await stand.endpoint('/ok/garbage', { secret: 'cw1.k1.AAAA' });
+  const ids = await stand.enqueue(4);
+  const ages = ["interval '-1 day'", "interval '40 minutes'", "interval '30 days'", "'infinity'::timestamptz"];
+  for (const [i, age] of ages.entries())
+    await stand.db.rows(`UPDATE webhook_deliveries SET created_at = ${age.startsWith("'") ? age : `clock_timestamp() - ${age}`} WHERE id = $1`, [ids[i]]);
+  assert.equal((await stand.call('webhook-retry')).json.failed, 4);
+  for (const [i, wanted] of [60, 300, 3600, 60].entries()) {
+    const wait = await stand.db.value('SELECT extract(epoch FROM next_retry_at - clock_timestamp())::float FROM webhook_deliveries WHERE id = $1', [ids[i]]);
+    assert.ok(wait > wanted - 10 && wait < wanted + 10, `${wait} s where ${wanted} s are right`);
+  }
+});
+
+test('values that are too long to be secrets or addresses are refused and cost no memory', async () => {
+  const long = 4_000_000, count = 40;
+  for (const prefix of ['', 'cw1.k1.', 'whsec_'])
+    await stand.db.rows(`INSERT INTO app_webhooks (url, secret, previous_secret) SELECT 'http://receiver.test/', $1 || repeat('A', $2), repeat('x', $2) FROM generate_series(1, $3)`,
+      [prefix, long, count]);
+  await stand.endpoint('/ok', { url: `http://receiver.test/${'a'.repeat(long)}` });
+  await stand.enqueue(1);
+  const [pid] = stand.pool.processes();
+  const before = memoryKb(pid, 'VmHWM');
+  const { json } = await stand.call('webhook-retry');
+  const grown = memoryKb(pid, 'VmHWM') - before;
+  assert.deepEqual([json.retried, json.failed, json.run.more], [3 * count + 1, 3 * count + 1, false]);
+  assert.ok(grown < 64 * 1024, `${count} times ${long} bytes: ${grown} kB`);
+  const errors = await stand.db.rows(`SELECT error, count(*)::int FROM (SELECT regexp_replace(last_error, ' of row [^ ]+', '') AS error FROM webhook_deliveries) d
+    GROUP BY 1 ORDER BY 2, 1`);
+  assert.deepEqual(errors.map((row) => [row.error, row.count]), [
+    ['the URL is longer than 2048 bytes', 1],
+    ['app_webhooks.secret is longer than any sealed secret', count],
+    ["the endpoint's secret is neither whsec_ and base64 nor a short text", 2 * count],
+  ]);
 });
 
 test('a missing key is named, costs nothing, and is made good by its coming back', async () => {
