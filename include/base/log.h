@@ -35,8 +35,6 @@ struct err;
 
 /* Lines above ${level} are dropped.  LOG_INFO until called. */
 void log_set_level(enum log_level level);
-/* The level called ${name} (error, warn, info, debug), or LOG__MAX. */
-enum log_level log_level_by_name(const char *name);
 
 void log_begin(struct log_line *l, enum log_level level, const char *event);
 /* Adds key=value; a NULL or empty ${value} adds nothing. */

@@ -54,7 +54,7 @@ struct http_timing { /* ms since the start of the request; -1: not reached */
 struct http_reply {
 	int status;        /* 0: no complete reply; error says why */
 	const char *error; /* NULL, or what went wrong below HTTP, fit for a row */
-	bool is_ours;      /* this host had no descriptor, port or memory left: try again later */
+	bool is_ours;      /* this host had no descriptor or memory left: try again later */
 	bool refused;      /* ours, before a byte was sent: scheme, address, form of the URL */
 	bool truncated;    /* the body was longer than asked for and was cut off */
 	const char *retry_after; /* the header's text, or NULL */

@@ -50,17 +50,6 @@ log_set_level(enum log_level level)
 	log_level_now = level;
 }
 
-enum log_level
-log_level_by_name(const char *name)
-{
-	enum log_level level;
-
-	for (level = LOG_ERROR; level < LOG__MAX; level++)
-		if (strcmp(name, log_level_name[level]) == 0)
-			break;
-	return level;
-}
-
 void
 log_begin(struct log_line *l, enum log_level level, const char *event)
 {

@@ -64,7 +64,7 @@ transfer_end(struct transfer *t, CURLcode code)
 		return;
 	}
 	t->reply.refused = t->refused > 0 && t->opened == 0;
-	t->reply.is_ours = transfer_is_ours(transfer_errno(t, code));
+	t->reply.is_ours = code == CURLE_OUT_OF_MEMORY || transfer_is_ours(transfer_errno(t, code));
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
 		t->reply.refused = true;
 	transfer_explain(t, code);
@@ -77,6 +77,7 @@ transfer_end_unsent(struct transfer *t, const char *why, bool refused)
 	t->reply = (struct http_reply){
 		.error = why,
 		.refused = refused,
+		.is_ours = !refused,
 		.body = "",
 		.timing = { -1, -1, -1, -1, -1 },
 		.certificate_ends_s = -1,

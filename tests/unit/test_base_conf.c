@@ -261,7 +261,7 @@ words_are_their_enums(void **state)
 		setenv("LOG_LEVEL", levels[i], 1);
 		setenv("ARCHIVE_MODE", "delete", 1);
 		assert_int_equal(conf_load(&c, &e), 0);
-		assert_int_equal(c.log_level, log_level_by_name(levels[i]));
+		assert_int_equal(c.log_level, i);
 		assert_int_equal(c.archive_mode, ARCHIVE_DELETE);
 		conf_finish(&c);
 		assert_string_equal(value_of("LOG_LEVEL", levels[i]), levels[i]);
