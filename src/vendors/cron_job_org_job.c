@@ -33,6 +33,7 @@ static json_t *cjo_parse(const char *body, size_t len, struct err *);
 static int cjo_wrong(struct err *, const char *what);
 static bool cjo_is_job(const json_t *);
 static json_t *cjo_schedule(const struct cron *);
+static bool cjo_is_true(const json_t *flag);
 static bool cjo_same(
     const char *name, const json_t *want, const json_t *has, const struct cjo_view *);
 static bool cjo_same_group(const json_t *want, const json_t *has, const struct cjo_view *);
@@ -65,7 +66,7 @@ cjo_read_jobs(const char *body, size_t len, struct err *e)
 		return NULL;
 	}
 	/* A job that is not on the list would be made a second time. */
-	if (json_is_true(json_object_get(reply, "someFailed"))) {
+	if (cjo_is_true(json_object_get(reply, "someFailed"))) {
 		cjo_wrong(e, "the list of jobs is incomplete, by its own account; try again later");
 		return NULL;
 	}
@@ -148,7 +149,7 @@ cjo_url(const json_t *job)
 bool
 cjo_is_enabled(const json_t *job)
 {
-	return json_is_true(json_object_get(job, "enabled"));
+	return cjo_is_true(json_object_get(job, "enabled"));
 }
 
 json_t *
@@ -247,6 +248,13 @@ cjo_schedule(const struct cron *cron)
 	return schedule;
 }
 
+/* Of a flag, as it was made or as it was patched. */
+static bool
+cjo_is_true(const json_t *flag)
+{
+	return json_is_true(flag) || json_integer_value(flag) != 0;
+}
+
 /* Whether two plain values are the same, telling when not. */
 static bool
 cjo_same(const char *name, const json_t *want, const json_t *has, const struct cjo_view *view)
@@ -254,7 +262,7 @@ cjo_same(const char *name, const json_t *want, const json_t *has, const struct c
 	char from[CJO_VALUE_MAX], to[CJO_VALUE_MAX];
 
 	if (json_is_boolean(want) && json_is_integer(has)) {
-		if (json_is_true(want) == (json_integer_value(has) != 0))
+		if (json_is_true(want) == cjo_is_true(has))
 			return true;
 	} else if (json_equal(want, has)) {
 		return true;

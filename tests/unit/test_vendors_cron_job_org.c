@@ -56,6 +56,24 @@ send_all(struct cjo_pace *pace, bool creates, int n, int64_t from_ms)
 }
 
 static void
+a_flag_is_a_number_where_it_was_patched(void **state)
+{
+	static const struct {
+		const char *job;
+		bool is_enabled;
+	} all[] = { { "{\"enabled\": true}", true }, { "{\"enabled\": 1}", true },
+		{ "{\"enabled\": false}", false }, { "{\"enabled\": 0}", false }, { "{}", false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		json_t *job = json_loads(all[i].job, 0, NULL);
+
+		assert_int_equal(cjo_is_enabled(job), all[i].is_enabled);
+		json_decref(job);
+	}
+}
+
+static void
 no_more_than_five_requests_go_out_in_a_second(void **state)
 {
 	struct cjo_pace pace = { .requests = 0 };
@@ -178,6 +196,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flag_is_a_number_where_it_was_patched),
 		cmocka_unit_test(no_more_than_five_requests_go_out_in_a_second),
 		cmocka_unit_test(no_more_than_five_jobs_are_made_in_a_minute_and_one_in_a_second),
 		cmocka_unit_test(a_job_as_it_was_made_needs_no_change),
