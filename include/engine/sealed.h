@@ -19,7 +19,8 @@ struct keyring;
 
 struct sealed_column {
 	const char *table, *column;
-	/* The column that values are moved from by a rotation, as they stand; NULL: none. */
+	/* The column that values are moved from, as they stand, by a rotation or by taking one
+	 * back; NULL: none. */
 	const char *moved_from;
 	/* ($1 id behind which to look, NULL: from the start, $2 limit) -> id, value, version: plain
 	 * secrets, by id */

@@ -48,6 +48,7 @@ const struct sealed_column sealed_columns[SEALED__MAX] = {
 	[SEALED_WEBHOOK_SECRET] = {
 		.table = "app_webhooks",
 		.column = "secret",
+		.moved_from = "previous_secret",
 		.plain = SQL_SEALED_WEBHOOK_SECRET_PLAIN,
 		.stale = SQL_SEALED_WEBHOOK_SECRET_STALE,
 		.put = SQL_SEALED_WEBHOOK_SECRET_PUT,

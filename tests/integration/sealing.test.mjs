@@ -110,6 +110,20 @@ test('rotating in SQL moves a sealed secret to previous_secret, where it still o
   assert.equal(stand.receiver.requests.at(-1).refusal, undefined, 'the receiver still knows the old one alone');
 });
 
+test('a rotation that is taken back moves a sealed secret to secret, where it opens as well', async () => {
+  const endpoint = await stand.endpoint('/ok/back', { previous_secret: newSecret() });
+  const plain = (await secretsOf(endpoint.id)).secret;
+  await stand.db.rows('UPDATE app_webhooks SET previous_secret = secret, secret = $2 WHERE id = $1', [endpoint.id, newSecret()]);
+  assert.equal((await stand.cli(['seal', '--all'], { env: { ENCRYPTION_KEYS: ringOf(k1) } })).code, 0);
+  const { previous_secret: sealed } = await secretsOf(endpoint.id);
+  assert.equal(open(k1, { row: endpoint.id, column: 'previous_secret' }, sealed), plain);
+  await stand.db.rows('UPDATE app_webhooks SET secret = previous_secret, previous_secret = NULL WHERE id = $1', [endpoint.id]);
+  assert.equal((await deliver()).succeeded, 1);
+  assert.equal(stand.receiver.requests.at(-1).refusal, undefined);
+  assert.equal((await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k2, k1) } })).code, 0);
+  assert.equal(open(k2, { row: endpoint.id }, (await secretsOf(endpoint.id)).secret), plain);
+});
+
 test('a value of another row does not open: the delivery waits and uses up no try', async () => {
   const a = await stand.endpoint('/ok/a');
   await deliver();
