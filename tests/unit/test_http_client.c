@@ -3,8 +3,6 @@
  */
 #include "http_server.h"
 
-#include <sys/resource.h>
-
 static void
 serve_empty(struct server *s, int fd)
 {
@@ -379,39 +377,6 @@ a_connection_that_is_closed_is_made_anew(void **state)
 	server_stop(&server);
 }
 
-/* A process without descriptors says nothing about a receiver, whatever the one before did. */
-static void
-an_error_is_that_of_its_own_request(void **state)
-{
-	struct http *h = client_create(&conf, 1);
-	struct rlimit files, none;
-	struct http_reply reply;
-	int next;
-
-	(void)state;
-	http_request_reset(&q);
-	q.url = "http://127.0.0.1:1/";
-	q.timeout_ms = 5000;
-	reply = client_send(h, &q);
-	assert_string_equal(reply.error, "could not connect: Connection refused");
-	assert_false(reply.is_ours);
-
-	next = dup(STDIN_FILENO);
-	assert_true(next >= 0 && close(next) == 0);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
-	none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = files.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	reply = client_send(h, &q);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
-	assert_string_equal(reply.error, "could not connect: Too many open files");
-	assert_true(reply.is_ours);
-
-	reply = client_send(h, &q);
-	assert_string_equal(reply.error, "could not connect: Connection refused");
-	assert_false(reply.is_ours);
-	http_destroy(h);
-}
-
 static void
 giving_up_leaves_nothing_behind(void **state)
 {
@@ -505,7 +470,6 @@ main(void)
 		cmocka_unit_test(every_request_has_one_reply_and_its_owner),
 		cmocka_unit_test(a_request_may_be_filled_in_anew_once_it_is_started),
 		cmocka_unit_test(a_connection_that_is_closed_is_made_anew),
-		cmocka_unit_test(an_error_is_that_of_its_own_request),
 		cmocka_unit_test(giving_up_leaves_nothing_behind),
 		cmocka_unit_test(waiting_ends_when_something_happens),
 	};

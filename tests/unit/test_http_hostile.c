@@ -4,6 +4,7 @@
  */
 #include "http_server.h"
 
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -236,6 +237,40 @@ a_closed_port_is_told(void **state)
 	http_destroy(h);
 }
 
+/* A process without descriptors says nothing about a receiver, whatever the one before did. */
+static void
+an_error_is_that_of_its_own_request(void **state)
+{
+	struct http *h = client_create(&conf, 1);
+	struct rlimit files, none;
+	struct http_reply reply;
+	struct http_request q;
+	int next;
+
+	(void)state;
+	http_request_reset(&q);
+	q.url = "http://127.0.0.1:1/";
+	q.timeout_ms = 5000;
+	reply = client_send(h, &q);
+	assert_string_equal(reply.error, "could not connect: Connection refused");
+	assert_false(reply.is_ours);
+
+	next = dup(STDIN_FILENO);
+	assert_true(next >= 0 && close(next) == 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = files.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	reply = client_send(h, &q);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_string_equal(reply.error, "could not connect: Too many open files");
+	assert_true(reply.is_ours);
+
+	reply = client_send(h, &q);
+	assert_string_equal(reply.error, "could not connect: Connection refused");
+	assert_false(reply.is_ours);
+	http_destroy(h);
+}
+
 static void
 what_is_not_http_is_told(void **state)
 {
@@ -443,6 +478,7 @@ main(void)
 		cmocka_unit_test(a_drip_ends_by_time),
 		cmocka_unit_test(a_lost_connection_is_told),
 		cmocka_unit_test(a_closed_port_is_told),
+		cmocka_unit_test(an_error_is_that_of_its_own_request),
 		cmocka_unit_test(what_is_not_http_is_told),
 		cmocka_unit_test(an_endless_body_is_cut),
 		cmocka_unit_test(a_body_of_just_the_limit_is_whole),
