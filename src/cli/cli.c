@@ -6,12 +6,14 @@
 #include "db/db.h"
 #include "gateway/serve.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+static int cli_flush(int rc);
 static int cli_help_command(const struct cli_command *, int argc, char **argv);
 static int cli_version(const struct cli_command *, int argc, char **argv);
 static const struct cli_command *cli_find(const char *name);
@@ -280,7 +282,7 @@ cli_main(int argc, char **argv)
 		return cli_usage(NULL, "there is no command '%s'", argv[1]);
 	snprintf(name, sizeof(name), "cronward %s", command->name);
 	argv[1] = name;
-	return command->run(command, argc - 1, argv + 1);
+	return cli_flush(command->run(command, argc - 1, argv + 1));
 }
 
 int
@@ -375,6 +377,16 @@ cli_serve(const struct cli_command *command, int argc, char **argv)
 	int over = cli_no_arguments(command, argc, argv);
 
 	return over >= 0 ? over : serve();
+}
+
+/* A result that could not be written is none; a reader who has left wants no more of it. */
+static int
+cli_flush(int rc)
+{
+	if (fflush(stdout) == 0 || errno == EPIPE || rc != CLI_DONE)
+		return rc;
+	fprintf(stderr, "cronward: standard output: %s\n", strerror(errno));
+	return CLI_FAILED;
 }
 
 static int

@@ -29,6 +29,14 @@ async function bury(count, options = {}) {
 const deadIds = async () => (await stand.db.rows('SELECT id::text FROM webhook_deliveries WHERE dead_at IS NOT NULL ORDER BY id')).map((row) => row.id);
 const audit = () => stand.db.rows(`SELECT * FROM audit_log WHERE action <> 'run' ORDER BY id`);
 
+test('what cannot be written is a failure: nobody is to keep an empty secret for a sealed one', async () => {
+  const seal = ['seal', '--table', 'app_webhooks', '--column', 'secret', '--row', '6f1c1cf4-6b1c-4f0e-9c39-5f3c1d1f8a10'];
+  const done = await run('sh', ['-c', 'echo secret | "$@" >/dev/full', 'sh', program(), ...seal],
+    { env: cleanEnv({ ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 7).toString('base64')}` }) });
+  assert.equal(done.code, 1);
+  assert.equal(done.stderr, 'cronward: standard output: No space left on device\n');
+});
+
 test('help is everywhere, on standard output, with exit code 0', async () => {
   for (const args of [['--help'], ['help'], ['serve', '--help'], ['migrate', '--help'], ['run', '--help'], ['config', '--help'], ['dead', '--help'],
     ['status', '--help'], ['locks', '--help'], ['help', 'dead']]) {
