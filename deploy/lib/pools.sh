@@ -40,7 +40,8 @@ pool_env_make() {
 	done
 }
 
-# The names in the program's table, but for what we set, and what sanitizers and fault tools read.
+# The names in the program's table, but for what we set and what pools have no use for (a secret
+# among their settings would stand in a command line), and what sanitizers and fault tools read.
 setting_names() {
 	local name secret
 
@@ -48,7 +49,10 @@ setting_names() {
 		for secret in "${SECRETS[@]}"; do
 			[[ $name != "$secret" && $name != "$secret"_* ]] || continue 2
 		done
-		[[ $name == DATABASE_PASSWORD_FILE || $name == ENCRYPTION_KEYS* ]] || printf '%s\n' "$name"
+		case $name in
+		DATABASE_PASSWORD_FILE | ENCRYPTION_KEYS* | CRON_JOB_ORG_API_KEY*) ;;
+		*) printf '%s\n' "$name" ;;
+		esac
 	done
 	printf '%s\n' ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS LD_PRELOAD FAKETIME FAKETIME_NO_CACHE
 }
