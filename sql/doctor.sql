@@ -48,6 +48,20 @@ SELECT c.relowner::regrole::text AS owner, pg_has_role(c.relowner, 'USAGE') AS i
   FROM pg_class c
  WHERE c.oid = to_regclass('webhook_attempts');
 
+-- name: strangers
+-- Who else may make functions and operators in the schemas where names are looked up: one that fits
+-- its arguments better than PostgreSQL's own is called in its place, with this role's rights.
+SELECT quote_ident(n.nspname) AS schema,
+       string_agg(COALESCE(quote_ident(r.rolname), 'PUBLIC'), ', ' ORDER BY r.rolname) AS who
+  FROM pg_namespace n
+ CROSS JOIN LATERAL aclexplode(n.nspacl) a
+  LEFT JOIN pg_roles r ON r.oid = a.grantee
+ WHERE n.nspname = ANY (current_schemas(false)) AND a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
+   AND CASE WHEN a.grantee = 0 THEN true
+            ELSE NOT r.rolsuper AND NOT pg_has_role(r.rolname, current_user, 'MEMBER') END
+ GROUP BY n.nspname
+ ORDER BY n.nspname;
+
 -- name: transactions
 -- The oldest ones that keep dead rows of this database from being removed; those of other roles
 -- show their age to members of pg_read_all_stats alone.

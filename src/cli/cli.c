@@ -3,6 +3,7 @@
  */
 #include "cli/cli.h"
 
+#include "base/text.h"
 #include "db/db.h"
 #include "gateway/serve.h"
 
@@ -308,7 +309,11 @@ cli_usage(const char *name, const char *fmt, ...)
 int
 cli_fail(const struct err *e)
 {
-	fprintf(stderr, "cronward: %s\n", e->message);
+	char clean[ERR_MESSAGE_MAX];
+
+	/* Names of a database's and words of other hosts are among them. */
+	text_clean(clean, sizeof(clean), e->message, strlen(e->message));
+	fprintf(stderr, "cronward: %s\n", clean);
 	return CLI_FAILED;
 }
 

@@ -1,10 +1,14 @@
 /*
  * cli_migrate - the schema's way up.
  */
+#include "base/arena.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "db/migrate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
 	MIGRATE_OPTION_ADOPT = CLI_OPTION_FIRST,
@@ -49,9 +53,14 @@ cli_migrate(const struct cli_command *command, int argc, char **argv)
 	return rc;
 }
 
+/* An application's tables and columns may be called anything. */
 static void
-migrate_tell(const struct migrate *m, enum migrate_news news, const char *text)
+migrate_tell(const struct migrate *m, enum migrate_news news, const char *said)
 {
+	size_t len = strlen(said);
+	char *text = mem_alloc(len + 1);
+
+	text_clean(text, len + 1, said, len);
 	switch (news) {
 	case MIGRATE_CONFLICT:
 		fprintf(stderr, "cronward: %s\n", text);
@@ -63,5 +72,6 @@ migrate_tell(const struct migrate *m, enum migrate_news news, const char *text)
 		printf("%s %s\n", m->dry_run ? "would apply" : "applied", text);
 		break;
 	}
+	free(text);
 	fflush(stdout);
 }

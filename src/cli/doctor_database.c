@@ -19,6 +19,7 @@ enum {
 	CLOCK_FAIL_MS = 60 * 1000,
 };
 
+static void privileges_of_others(struct doctor *);
 static int64_t database_ask_clock(struct doctor *, int64_t *ret_ahead_ms);
 static void server_version(struct doctor *, const PGresult *);
 static void server_durability(struct doctor *, const PGresult *);
@@ -153,6 +154,7 @@ doctor_privileges(struct doctor *d)
 	}
 	if (PQntuples(rows) == 0)
 		doctor_ok(d, "the role may do what the program does");
+	privileges_of_others(d);
 	if (PQntuples(owner) == 0 || db_bool(owner, 0, "is_ours"))
 		return;
 	snprintf(todo, sizeof(todo), "GRANT %s TO %s", db_text(owner, 0, "owner"),
@@ -195,6 +197,23 @@ doctor_connections(struct doctor *d)
 		    processes, others, limit);
 	else
 		doctor_ok(d, "%" PRId64 " processes, %" PRId64 " connections", processes, limit);
+}
+
+/* Before PostgreSQL 15 it was everybody, and a database that was upgraded since still has it. */
+static void
+privileges_of_others(struct doctor *d)
+{
+	AUTO(PQclear) PGresult *rows = doctor_query(d, SQL_DOCTOR_STRANGERS);
+	char todo[DOCTOR_FOUND_MAX];
+
+	for (int row = 0; row < PQntuples(rows); row++) {
+		snprintf(todo, sizeof(todo),
+		    "REVOKE CREATE ON SCHEMA %s FROM %s, or a schema of cronward's own",
+		    db_text(rows, row, "schema"), db_text(rows, row, "who"));
+		doctor_warn(d, todo,
+		    "%s may make functions in schema %s, and have them run with this role's rights",
+		    db_text(rows, row, "who"), db_text(rows, row, "schema"));
+	}
 }
 
 /* The shortest round trip in ms; how far our clock is ahead, by that one.  -1: said already. */

@@ -194,6 +194,20 @@ test('the server: encoding, durability, and what the role may not do', async () 
   await cluster.admin('DROP ROLE guest');
 });
 
+test('who may plant functions where names are looked up is told', async () => {
+  assert.equal((await doctor()).findings.filter((one) => one.check === 'privileges' && one.level !== 'ok').length, 0);
+  await cluster.admin('CREATE ROLE "an App" LOGIN; CREATE ROLE ours; GRANT cronward TO ours');
+  await stand.db.rows('GRANT CREATE ON SCHEMA public TO PUBLIC');
+  await stand.db.rows('GRANT CREATE ON SCHEMA public TO "an App"');
+  await stand.db.rows('GRANT CREATE ON SCHEMA public TO ours');
+  const found = (await doctor()).one('privileges', 'warn');
+  assert.match(found.found, /^"an App", PUBLIC may make functions in schema public/);
+  await stand.db.rows(found.todo.replace(/, or a schema .*/, ''));
+  assert.equal((await doctor()).findings.filter((one) => one.check === 'privileges' && one.level !== 'ok').length, 0);
+  await stand.db.rows('REVOKE ALL ON SCHEMA public FROM ours');
+  await cluster.admin('DROP ROLE "an App"; DROP ROLE ours');
+});
+
 test('a role with the privileges that doctor asks for, and no more, can do everything', async () => {
   await cluster.admin('CREATE ROLE least LOGIN');
   const asked = readFileSync(path.join(root, 'sql/doctor.sql'), 'utf8').matchAll(/\('(\w+)', '\{([A-Z,]+)\}'/g);

@@ -81,6 +81,8 @@ const against = {
     'jobs: there is an index of the name jobs_age already; cronward needs that name for an index USING btree (created_at, id)'],
   'an index of that name on it': [`${JOBS}, created_at timestamptz); CREATE INDEX jobs_age ON jobs (job_type)`, 'there is an index of the name jobs_age already'],
   'a table that a crash empties': [JOBS.replace('TABLE', 'UNLOGGED TABLE') + ')', 'jobs is unlogged, so a crash would empty it; cronward needs ALTER TABLE SCHEMA.jobs SET LOGGED'],
+  'a column whose name writes on the terminal': [`${JOBS}, "x\u001b[2J\r\ncronward: all is well" int NOT NULL)`,
+    'jobs."x [2J  cronward: all is well" is NOT NULL and has no default'],
   'rows without what is needed': ['CREATE TABLE jobs (id uuid PRIMARY KEY DEFAULT gen_random_uuid()); INSERT INTO jobs DEFAULT VALUES', 'jobs.job_type is missing; cronward needs text NOT NULL'],
 };
 
