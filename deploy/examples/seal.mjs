@@ -45,7 +45,8 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   try {
     main(process.argv.slice(2));
   } catch (e) {
-    console.error(`seal.mjs: ${e.message}`);
+    const why = /unable to authenticate/.test(e.message) ? 'does not open: wrong key, wrong place or changed since' : e.message;
+    console.error(`seal.mjs: ${why}`);
     process.exitCode = 1;
   }
 }

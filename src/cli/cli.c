@@ -339,8 +339,8 @@ cli_open(struct cli_session *s, struct err *e)
 	log_set_level(s->conf.log_level);
 	if (!s->conf.database_url)
 		return err_set(e, ERR_NOT_CONFIGURED,
-		    "DATABASE_URL is not set; allowed is a libpq connection string or URI such as "
-		    "postgresql:///app");
+		    "DATABASE_URL is not set (cronwardctl has it from /etc/cronward/cronward.env); "
+		    "allowed is a libpq connection string or URI such as postgresql:///app");
 	s->db = db_create(&s->conf);
 	return db_connect(s->db, e);
 }

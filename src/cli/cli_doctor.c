@@ -163,7 +163,12 @@ doctor_parse(const struct cli_command *command, struct doctor *d, int argc, char
 static void
 doctor_settings(struct doctor *d)
 {
-	if (d->conf_err.code != ERR_OK)
+	if (strstr(d->conf_err.message, "Permission denied"))
+		doctor_fail(d,
+		    "the service's account must read it: group cronward, file 0640, folder 0750; "
+		    "no process starts without",
+		    "%s", d->conf_err.message);
+	else if (d->conf_err.code != ERR_OK)
 		doctor_fail(d, "correct it; no process starts with it", "%s", d->conf_err.message);
 	else
 		doctor_ok(d, "all settings parse");

@@ -36,8 +36,8 @@ doctor_database(struct doctor *d)
 		doctor_fail(d,
 		    strstr(e.message, "read-only")
 			? "name the primary, or all hosts, in DATABASE_URL: a standby will not do"
-			: "correct DATABASE_URL, or start PostgreSQL; what needs the database is "
-			  "left out below",
+			: "correct DATABASE_URL (in /etc/cronward/cronward.env) or the password, "
+			  "or start PostgreSQL; what needs the database is left out below",
 		    "%s", e.message);
 		return;
 	}

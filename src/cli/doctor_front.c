@@ -97,9 +97,11 @@ front_health(struct front *f)
 	if (f->reply.status == 0) {
 		doctor_fail(f->d,
 		    strncmp(f->reply.error, "certificate", strlen("certificate")) == 0
-			? "a certificate for this name that callers trust; one of an authority of "
-			  "your own is trusted here by EGRESS_CA_FILE"
-			: "is nginx running, is its site enabled, does APP_URL name it?",
+			? "a certificate for this name that callers trust; to trust one of your "
+			  "own: /usr/local/share/ca-certificates/NAME.crt, update-ca-certificates "
+			  "(EGRESS_CA_FILE instead would have to hold all receivers', too)"
+			: "is nginx running (else: nginx -t), is its site enabled, does APP_URL "
+			  "name it?",
 		    "%s/healthz: %s", url, f->reply.error);
 		return -1;
 	}

@@ -44,13 +44,14 @@ doctor_pools(struct doctor *d)
 
 	for (size_t i = 0; workers[i]; i++)
 		wanted++;
-	if (d->conf.pool_workers < wanted)
+	/* 0: it did not parse, which has been said. */
+	if (d->conf.pool_workers > 0 && d->conf.pool_workers < wanted)
 		doctor_warn(d, "unset POOL_WORKERS, or raise it",
 		    "POOL_WORKERS is %" PRId64
 		    ": when a cron service rings everything at second 0, "
 		    "calls wait for each other; %" PRId64 " are enough",
 		    d->conf.pool_workers, wanted);
-	else
+	else if (d->conf.pool_workers > 0)
 		doctor_ok(d, "%" PRId64 " processes for worker calls", d->conf.pool_workers);
 	if (!folder)
 		doctor_warn(d, "start the pools, or say where they are: --sockets FOLDER",
@@ -109,7 +110,8 @@ pools_ask(struct doctor *d, const char *folder, const char *name)
 		doctor_fail(d, "start the pool: systemctl start cronward.target, or make up",
 		    "%s: %s", path, strerror(errno));
 	else if (!pools_answers(fd))
-		doctor_fail(d, "see the pool's log: are its processes alive, or all busy?",
+		doctor_fail(d,
+		    "are its processes all busy, or does none start? journalctl -u 'cronward@*'",
 		    "%s takes calls, and none is answered within %d s", path,
 		    POOLS_ANSWER_MS / 1000);
 	else if (stat(path, &st) == 0 && st.st_mode & S_IWOTH)

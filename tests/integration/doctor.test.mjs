@@ -418,11 +418,18 @@ test('the key ring: none, plain values, an older key, a key that is gone', async
   found.one('keys', 'ok', /app_webhooks\.secret: 1 sealed with key "k1"/);
   assert.equal((await doctor({ env: keys(ring('k2', 'k1')) })).one('keys', 'warn').todo, 'cronward rekey');
   assert.match((await doctor({ env: keys(ring('k2')) })).one('keys', 'fail').found, /"k1", which is not in the ring/);
+  // To make new ones would lose what is sealed: nobody is told so when the old ones are only damaged.
+  for (const damaged of ['', 'k1:abc']) {
+    found = await doctor({ env: keys(damaged) });
+    found.one('settings', 'fail', /^ENCRYPTION_KEYS_FILE: /);
+    found.none('keys', 'warn');
+  }
   assert.match((await doctor({ env: keys(ring('k1'), { mode: 0o644 }) })).one('secrets', 'fail').found, /^ENCRYPTION_KEYS_FILE: everybody/);
 });
 
 test('pools: too small, sockets that answer, nobody behind a socket, one that says nothing', { timeout: 60_000 }, async () => {
   assert.match((await doctor({ env: { POOL_WORKERS: '3' } })).one('pools', 'warn', /POOL_WORKERS is 3/).todo, /POOL_WORKERS/);
+  assert.doesNotMatch(JSON.stringify(await doctor({ env: { POOL_WORKERS: 'seven' } })), /POOL_WORKERS is|processes for worker calls/);
   const pool = await stand.startPool({ size: 1 });
   const sockets = path.join(folder, 'sockets');
   mkdirSync(sockets);
