@@ -1,5 +1,6 @@
 // `cronward migrate`: from nothing, twice, two at once, and never over a newer schema.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import { Stand } from '../lib/stand.mjs';
 
@@ -107,4 +108,28 @@ test('only what is marked in the contract must be given; all else has defaults',
     'platform_notifications.expires_at': 'timestamp with time zone', 'cron_job_executions.counts': 'jsonb', 'cron_locks.fence': 'bigint',
   };
   for (const [name, type] of Object.entries(wanted)) assert.equal(typeOf[name], type, name);
+});
+
+test('functions with the rights of cronward are fired by its tables alone', async () => {
+  const stand = await bare();
+  assert.equal((await stand.cli(['migrate'])).code, 0);
+  const role = `app_${randomBytes(4).toString('hex')}`;
+  const definers = await stand.db.rows(`SELECT proname AS name FROM pg_proc WHERE prosecdef AND proname LIKE 'cronward\\_%' ORDER BY 1`);
+  assert.deepEqual(definers.map((row) => row.name), ['cronward_deliveries_gone', 'cronward_events_fan_out', 'cronward_webhook_enabled']);
+  const endpoint = await stand.endpoint('/ok', { is_active: false });
+  await stand.db.rows(`CREATE ROLE ${role}; GRANT INSERT ON platform_events TO ${role}; GRANT SELECT, UPDATE ON app_webhooks TO ${role}; GRANT SELECT, DELETE ON webhook_deliveries TO ${role}`);
+  try {
+    await stand.db.session(async (sql) => {
+      await sql(`SET ROLE ${role}`);
+      await sql('CREATE TEMP TABLE mine (id uuid)');
+      for (const { name } of definers)
+        await assert.rejects(sql(`CREATE TRIGGER mine AFTER INSERT ON mine EXECUTE FUNCTION ${name}()`), /permission denied for function/);
+      await sql(`INSERT INTO platform_events (event_type, payload) VALUES ('app.did', '{}')`);
+      await sql(`UPDATE app_webhooks SET is_active = true WHERE id = '${endpoint.id}'`);
+      assert.equal((await sql('SELECT count(*)::int AS n FROM webhook_deliveries'))[0].n, 1);
+      await sql('DELETE FROM webhook_deliveries');
+    });
+  } finally {
+    await stand.db.rows(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
 });
