@@ -27,6 +27,8 @@ void print_add(struct print_table *t, const char *const *cells);
 /* Prints the rows with their columns below each other, the first one as it stands. */
 void print_table(const struct print_table *t);
 void print_table_to(const struct print_table *t, FILE *to);
+/* Of its longest line, but for its end. */
+size_t print_table_width(const struct print_table *t);
 void print_finish(struct print_table *t);
 
 /* The first ${columns} columns of a result as a table, their names on top. */

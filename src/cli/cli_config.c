@@ -6,13 +6,18 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 enum {
 	CONFIG_VALUE_MAX = 2048,
+	CONFIG_COLUMNS = 5,
+	CONFIG_COLUMNS_MIN = 2,
 	CONFIG_OPTION_MARKDOWN = CLI_OPTION_FIRST,
 };
 
 static void config_print(const struct conf *);
+static void config_fill(struct print_table *, const struct conf *);
 static void config_print_markdown(void);
 
 int
@@ -49,21 +54,42 @@ cli_config(const struct cli_command *command, int argc, char **argv)
 	return rc;
 }
 
+/* On a terminal as many columns as it has room for; elsewhere all of them. */
 static void
 config_print(const struct conf *conf)
 {
-	struct print_table table = { .columns = 5 };
+	struct print_table table = { .columns = CONFIG_COLUMNS };
+	struct winsize size = { .ws_col = 0 };
+	bool is_narrow = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+
+	config_fill(&table, conf);
+	while (is_narrow && table.columns > CONFIG_COLUMNS_MIN &&
+	       print_table_width(&table) > size.ws_col) {
+		size_t columns = table.columns - 1;
+
+		print_finish(&table);
+		table.columns = columns;
+		config_fill(&table, conf);
+	}
+	print_table(&table);
+	if (table.columns < CONFIG_COLUMNS)
+		fputs("\nThere is more to the right: pipe it into `less -S`.\n", stderr);
+	print_finish(&table);
+}
+
+/* With the first table->columns columns. */
+static void
+config_fill(struct print_table *table, const struct conf *conf)
+{
 	struct conf_row row;
 	char value[CONFIG_VALUE_MAX];
 
 	print_add(
-	    &table, (const char *const[]){ "setting", "value", "default", "allowed", "meaning" });
+	    table, (const char *const[]){ "setting", "value", "default", "allowed", "meaning" });
 	for (size_t i = 0; conf_row(i, &row); i++)
-		print_add(&table,
+		print_add(table,
 		    (const char *const[]){ row.name, conf_value(conf, i, value, sizeof(value)),
 			row.fallback, row.allowed, row.help });
-	print_table(&table);
-	print_finish(&table);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	DOCTOR_OPTION_JSON = CLI_OPTION_FIRST,
@@ -101,8 +102,12 @@ doctor_say(struct doctor *d, enum doctor_level level, const char *todo, const ch
 		"found", clean, "todo", todo ? advice : NULL));
 	if (d->json)
 		return;
+	/* On a terminal, what to do stands on a line of its own. */
 	printf("%-4s  %-*s  %s%s%s\n", doctor_level_name[level], DOCTOR_NAME_WIDTH, d->check, clean,
-	    todo ? " → " : "", advice);
+	    !todo                   ? ""
+	    : isatty(STDOUT_FILENO) ? "\n    → "
+				    : " → ",
+	    advice);
 	fflush(stdout); /* the next check may take seconds */
 }
 

@@ -1,6 +1,8 @@
 /*
  * doctor_keys - the key ring, and what in the database is sealed with which of its keys.
  */
+#include "base/arena.h"
+#include "base/crypto.h"
 #include "base/keyring.h"
 #include "base/text.h"
 #include "cli/doctor.h"
@@ -11,10 +13,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Values of a column that are tried; what no key's values begin with. */
+#define KEYS_TRIED "100"
+#define KEYS_ALL "cw1.."
+
 static void keys_ring(struct doctor *, const struct keyring *);
 static void keys_column(struct doctor *, const struct keyring *, const struct sealed_column *);
 static void keys_value(struct doctor *, const struct keyring *, const struct sealed_column *,
     const PGresult *rows, int row);
+static void keys_try(struct doctor *, const struct keyring *, const struct sealed_column *);
+static bool keys_opens(const struct keyring *, const struct sealed_column *, const PGresult *rows,
+    int row, struct err *);
 
 void
 doctor_keys(struct doctor *d)
@@ -60,6 +69,8 @@ keys_column(struct doctor *d, const struct keyring *ring, const struct sealed_co
 
 	for (int row = 0; rows && row < PQntuples(rows); row++)
 		keys_value(d, ring, column, rows, row);
+	if (rows && ring->count > 0)
+		keys_try(d, ring, column);
 }
 
 /* So many values of a column under one key, or under none. */
@@ -88,4 +99,40 @@ keys_value(struct doctor *d, const struct keyring *ring, const struct sealed_col
 	else
 		doctor_ok(d, "%s.%s: %" PRId64 " sealed with key \"%s\"", column->table,
 		    column->column, count, id);
+}
+
+/* A key may have the id that is wanted, and not be the one that it was. */
+static void
+keys_try(struct doctor *d, const struct keyring *ring, const struct sealed_column *column)
+{
+	struct err e = { .code = ERR_OK };
+	AUTO(PQclear)
+	PGresult *rows = db_query(d->db, column->stale, DB_ARGS(NULL, KEYS_TRIED, KEYS_ALL), &e);
+	int wrong = 0;
+
+	for (int row = 0; rows && row < PQntuples(rows); row++) {
+		struct err why = { .code = ERR_OK };
+
+		if (keys_opens(ring, column, rows, row, &why) || why.code != ERR_BAD_REQUEST)
+			continue; /* that a key is missing has been said */
+		if (wrong++ == 0)
+			e = why;
+	}
+	if (wrong > 0)
+		doctor_fail(d, "put the key that sealed them back into ENCRYPTION_KEYS",
+		    "%d of the first %d values: %s", wrong, PQntuples(rows), e.message);
+}
+
+static bool
+keys_opens(const struct keyring *ring, const struct sealed_column *column, const PGresult *rows,
+    int row, struct err *e)
+{
+	const char *value = db_text(rows, row, "value");
+	struct arena *a = arena_create();
+	char *plain = (char *)sealed_open(a, ring, column, db_text(rows, row, "id"), value, e);
+
+	if (plain && plain != value)
+		crypto_wipe(plain, strlen(plain));
+	arena_destroy(a);
+	return plain != NULL;
 }

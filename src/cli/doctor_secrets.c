@@ -88,14 +88,16 @@ doctor_file_mode(struct doctor *d, const char *name, const char *path)
 static void
 secrets_look(struct doctor *d, struct secret *s, enum conf_secret which)
 {
-	char name[SECRETS_NAME_MAX];
+	const char *path = s->current.file.path;
+	char name[SECRETS_NAME_MAX], todo[DOCTOR_FOUND_MAX];
 
+	snprintf(todo, sizeof(todo), SECRETS_NEW "%s%s", path ? " >" : "", path ? path : "");
 	switch (secret_state(s)) {
 	case SECRET_UNSET:
 		secrets_unset(d, s, which);
 		break;
 	case SECRET_SHORT:
-		doctor_fail(d, SECRETS_NEW,
+		doctor_fail(d, todo,
 		    "%s is shorter than %d characters: %u routes answer 503 not_configured",
 		    s->name, SECRET_LENGTH_MIN, secrets_routes(which));
 		break;
@@ -105,7 +107,7 @@ secrets_look(struct doctor *d, struct secret *s, enum conf_secret which)
 		break;
 	}
 	snprintf(name, sizeof(name), "%s_FILE", s->name);
-	doctor_file_mode(d, name, s->current.file.path);
+	doctor_file_mode(d, name, path);
 	snprintf(name, sizeof(name), "%s_PREVIOUS_FILE", s->name);
 	doctor_file_mode(d, name, s->previous.file.path);
 	secrets_previous(d, s);

@@ -14,8 +14,10 @@
 enum {
 	PRINT_CELL_MAX = 256, /* bytes of one cell of a table */
 	PRINT_ROOM_FIRST = 64,
+	PRINT_GAP = 2, /* between columns */
 };
 
+static void print_measure(const struct print_table *, size_t widths[static PRINT_COLUMNS_MAX]);
 static size_t print_width(const char *text);
 static char *print_clean(const char *value, size_t most);
 
@@ -41,14 +43,9 @@ print_table(const struct print_table *t)
 void
 print_table_to(const struct print_table *t, FILE *to)
 {
-	size_t widths[PRINT_COLUMNS_MAX] = { 0 };
+	size_t widths[PRINT_COLUMNS_MAX];
 
-	for (size_t i = 0; i < t->count * t->columns; i++) {
-		size_t width = print_width(t->cells[i]);
-
-		if (widths[i % t->columns] < width)
-			widths[i % t->columns] = width;
-	}
+	print_measure(t, widths);
 	for (size_t i = 0; i < t->count * t->columns; i++) {
 		size_t column = i % t->columns;
 
@@ -56,9 +53,20 @@ print_table_to(const struct print_table *t, FILE *to)
 		if (column + 1 == t->columns)
 			fputc('\n', to);
 		else
-			fprintf(
-			    to, "%*s", (int)(widths[column] - print_width(t->cells[i]) + 2), "");
+			fprintf(to, "%*s",
+			    (int)(widths[column] - print_width(t->cells[i]) + PRINT_GAP), "");
 	}
+}
+
+size_t
+print_table_width(const struct print_table *t)
+{
+	size_t widths[PRINT_COLUMNS_MAX], width = 0;
+
+	print_measure(t, widths);
+	for (size_t column = 0; column < t->columns; column++)
+		width += widths[column] + (column > 0 ? PRINT_GAP : 0);
+	return width;
 }
 
 void
@@ -141,6 +149,18 @@ print_json_text(const char *json)
 			printf("\\u%04x", *++at);
 		else
 			putchar(*at);
+	}
+}
+
+static void
+print_measure(const struct print_table *t, size_t widths[static PRINT_COLUMNS_MAX])
+{
+	memset(widths, 0, PRINT_COLUMNS_MAX * sizeof(*widths));
+	for (size_t i = 0; i < t->count * t->columns; i++) {
+		size_t width = print_width(t->cells[i]);
+
+		if (widths[i % t->columns] < width)
+			widths[i % t->columns] = width;
 	}
 }
 

@@ -424,6 +424,8 @@ test('the key ring: none, plain values, an older key, a key that is gone', async
     found.one('settings', 'fail', /^ENCRYPTION_KEYS_FILE: /);
     found.none('keys', 'warn');
   }
+  const another = `k1:${createHash('sha256').update('another').digest('base64')}`;
+  assert.match((await doctor({ env: keys(another) })).one('keys', 'fail').found, /^1 of the first 1 values: .* another key of that id/);
   assert.match((await doctor({ env: keys(ring('k1'), { mode: 0o644 }) })).one('secrets', 'fail').found, /^ENCRYPTION_KEYS_FILE: everybody/);
 });
 
