@@ -17,6 +17,8 @@ enum {
 	DOCTOR_OPTION_SOCKETS,
 	DOCTOR_OPTION_ALLOW,
 	DOCTOR_NAME_WIDTH = 12,
+	SETTINGS_NAME_MAX = 64,
+	SETTINGS_SLIPS = 2, /* letters too many, missing or wrong in a name that was meant */
 };
 
 struct doctor_check {
@@ -26,6 +28,8 @@ struct doctor_check {
 
 static int doctor_parse(const struct cli_command *, struct doctor *, int argc, char **argv);
 static void doctor_settings(struct doctor *);
+static void settings_name(struct doctor *, const char *name);
+static size_t settings_distance(const char *a, const char *b);
 static int doctor_report(struct doctor *);
 
 /* In the order of what stands on what. */
@@ -177,6 +181,60 @@ doctor_settings(struct doctor *d)
 		doctor_fail(d, "correct it; no process starts with it", "%s", d->conf_err.message);
 	else
 		doctor_ok(d, "all settings parse");
+	for (char **variable = environ; *variable; variable++) {
+		char name[SETTINGS_NAME_MAX];
+		size_t len = strcspn(*variable, "=");
+
+		if (len >= sizeof(name))
+			continue;
+		memcpy(name, *variable, len);
+		name[len] = '\0';
+		settings_name(d, name);
+	}
+}
+
+/* The environment is full of names that are not ours; one that is almost ours was meant for us. */
+static void
+settings_name(struct doctor *d, const char *name)
+{
+	struct conf_row row, meant = { .name = NULL };
+
+	for (size_t i = 0; conf_row(i, &row); i++) {
+		size_t slips = settings_distance(name, row.name);
+
+		if (slips == 0)
+			return;
+		if (slips <= SETTINGS_SLIPS)
+			meant = row;
+	}
+	if (meant.name)
+		doctor_warn(d, "correct its name", "%s is no setting; %s is one", name, meant.name);
+}
+
+/* How many letters to add, take away or change; more than SETTINGS_SLIPS is any such number. */
+static size_t
+settings_distance(const char *a, const char *b)
+{
+	size_t a_len = strlen(a), b_len = strlen(b), costs[SETTINGS_NAME_MAX];
+
+	if (a_len > b_len + SETTINGS_SLIPS || b_len > a_len + SETTINGS_SLIPS ||
+	    b_len >= SETTINGS_NAME_MAX)
+		return SETTINGS_SLIPS + 1;
+	for (size_t j = 0; j <= b_len; j++)
+		costs[j] = j;
+	for (size_t i = 1; i <= a_len; i++) {
+		size_t diagonal = costs[0];
+
+		costs[0] = i;
+		for (size_t j = 1; j <= b_len; j++) {
+			size_t change = diagonal + (a[i - 1] != b[j - 1]);
+			size_t other = 1 + (costs[j] < costs[j - 1] ? costs[j] : costs[j - 1]);
+
+			diagonal = costs[j];
+			costs[j] = change < other ? change : other;
+		}
+	}
+	return costs[b_len];
 }
 
 static int

@@ -429,6 +429,11 @@ test('the key ring: none, plain values, an older key, a key that is gone', async
   assert.match((await doctor({ env: keys(ring('k1'), { mode: 0o644 }) })).one('secrets', 'fail').found, /^ENCRYPTION_KEYS_FILE: everybody/);
 });
 
+test('a name that is almost a setting', async () => {
+  assert.match((await doctor({ env: { POOL_WORKES: '9' } })).one('settings', 'warn').found, /^POOL_WORKES is no setting; POOL_WORKERS is one$/);
+  for (const name of ['POOL_WORKERS', 'POOL', 'WORKERS', 'POOLS_OF_WORKERS']) (await doctor({ env: { [name]: '9' } })).none('settings', 'warn');
+});
+
 test('pools: too small, sockets that answer, nobody behind a socket, one that says nothing', { timeout: 60_000 }, async () => {
   assert.match((await doctor({ env: { POOL_WORKERS: '3' } })).one('pools', 'warn', /POOL_WORKERS is 3/).todo, /POOL_WORKERS/);
   assert.doesNotMatch(JSON.stringify(await doctor({ env: { POOL_WORKERS: 'seven' } })), /POOL_WORKERS is|processes for worker calls/);
