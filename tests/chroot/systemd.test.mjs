@@ -38,7 +38,8 @@ async function failuresDuring(work) {
   } finally {
     await m.must('touch /root/enough');
   }
-  const statuses = (await loop).stdout.trim().split('\n');
+  // 429 is nginx's limit of calls from one address, which a fast machine reaches; no pool had them.
+  const statuses = (await loop).stdout.trim().split('\n').filter((status) => status !== '429');
   assert.ok(statuses.length > 20, `${statuses.length} calls`);
   return statuses.filter((status) => status !== '200');
 }
