@@ -19,6 +19,9 @@ SELECT current_setting('max_connections')::int - current_setting('superuser_rese
          WHERE COALESCE(backend_type = 'client backend', usename IS NOT NULL)
            AND application_name IS DISTINCT FROM 'cronward') AS others;
 
+-- name: role
+SELECT rolname AS role, rolsuper AS is_superuser FROM pg_roles WHERE rolname = current_user;
+
 -- name: privileges
 -- What the program does to each table, and may not.
 SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_user) AS role

@@ -33,7 +33,8 @@ UPDATE webhook_deliveries d
 RETURNING d.id, d.webhook_id AS owner, left(w.url, 3000) AS target,
        (extract(epoch FROM d.next_retry_at) * 1000000)::bigint AS cursor_at,
        d.attempts, w.is_active, left(w.secret, 90000) AS secret,
-       left(w.previous_secret, 90000) AS previous_secret, NULLIF(w.headers, '{}') AS headers,
+       left(w.previous_secret, 90000) AS previous_secret,
+       CASE WHEN pg_column_size(w.headers) > 16384 THEN 'too long' ELSE NULLIF(w.headers, '{}')::text END AS headers,
        COALESCE((SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events e WHERE e.id = d.event_id),
                 (SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
@@ -62,7 +63,8 @@ UPDATE webhook_deliveries d
 RETURNING d.id, d.webhook_id AS owner, left(w.url, 3000) AS target,
        (extract(epoch FROM d.next_retry_at) * 1000000)::bigint AS cursor_at,
        d.attempts, w.is_active, left(w.secret, 90000) AS secret,
-       left(w.previous_secret, 90000) AS previous_secret, NULLIF(w.headers, '{}') AS headers,
+       left(w.previous_secret, 90000) AS previous_secret,
+       CASE WHEN pg_column_size(w.headers) > 16384 THEN 'too long' ELSE NULLIF(w.headers, '{}')::text END AS headers,
        COALESCE((SELECT cronward_event_body(e.event_type, e.created_at, e.payload)
                    FROM platform_events e WHERE e.id = d.event_id),
                 (SELECT cronward_event_body(e.event_type, e.created_at, e.payload)

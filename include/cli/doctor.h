@@ -58,6 +58,7 @@ void doctor_database(struct doctor *);
 void doctor_server(struct doctor *);
 void doctor_encryption(struct doctor *);
 void doctor_schema(struct doctor *);
+void doctor_role(struct doctor *);
 void doctor_privileges(struct doctor *);
 void doctor_connections(struct doctor *);
 void doctor_clock(struct doctor *);

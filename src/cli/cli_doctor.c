@@ -41,6 +41,7 @@ static const struct doctor_check doctor_checks[] = {
 	{ "pooler", doctor_pooler },
 	{ "clock", doctor_clock },
 	{ "schema", doctor_schema },
+	{ "role", doctor_role },
 	{ "privileges", doctor_privileges },
 	{ "connections", doctor_connections },
 	{ "transactions", doctor_transactions },

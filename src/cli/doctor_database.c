@@ -136,6 +136,20 @@ doctor_schema(struct doctor *d)
 		doctor_ok(d, "version %d, as this program needs it", found);
 }
 
+/* What is planted in the database runs with this role's rights. */
+void
+doctor_role(struct doctor *d)
+{
+	AUTO(PQclear) PGresult *role = doctor_query(d, SQL_DOCTOR_ROLE);
+
+	if (role && db_bool(role, 0, "is_superuser"))
+		doctor_warn(d, "let DATABASE_URL name a role that owns the tables and no more",
+		    "%s is a superuser, and so is whatever a trigger of an adopted table does",
+		    db_text(role, 0, "role"));
+	else if (role)
+		doctor_ok(d, "%s is no superuser", db_text(role, 0, "role"));
+}
+
 void
 doctor_privileges(struct doctor *d)
 {

@@ -270,8 +270,9 @@ webhook_add_headers(struct item *item, struct http_request *q)
 	json_auto_t *headers = json_loads(text, 0, NULL);
 
 	if (!headers) {
-		item_fail(
-		    item, "the endpoint's headers hold a number or a depth that cannot be read");
+		item_fail(item,
+		    "the endpoint's headers are too long, or hold a number or a depth that cannot "
+		    "be read");
 		return -1;
 	}
 	json_object_foreach(headers, name, value)

@@ -69,7 +69,7 @@ test('a healthy installation has nothing that fails, and everything is looked at
   const found = await doctor();
   assert.deepEqual(found.findings.filter((one) => one.level === 'fail'), []);
   assert.deepEqual([...new Set(found.findings.map((one) => one.check))],
-    ['settings', 'database', 'server', 'encryption', 'pooler', 'clock', 'schema', 'privileges', 'connections', 'transactions', 'vacuum',
+    ['settings', 'database', 'server', 'encryption', 'pooler', 'clock', 'schema', 'role', 'privileges', 'connections', 'transactions', 'vacuum',
       'locks', 'runs', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
   const plain = await stand.cli(['doctor']);
   assert.equal(plain.code, 0, plain.stdout);
@@ -208,6 +208,13 @@ test('who may plant functions where names are looked up is told', async () => {
   await cluster.admin('DROP ROLE "an App"; DROP ROLE ours');
 });
 
+test('a superuser is one too many', async () => {
+  await cluster.admin('CREATE ROLE almighty LOGIN SUPERUSER');
+  const asked = await doctor({ env: { DATABASE_URL: stand.db.url.replace('cronward@', 'almighty@') } });
+  assert.match(asked.one('role', 'warn').found, /^almighty is a superuser/);
+  await cluster.admin('DROP ROLE almighty');
+});
+
 test('a role with the privileges that doctor asks for, and no more, can do everything', async () => {
   await cluster.admin('CREATE ROLE least LOGIN');
   const asked = readFileSync(path.join(root, 'sql/doctor.sql'), 'utf8').matchAll(/\('(\w+)', '\{([A-Z,]+)\}'/g);
@@ -220,6 +227,7 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   const env = { DATABASE_URL: stand.db.url.replace('cronward@', 'least@'), MAX_WEBHOOK_RETRIES: '0' };
   const found = await doctor({ env });
   found.one('privileges', 'ok');
+  found.one('role', 'ok');
   assert.equal(found.one('privileges', 'warn').todo, 'GRANT cronward TO "least"', 'a word of SQL');
   await stand.endpoint('/ok/least');
   await stand.endpoint('/status/500');

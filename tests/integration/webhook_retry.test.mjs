@@ -366,3 +366,15 @@ test('10,000 signatures hold before an independent verifier, and the ledger bala
   const verdict = mustHold(stand.ledger, await stand.rows());
   assert.deepEqual([verdict.done, verdict.duplicates], [10_000, 0]);
 });
+
+test('an endpoint with more headers than any request carries costs its own deliveries alone', async () => {
+  await stand.endpoint('/ok/healthy');
+  const headers = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`x-${i}-${Math.imul(i, 2654435761)}`, String(i)]));
+  const { id } = await stand.endpoint('/ok/headers', { headers: JSON.stringify(headers) });
+  await stand.enqueue(20);
+  const done = await drain();
+  assert.deepEqual([done.succeeded, done.failed, done.run.more], [20, 20, false]);
+  const [row] = await stand.db.rows('SELECT status, last_error FROM webhook_deliveries WHERE webhook_id = $1 LIMIT 1', [id]);
+  assert.equal(row.status, 'failed');
+  assert.match(row.last_error, /headers are too long/);
+});
