@@ -11,6 +11,8 @@ import { many } from './lib/wait.mjs';
 const FUNCTION_LINES_MAX = 70;
 const FILE_LINES_MAX = 500;
 const env = { ...process.env };
+// The build of the fuzz targets: what clang has to say is the same.
+const clang = ['CC=clang', 'B=build/fuzz', 'SAN=fuzzer-no-link,address,undefined'];
 const shell = (command, args) => run(command, args, { cwd: root, env, timeoutMs: 600_000 });
 
 function filesUnder(folder, ...endings) {
@@ -114,8 +116,8 @@ let asked;
 // A check of names: what there is comes from a build of our own, as others may be at work on theirs.
 function withNames(check) {
   return async () => {
-    asked ??= must('make', ['-s', 'CC=clang', 'B=build/clang', 'all'], { cwd: root, env, timeoutMs: 600_000 })
-      .then(() => knownNames(path.join(root, 'build/clang/cronward')));
+    asked ??= must('make', ['-s', ...clang, 'all'], { cwd: root, env, timeoutMs: 600_000 })
+      .then(() => knownNames(path.join(root, 'build/fuzz/cronward')));
     return check(await asked);
   };
 }
@@ -123,9 +125,9 @@ function withNames(check) {
 const checks = {
   'headers alone, gcc': () => headersAlone('gcc'),
   'headers alone, clang': () => headersAlone('clang'),
-  'clang build': () => failedOutput('make', ['CC=clang', 'B=build/clang', 'all']),
+  'clang build': () => failedOutput('make', [...clang, 'all']),
   'clang-format': () => failedOutput('clang-format', ['--dry-run', '-Werror', ...allC]),
-  'clang-tidy': () => failedOutput('make', ['-k', 'CC=clang', 'B=build/clang', 'tidy']),
+  'clang-tidy': () => failedOutput('make', ['-k', ...clang, 'tidy']),
   'cppcheck': async () => {
     await must('mkdir', ['-p', 'build/cppcheck'], { cwd: root });
     return failedOutput('cppcheck', ['--quiet', '--enable=warning,performance,portability', '--error-exitcode=1',

@@ -9,7 +9,7 @@ SAN_B   := build/address-undefined
 # Seconds that `make fuzz` gives each target.
 FUZZ_S  ?= 60
 
-.PHONY: check faults bench unit unit-programs fuzz fuzz-replay fuzzers lint tidy print-flags integration fault fault-programs poison test-packages
+.PHONY: check faults bench unit unit-programs fuzz fuzz-programs fuzz-replay fuzzers lint tidy print-flags integration fault fault-programs poison test-packages
 
 check: test-packages
 	+node tests/check.mjs
@@ -30,9 +30,17 @@ tests/node_modules/.installed: tests/package-lock.json deploy/packages
 	npm ci --prefix tests --no-audit --no-fund
 	@touch $@
 
-# The program that aborts on a marked row.
-poison:
-	+$(MAKE) B=build/poison CFLAGS='-O1 -g -fPIE -DCRONWARD_TEST_POISON'
+# The program that aborts on a marked row; one object is its own.
+POISONED := src/workers/webhook_retry
+
+poison: build/poison/cronward
+
+build/poison/cronward: $(filter-out $B/$(POISONED).o,$(OBJS)) build/poison/$(POISONED).o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+build/poison/%.o: %.c Makefile | $B/sql_list.h $B/migration_list.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DCRONWARD_TEST_POISON $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 integration: test-packages all
 	node tests/run.mjs integration $(FILES)
@@ -64,12 +72,14 @@ $B/tests/fault/%: $B/tests/fault/%.o $(LIBOBJS)
 # Fuzz targets: the same objects, compiled by clang with coverage, in a folder of their own.
 FUZZ_MAKE := $(MAKE) CC=clang B=build/fuzz SAN=fuzzer-no-link,$(SAN_ALL)
 
-fuzz:
-	+$(FUZZ_MAKE) fuzzers
+# Lint's clang build as well: what it asks about names, and what clang-tidy follows.
+fuzz-programs:
+	+$(FUZZ_MAKE) all fuzzers
+
+fuzz: fuzz-programs
 	tests/fuzz-run $(FUZZ_S)
 
-fuzz-replay:
-	+$(FUZZ_MAKE) fuzzers
+fuzz-replay: fuzz-programs
 	tests/fuzz-run 0
 
 fuzzers: $(FUZZERS)
@@ -96,4 +106,4 @@ $B/%.tidy: $B/%.o .clang-tidy
 	@touch $@
 
 .PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o $B/tests/fault/%.o
--include $(UNITS:=.d) $(FUZZERS:=.d) $B/tests/fault/nonces.d
+-include $(UNITS:=.d) $(FUZZERS:=.d) $B/tests/fault/nonces.d build/poison/$(POISONED).d

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Chroot, makeBase, whyNot } from '../lib/chroot.mjs';
 import { tempFolder } from '../lib/clean.mjs';
+import { makeDeb } from '../lib/package.mjs';
 import { cleanEnv, must } from '../lib/process.mjs';
 import { root as project } from '../lib/program.mjs';
 import { until } from '../lib/wait.mjs';
@@ -36,7 +37,7 @@ async function build(version) {
     tar -C "$1" --exclude=./build --exclude=./var --exclude=./.git --exclude=node_modules -c . | tar -C "$2" -x`, 'bash', project, tree]);
   for (const [name, pattern] of [['Makefile', /^(VERSION := )(.*)$/m], ['deploy/debian/changelog', /^(cronward \()([^)]*)/]]) {
     const at = path.join(tree, name);
-    writeFileSync(at, readFileSync(at, 'utf8').replace(pattern, (all, front, old) => front + (version ?? old)));
+    writeFileSync(at, readFileSync(at, 'utf8').replace(pattern, (all, front) => front + version));
   }
   await must('make', ['-C', tree, 'deb'], { env: cleanEnv({ PATH: `${process.env.PATH}:/usr/sbin:/sbin` }), timeoutMs: 200_000 });
   const [name] = readdirSync(path.join(tree, 'build/deb')).filter((one) => one.endsWith('.deb'));
@@ -52,8 +53,7 @@ function offer(file) {
 
 before(async () => {
   if (skip) return;
-  [packages.first, packages.second] = await Promise.all([build(), build('99.0')]);
-  await makeBase();
+  [packages.first, packages.second] = await Promise.all([makeDeb(), build('99.0'), makeBase()]);
   const tree = tempFolder('checkout');
   debs = path.join(tree, 'build/deb');
   c = await Chroot.start({ host: HOST, binds: { '/root/cronward': tree } });
