@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { cleanEnv, run } from './lib/process.mjs';
-import { sharedCluster } from './lib/postgres.mjs';
+import { Cluster, hasty } from './lib/postgres.mjs';
 import { program, sanitizerEnv } from './lib/program.mjs';
 
 const PROGRAM_TIMEOUT_MS = 120_000;
@@ -15,7 +15,7 @@ function programsOf(folder) {
     .map((name) => path.join(folder, name)).filter((file) => statSync(file).mode & 0o111);
 }
 
-const cluster = await sharedCluster();
+const cluster = await Cluster.create(hasty);
 let passed = 0;
 let failed = 0;
 for (const file of programsOf(process.argv[2])) {

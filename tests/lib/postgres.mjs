@@ -14,6 +14,9 @@ import { until } from './wait.mjs';
 const TEMPLATE = 'cronward_template';
 const USER = 'cronward';
 
+// For tests that make databases by the hundred and never cut the power: nothing need reach the disk.
+export const hasty = { fsync: 'off', full_page_writes: 'off' };
+
 // bigint as a number: no test counts past 2^53.
 pg.types.setTypeParser(20, Number);
 
