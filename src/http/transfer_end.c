@@ -64,7 +64,10 @@ transfer_end(struct transfer *t, CURLcode code)
 		return;
 	}
 	t->reply.refused = t->refused > 0 && t->opened == 0;
-	t->reply.is_ours = code == CURLE_OUT_OF_MEMORY || transfer_is_ours(transfer_errno(t, code));
+	t->reply.is_ours = transfer_is_ours(transfer_errno(t, code));
+	/* curl says the same of a header beyond its own limit, which then has begun to come. */
+	if (code == CURLE_OUT_OF_MEMORY && t->reply.timing.first_byte_ms < 0)
+		t->reply.is_ours = true;
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
 		t->reply.refused = true;
 	transfer_explain(t, code);
