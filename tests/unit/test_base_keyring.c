@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "secret_files.h"
+
 /* 00 01 .. 1f, and 32 times ff; and with a byte less and a byte more. */
 #define A_KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define B_KEY "//////////////////////////////////////////8="
@@ -30,29 +32,6 @@
 #define NO_ID " does not begin with an id of 1-32 letters, digits, _ or - and a colon" ALLOWED
 #define NO_KEY " is not 32 bytes in base64 (make one with `openssl rand -base64 32`)" ALLOWED
 
-static char dir[] = "/tmp/cronward-keyring-XXXXXX";
-static char path[64], path_next[64];
-
-static int
-group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/keys", dir);
-	snprintf(path_next, sizeof(path_next), "%s/next", dir);
-	return 0;
-}
-
-static int
-group_teardown(void **state)
-{
-	(void)state;
-	unlink(path);
-	unlink(path_next);
-	return rmdir(dir);
-}
-
 static int
 setup(void **state)
 {
@@ -61,22 +40,6 @@ setup(void **state)
 	unsetenv("ENCRYPTION_KEYS_FILE");
 	unlink(path);
 	return 0;
-}
-
-static void
-write_file(const char *at, const char *bytes, size_t len)
-{
-	int fd = open(at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, len), len);
-	close(fd);
-}
-
-static void
-write_text(const char *text)
-{
-	write_file(path, text, strlen(text));
 }
 
 /* The ids in their order, with a space between them. */
@@ -414,5 +377,5 @@ main(void)
 		cmocka_unit_test_setup(a_broken_file_keeps_the_keys, setup),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }

@@ -24,31 +24,10 @@
 
 #include <cmocka.h>
 
+#include "secret_files.h"
+
 #define A_TEXT "0123456789abcdef"
 #define B_TEXT "fedcba9876543210"
-
-static char dir[] = "/tmp/cronward-secret-XXXXXX";
-static char path[64], path_next[64];
-
-static int
-group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/secret", dir);
-	snprintf(path_next, sizeof(path_next), "%s/next", dir);
-	return 0;
-}
-
-static int
-group_teardown(void **state)
-{
-	(void)state;
-	unlink(path);
-	unlink(path_next);
-	return rmdir(dir);
-}
 
 static int
 setup(void **state)
@@ -61,23 +40,6 @@ setup(void **state)
 	unlink(path);
 	rmdir(path);
 	return 0;
-}
-
-/* Into the same file, as an editor that does not rename would. */
-static void
-write_file(const char *at, const char *bytes, size_t len)
-{
-	int fd = open(at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, len), len);
-	close(fd);
-}
-
-static void
-write_text(const char *bytes)
-{
-	write_file(path, bytes, strlen(bytes));
 }
 
 static bool
@@ -471,5 +433,5 @@ main(void)
 		cmocka_unit_test_setup(no_value_is_half_of_two, setup),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }

@@ -21,27 +21,9 @@
 
 #include <cmocka.h>
 
-static char dir[] = "/tmp/cronward-secret-file-XXXXXX";
-static char path[64], path_next[64];
+#include "secret_files.h"
+
 static struct secret_text text;
-
-static int
-group_setup(void **state)
-{
-	(void)state;
-	if (!mkdtemp(dir))
-		return -1;
-	snprintf(path, sizeof(path), "%s/secret", dir);
-	snprintf(path_next, sizeof(path_next), "%s/next", dir);
-	return 0;
-}
-
-static int
-group_teardown(void **state)
-{
-	(void)state;
-	return rmdir(dir);
-}
 
 static int
 teardown(void **state)
@@ -52,16 +34,6 @@ teardown(void **state)
 	rmdir(path);
 	secret_text_wipe(&text);
 	return 0;
-}
-
-static void
-write_file(const char *at, const char *bytes, size_t len)
-{
-	int fd = open(at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, len), len);
-	close(fd);
 }
 
 static void
@@ -404,5 +376,5 @@ main(void)
 		cmocka_unit_test_teardown(blanks_around_are_taken_off, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }
