@@ -1,5 +1,6 @@
 /*
- * sealed - the columns that hold sealed secrets, and what is done to all of them.
+ * sealed - what is done to a whole column of sealed secrets.  Which columns there are is known to
+ * the workers (workers/workers.h).
  *
  * A value is changed only while its row is still the one that was read, so an application may
  * write at the same time; what has been done is not done again, so whatever was cut short goes on.
@@ -32,9 +33,6 @@ struct sealed_column {
 	/* -> key_id ('' for plain, '?' for what is damaged), count */
 	enum sql_id keys;
 };
-
-enum sealed_column_id { SEALED_WEBHOOK_SECRET, SEALED_WEBHOOK_PREVIOUS, SEALED__MAX };
-extern const struct sealed_column sealed_columns[SEALED__MAX];
 
 /*
  * The secret of ${value}, which stands in ${column} of the row ${id}: itself where it is plain.

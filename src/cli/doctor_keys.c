@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/doctor.h"
 #include "db/db.h"
-#include "engine/sealed.h"
+#include "workers/workers.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "base/keyring.h"
 #include "cli/print.h"
 #include "db/db.h"
+#include "workers/workers.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * sealed - the columns that hold sealed secrets, and what is done to all of them.
+ * sealed - what is done to a whole column of sealed secrets.
  *
  * Both jobs walk a column by the ids of its rows: read a batch, seal it here, put it in its place
  * in one statement.
@@ -43,27 +43,6 @@ static void sealed_add(
     struct sealed_walk *, const char *id, const char *version, const char *value);
 static char *sealed_anew(struct sealed_walk *, const char *id, const char *value, struct err *);
 static int sealed_put(struct sealed_walk *, struct err *);
-
-const struct sealed_column sealed_columns[SEALED__MAX] = {
-	[SEALED_WEBHOOK_SECRET] = {
-		.table = "app_webhooks",
-		.column = "secret",
-		.moved_from = "previous_secret",
-		.plain = SQL_SEALED_WEBHOOK_SECRET_PLAIN,
-		.stale = SQL_SEALED_WEBHOOK_SECRET_STALE,
-		.put = SQL_SEALED_WEBHOOK_SECRET_PUT,
-		.keys = SQL_SEALED_WEBHOOK_SECRET_KEYS,
-	},
-	[SEALED_WEBHOOK_PREVIOUS] = {
-		.table = "app_webhooks",
-		.column = "previous_secret",
-		.moved_from = "secret",
-		.plain = SQL_SEALED_WEBHOOK_PREVIOUS_PLAIN,
-		.stale = SQL_SEALED_WEBHOOK_PREVIOUS_STALE,
-		.put = SQL_SEALED_WEBHOOK_PREVIOUS_PUT,
-		.keys = SQL_SEALED_WEBHOOK_PREVIOUS_KEYS,
-	},
-};
 
 const char *
 sealed_open(struct arena *a, const struct keyring *ring, const struct sealed_column *column,

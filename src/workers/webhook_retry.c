@@ -16,7 +16,6 @@
 #include "engine/backoff.h"
 #include "engine/flow.h"
 #include "engine/run.h"
-#include "engine/sealed.h"
 #include "http/echo.h"
 #include "http/sign.h"
 #include "workers/workers.h"
@@ -126,10 +125,8 @@ webhook_seal_plain(struct run *r)
 	};
 	struct err e = { .code = ERR_OK };
 
-	for (int column = 0; column < SEALED__MAX; column++)
-		if (strcmp(sealed_columns[column].table, "app_webhooks") == 0)
-			sealed_close_plain(&job, &sealed_columns[column], &e);
-	if (e.code != ERR_OK)
+	if (sealed_close_plain(&job, &sealed_columns[SEALED_WEBHOOK_SECRET], &e) != 0 ||
+	    sealed_close_plain(&job, &sealed_columns[SEALED_WEBHOOK_PREVIOUS], &e) != 0)
 		log_message(LOG_WARN, "unsealed", "worker=%s run=%s plain secrets stay plain: %s",
 		    r->worker->name, r->id, e.message);
 }
