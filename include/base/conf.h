@@ -20,6 +20,7 @@
 /* What callers prove that they know.  Each route names one. */
 enum conf_secret {
 	SECRET_CRON_JOB_API_KEY, /* falls back to CRON_SECRET when unset */
+	SECRET_WORKER_TOKEN,     /* likewise */
 	SECRET_CRON_SECRET,
 	SECRET_CRON_JOB_ORG, /* no caller's: what we prove to the service's API */
 	SECRET__MAX
@@ -45,6 +46,7 @@ struct conf {
 	char *database_url;
 	char *app_url;          /* "https://host" without a slash at its end; NULL: not known */
 	char *cron_job_org_url; /* of its API, in the same form */
+	char *apollo_url;       /* likewise */
 	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
 	struct keyring keyring; /* of sealed secrets */
@@ -65,6 +67,13 @@ struct conf {
 	int64_t webhook_disable_after_h;
 	int64_t webhook_run_max; /* 0: no cap; so are the other _run_max */
 
+	int64_t job_concurrent_max;
+	int64_t job_poll_interval_s; /* 0: a run ends when all is drained */
+	int64_t job_timeout_s;       /* of a try, where neither job nor type says one */
+	int64_t job_callback_s;      /* after a 202, and after each sign of progress */
+	int64_t job_run_max;
+	int64_t vendor_timeout_s;
+
 	int64_t expiry_batch_size;
 	int64_t expiry_run_max;
 
@@ -75,6 +84,7 @@ struct conf {
 	int64_t delivery_retention_d;
 	int64_t archive_retention_d; /* 0: for ever; so are jobs' and mail's */
 	int64_t job_retention_d;
+	int64_t job_log_retention_d;
 	int64_t email_retention_d;
 	int64_t execution_retention_d;
 	int64_t audit_retention_d;

@@ -13,24 +13,35 @@
 #include "http/http.h"
 
 #include <libpq-fe.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct run;
 struct item;
 
 enum verdict {
-	VERDICT_SEND,  /* the request is filled in: send it */
-	VERDICT_DONE,  /* settled for good */
-	VERDICT_RETRY, /* failed, again after item->retry_ms */
-	VERDICT_DEAD,  /* failed for good */
-	VERDICT_PARK,  /* not tried: waits for an event, not for time */
-	VERDICT_HOLD,  /* not tried, and we are at fault: after item->retry_ms, no try used up */
+	VERDICT_SEND,   /* the request is filled in: send it */
+	VERDICT_CARRY,  /* the step has given it to a carrier */
+	VERDICT_DONE,   /* settled for good */
+	VERDICT_RETRY,  /* failed, again after item->retry_ms */
+	VERDICT_DEAD,   /* failed for good */
+	VERDICT_REFUSE, /* failed for good without a try */
+	VERDICT_BACK,   /* not tried, never begun: handed back */
+	VERDICT_PARK,   /* not tried: waits for an event, not for time */
+	VERDICT_HOLD,   /* not tried, and we are at fault: after item->retry_ms, no try used up */
+	VERDICT_AWAIT,  /* goes on elsewhere, and is reported back within item->retry_ms */
+	VERDICT_CANCEL, /* stopped because somebody asked for it */
 	VERDICT__MAX
 };
 
 enum {
 	ITEM_ERROR_MAX = 1024, /* bytes that are stored */
-	FLOW_COLUMNS_MAX = 16,
+	ITEM_NOTES_MAX = 1000, /* log lines of one try; what goes beyond is dropped */
+	FLOW_COLUMNS_MAX = 24,
+	FLOW_CLAIM_ARGS_MAX = 6,
+	FLOW_SETTLE_ARRAYS_MAX = 16,
+	FLOW_SETTLE_ARGS_MAX = 4,
 };
 
 /* One claimed row on its way. */
@@ -39,10 +50,20 @@ struct item {
 	const int *columns;   /* of flow->columns in rows */
 	struct arena *memory; /* lives until the item is settled */
 	int row;
-	/* How it ended, filled in by step. */
+	const void *kind;   /* for the worker: what it is */
+	void *carried;      /* for the carrier that has it */
+	int64_t timeout_ms; /* of this try */
+	int64_t began_ms;   /* when it was first stepped, CLOCK_MONOTONIC; 0: not yet */
+	int notes;          /* log lines so far */
+	/* How it ended, filled in by step or carrier; texts live until it is settled. */
 	int status; /* HTTP; 0: none */
 	int64_t retry_ms;
-	const char *error; /* NULL, or why it failed: valid UTF-8, at most ITEM_ERROR_MAX */
+	const char *error;  /* NULL, or why it failed: valid UTF-8, at most ITEM_ERROR_MAX */
+	const char *stack;  /* NULL, or more about the error, for developers: valid UTF-8 */
+	const char *result; /* NULL, or JSON that PostgreSQL takes as jsonb */
+	/* NULL, or what settling is to change besides: a word that the settle statement knows, and
+	 * the id of its row. */
+	const char *effect, *subject;
 	struct http_timing timing;
 };
 
@@ -67,27 +88,112 @@ enum verdict item_hold(struct item *item, const char *why);
 /* Says why the item failed; printf-like, cleaned and cut to ITEM_ERROR_MAX. */
 void item_fail(struct item *item, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What the flow needs to know to move rows of one kind.  Read-only. */
+/* What a try has to say while it is under way; texts are copied.  NULL and -1 say nothing. */
+struct item_note {
+	const char *level; /* debug, info, warn, error */
+	const char *message;
+	const char *data; /* JSON text that PostgreSQL takes as jsonb */
+	int progress;     /* percent */
+};
+/*
+ * Writes ${note} with the next flight, always before the item is settled: for flows that have a
+ * note statement.  Beyond ITEM_NOTES_MAX lines it says so once, and drops what comes.
+ */
+void item_note(struct run *r, struct item *item, const struct item_note *note);
+
+/*
+ * A way to carry items out that is not HTTP: connections, child processes.  A step that hands an
+ * item over answers VERDICT_CARRY; it comes back by next().  Nothing here waits.
+ */
+struct flow_carrier {
+	void *self;
+	/* Executions under way: together with requests they stay within inflight_max. */
+	int (*busy)(void *self);
+	/*
+	 * Whether one more item that is queued under ${target} may be handed over, where
+	 * ${places} more executions may begin; it may also join a queue of the carrier's own.
+	 */
+	bool (*has_room)(void *self, const char *target, int places);
+	/* What to wait for, ${max} at most; how many. */
+	int (*poll_fds)(void *self, struct pollfd *fds, int max);
+	/* Reads and writes what can be, stops what is past its time. */
+	void (*pump)(void *self);
+	/* An item that has ended, filled in, and how; NULL: none. */
+	struct item *(*next)(void *self, enum verdict *ret_verdict);
+	/*
+	 * Stops ${item}, or all where it is NULL, now; they come out of next() as ${verdict} (with
+	 * the error that is set, if any).  What never began comes as VERDICT_BACK.
+	 */
+	void (*stop)(void *self, struct item *item, enum verdict verdict);
+};
+
+/* The columns of a settlement, each an array argument. */
+enum settle_column {
+	SETTLE_END, /* no more */
+	SETTLE_ID,
+	SETTLE_TOKEN,
+	SETTLE_OWNER,
+	SETTLE_VERDICT,
+	SETTLE_RETRY_MS,
+	SETTLE_STATUS,
+	SETTLE_ERROR,
+	SETTLE_STACK,
+	SETTLE_RESULT,
+	SETTLE_EFFECT,
+	SETTLE_SUBJECT,
+	SETTLE_NAME_LOOKUP_MS,
+	SETTLE_CONNECT_MS,
+	SETTLE_TLS_MS,
+	SETTLE_FIRST_BYTE_MS,
+	SETTLE_TOTAL_MS,
+	SETTLE_TOOK_MS, /* from its first step to its end; NULL: it never began */
+};
+
+/*
+ * What the flow needs to know to move rows of one kind.  Read-only.
+ *
+ * A laned flow serves several queues and priorities from one table.  Its look statement says which
+ * lanes hold something due and what "due" now means; a claim is given all of them, the most urgent
+ * first, with a cursor for each, and what is freed or comes due while the run goes on is looked for
+ * again until a whole pass brings nothing.
+ */
 struct flow {
 	/*
 	 * claim($1 limit, $2 lease s, $3 token, $4 due, $5 cursor at, $6 cursor id, $7
 	 * origins to pass over, lower case) -> rows with columns id, owner, target (a URL),
-	 * cursor_at (microseconds since 1970) and what step reads, behind the cursor, in any order
+	 * cursor_at (microseconds since 1970) and what step reads, behind the cursor, in any order.
+	 *
+	 * Laned: ($1 limit, $2 s that a lease lasts beyond the item's own timeout_s, $3 token, $4
+	 * due, $5 queues, $6 priorities, $7 cursors at, $8 cursor ids, then limits->claim_args) ->
+	 * id, lane (from 1), cursor_at, timeout_s, is_parked (the claim itself has put it aside: it
+	 * is no item) and what step reads.
 	 */
 	enum sql_id claim;
-	/* ($1 lease s, $2 token, $3 due) -> one row that was lost twice, if there is one */
+	/* ($1 lease s, $2 token, $3 due) -> one row that was lost twice, if there is one.
+	 * Laned: ($1, $2, $3 likewise, $4 queues, then limits->claim_args) -> the claim's columns
+	 */
 	enum sql_id claim_suspect;
 	enum sql_id bury;    /* ($1 due) dead-letters what was lost five times -> rows */
 	enum sql_id is_left; /* ($1 due) -> is_left: whether anything due is left, leased or not */
 	/*
-	 * settle($1 ids, $2 tokens, $3 owners, $4 verdicts, $5 retry ms, $6 status, $7 errors,
-	 * $8-$12 timings, $13 the number given by settle_arg) -> one row: done, retry, dead, park,
-	 * hold
+	 * The arrays of .settles, then limits->settle_args -> one row: done, retry, dead, park,
+	 * hold and, where such verdicts are given, refuse, await, cancel
 	 */
 	enum sql_id settle;
+	enum settle_column settles[FLOW_SETTLE_ARRAYS_MAX + 1];
 	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */
+	bool is_laned;
+	/* Laned: ($1 queues to serve, NULL: all) -> queue, priority, due_at (text), the most urgent
+	 * first; one row with a NULL queue where nothing is due */
+	enum sql_id look;
+	/* Laned: ($1 ids, $2 tokens, $3 levels, $4 messages, $5 data, $6 progress) */
+	enum sql_id note;
+	/* Laned: ($1 ids, $2 tokens of items under way) -> id: those that are to be stopped */
+	enum sql_id cancelled;
 	/* Columns that step reads, looked up once a claim, for item_text().  NULL ends. */
 	const char *columns[FLOW_COLUMNS_MAX + 1];
+	/* Laned: what to queue ${item} under: a URL, or a name of a carrier's. */
+	const char *(*target)(struct run *, struct item *);
 	/* Called with reply NULL first, then with each reply: what to send next, or the end. */
 	enum verdict (*step)(
 	    struct run *, struct item *, const struct http_reply *, struct http_request *);
@@ -98,9 +204,17 @@ struct flow_limits {
 	int64_t batch_size; /* rows of the first claim; grows while many rows wait */
 	int64_t inflight_max;
 	int64_t inflight_host_max;
-	int64_t items_max;  /* of this run; 0: no cap */
-	int64_t timeout_ms; /* of one item */
-	int64_t settle_arg;
+	int64_t items_max;   /* of this run; 0: no cap */
+	int64_t timeout_ms;  /* of one item; laned: of those that do not say */
+	int64_t wait_max_ms; /* a claimed row begins within this time or is handed back; 0: 20 s */
+	const char *settle_args[FLOW_SETTLE_ARGS_MAX];
+	int settle_args_count;
+	/* Laned. */
+	const char *queues; /* to serve, an array literal; NULL: all that are not paused */
+	int64_t poll_ms;    /* look again so long after all is drained, to the run's end; 0: end */
+	const char *claim_args[FLOW_CLAIM_ARGS_MAX];
+	int claim_args_count;
+	const struct flow_carrier *const *carriers; /* ended by NULL; NULL: none */
 };
 
 /*

@@ -22,6 +22,7 @@ static const char *const conf_modes[] = { "archive", "delete", NULL };
 
 const char *const conf_secret_name[SECRET__MAX] = {
 	[SECRET_CRON_JOB_API_KEY] = "CRON_JOB_API_KEY",
+	[SECRET_WORKER_TOKEN] = "WORKER_SECRET_TOKEN",
 	[SECRET_CRON_SECRET] = "CRON_SECRET",
 	[SECRET_CRON_JOB_ORG] = "CRON_JOB_ORG_API_KEY",
 };
@@ -78,6 +79,8 @@ static const struct conf_setting conf_settings[] = {
 	CONF_SECRET("CRON_SECRET", SECRET_CRON_SECRET, "what callers of the cron routes prove"),
 	CONF_SECRET("CRON_JOB_API_KEY", SECRET_CRON_JOB_API_KEY,
 	    "what callers of /api/workers prove; CRON_SECRET when unset"),
+	CONF_SECRET("WORKER_SECRET_TOKEN", SECRET_WORKER_TOKEN,
+	    "what callers of /api/jobs prove; CRON_SECRET when unset"),
 
 	CONF_HIDDEN("ENCRYPTION_KEYS", conf_keys, keyring, "id:base64-of-32-bytes, newest first",
 	    "keys of sealed secrets, separated by commas or line ends"),
@@ -123,6 +126,23 @@ static const struct conf_setting conf_settings[] = {
 	CONF_NUMBER("WEBHOOK_RUN_MAX", webhook_run_max, "0", 0, 1000000000,
 	    "deliveries tried by one run; 0: no cap"),
 
+	CONF_NUMBER("JOB_MAX_CONCURRENT", job_concurrent_max, "5", 1, 1000,
+	    "jobs under way at once, of a run"),
+	CONF_NUMBER("JOB_POLL_INTERVAL_S", job_poll_interval_s, "0", 0, 3600,
+	    "a run that has drained its queues looks again after so many seconds, until its budget "
+	    "is used up; 0: it ends"),
+	CONF_NUMBER("JOB_TIMEOUT_S", job_timeout_s, "10", 1, 3600,
+	    "seconds that a try of a job may take where neither the job nor its type says more"),
+	CONF_NUMBER("JOB_CALLBACK_S", job_callback_s, "900", 10, 86400,
+	    "seconds that a job's processor has, after a 202 and after each progress, to call "
+	    "back"),
+	CONF_NUMBER(
+	    "JOB_RUN_MAX", job_run_max, "0", 0, 1000000000, "jobs tried by one run; 0: no cap"),
+	CONF_NUMBER("VENDOR_TIMEOUT_S", vendor_timeout_s, "10", 1, 30,
+	    "seconds that a vendor's API has for its reply"),
+	CONF_ADDRESS(
+	    "APOLLO_BASE_URL", apollo_url, "https://api.apollo.io", "where Apollo.io's API is"),
+
 	CONF_NUMBER("NOTIFICATION_EXPIRY_BATCH_SIZE", expiry_batch_size, "1000", 1, 100000,
 	    "notifications expired by one statement"),
 	CONF_NUMBER("NOTIFICATION_EXPIRY_RUN_MAX", expiry_run_max, "0", 0, 1000000000,
@@ -142,6 +162,8 @@ static const struct conf_setting conf_settings[] = {
 	    "days that events and notifications stay in their archives; 0: for ever"),
 	CONF_NUMBER("JOB_RETENTION_DAYS", job_retention_d, "30", 0, 36500,
 	    "days that jobs stay after their end; 0: for ever"),
+	CONF_NUMBER("JOB_LOG_RETENTION_DAYS", job_log_retention_d, "30", 0, 36500,
+	    "days that the log lines of jobs stay; 0: for ever"),
 	CONF_NUMBER("EMAIL_RETENTION_DAYS", email_retention_d, "30", 0, 36500,
 	    "days that mail stays in the queue when it was sent or given up; 0: for ever"),
 	CONF_NUMBER("EXECUTION_RETENTION_DAYS", execution_retention_d, "30", 1, 36500,
@@ -204,6 +226,7 @@ conf_finish(struct conf *c)
 	free(c->database_password_file);
 	free(c->app_url);
 	free(c->cron_job_org_url);
+	free(c->apollo_url);
 	free(c->egress_ca_file);
 	*c = (struct conf){ .database_url = NULL };
 }
@@ -214,7 +237,8 @@ conf_secret(struct conf *c, enum conf_secret which)
 	struct secret *s = &c->secrets[which];
 
 	secret_refresh(s);
-	if (which == SECRET_CRON_JOB_API_KEY && secret_state(s) == SECRET_UNSET) {
+	if ((which == SECRET_CRON_JOB_API_KEY || which == SECRET_WORKER_TOKEN) &&
+	    secret_state(s) == SECRET_UNSET) {
 		s = &c->secrets[SECRET_CRON_SECRET];
 		secret_refresh(s);
 	}

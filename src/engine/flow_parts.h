@@ -24,7 +24,6 @@ enum {
 	/* A claimed row starts within this time or is handed back, so leases can be short. */
 	FLOW_WAIT_MAX_MS = 20000,
 	FLOW_SLOW_MS = 500, /* a host whose queue stands for so long is passed over by claims */
-	FLOW_SETTLE_ARRAYS = 12,
 	FLOW_TICK_MS = 100,
 	FLOW_RETRY_MS = 100, /* before something that failed in the database is sent again */
 };
@@ -38,6 +37,7 @@ struct flow_item {
 	struct flow_host *host;
 	struct flow_item *next; /* in whatever list it is on */
 	enum verdict verdict;
+	int64_t ended_ms; /* CLOCK_MONOTONIC */
 };
 
 struct flow_list {
@@ -135,9 +135,9 @@ struct flow_state {
 	struct flow_settlement *settling, *again; /* in the air; to be tried again */
 	struct flow_list releasing;
 	int64_t release_not_before_ms;
-	struct text settle_arrays[FLOW_SETTLE_ARRAYS], release_arrays[2];
-	char settle_arg[24];
-	const char *settle_args[FLOW_SETTLE_ARRAYS + 1], *release_args[2];
+	int settle_arrays_count;
+	struct text settle_arrays[FLOW_SETTLE_ARRAYS_MAX], release_arrays[2];
+	const char *settle_args[FLOW_SETTLE_ARRAYS_MAX + FLOW_SETTLE_ARGS_MAX], *release_args[2];
 	int64_t reconnect_ms, reconnect_pause_ms;
 };
 

@@ -23,16 +23,23 @@ enum {
 };
 
 static const char *const flow_verdict_name[VERDICT__MAX] = {
-	[VERDICT_SEND] = "send", /* never settled */
+	[VERDICT_SEND] = "send", /* this one, carry and back are never settled */
+	[VERDICT_CARRY] = "carry",
 	[VERDICT_DONE] = "done",
 	[VERDICT_RETRY] = "retry",
 	[VERDICT_DEAD] = "dead",
+	[VERDICT_REFUSE] = "refuse",
+	[VERDICT_BACK] = "back",
 	[VERDICT_PARK] = "park",
 	[VERDICT_HOLD] = "hold",
+	[VERDICT_AWAIT] = "await",
+	[VERDICT_CANCEL] = "cancel",
 };
 
 static struct flow_settlement *flow_settle_next(struct flow_state *);
 static void flow_settle_fill(struct flow_state *, const struct flow_list *);
+static void flow_settle_add(struct text *, enum settle_column, const struct flow_item *);
+static void flow_settle_add_known(struct text *, int64_t number);
 static void flow_settle_count(
     struct flow_state *, const struct flow_settlement *, const PGresult *);
 static void flow_settle_again(struct flow_state *, struct flow_settlement *);
@@ -65,7 +72,7 @@ flow_settle_send(struct flow_state *s)
 	s->settle_unit = (struct db_unit){
 		.sql = s->flow->settle,
 		.args = s->settle_args,
-		.args_count = FLOW_SETTLE_ARRAYS + 1,
+		.args_count = s->settle_arrays_count + s->limits->settle_args_count,
 		.timeout_ms = run_statement_ms(s->run),
 	};
 	db_send(s->run->db, &s->settle_unit, NULL);
@@ -158,43 +165,98 @@ flow_settle_next(struct flow_state *s)
 	return NULL;
 }
 
-/* Writes the items' ends as the arrays that the settle statement takes. */
+/* Writes the items' ends as the arguments that the settle statement takes. */
 static void
 flow_settle_fill(struct flow_state *s, const struct flow_list *items)
 {
-	struct text *t = s->settle_arrays;
+	const struct flow_limits *limits = s->limits;
+	int arrays = s->settle_arrays_count;
 
-	for (int i = 0; i < FLOW_SETTLE_ARRAYS; i++) {
-		text_reset(&t[i]);
-		text_array_begin(&t[i]);
-	}
-	for (const struct flow_item *i = items->first; i; i = i->next) {
-		const struct flow_batch *b = i->batch;
-		const struct http_timing *timing = &i->item.timing;
-		const int32_t ms[] = { timing->name_lookup_ms, timing->connect_ms, timing->tls_ms,
-			timing->first_byte_ms, timing->total_ms };
+	for (int i = 0; i < arrays; i++) {
+		struct text *t = &s->settle_arrays[i];
 
-		text_array_add_plain(&t[0], PQgetvalue(b->rows, i->item.row, b->column_id));
-		text_array_add_plain(&t[1], b->token);
-		text_array_add_plain(&t[2], PQgetvalue(b->rows, i->item.row, b->column_owner));
-		text_array_add_plain(&t[3], flow_verdict_name[i->verdict]);
-		text_array_add_number(&t[4], i->item.retry_ms);
-		if (i->item.status)
-			text_array_add_number(&t[5], i->item.status);
-		else
-			text_array_add(&t[5], NULL);
-		text_array_add(&t[6], i->item.error);
-		for (size_t n = 0; n < sizeof ms / sizeof *ms; n++)
-			if (ms[n] >= 0)
-				text_array_add_number(&t[7 + n], ms[n]);
-			else
-				text_array_add(&t[7 + n], NULL);
+		text_reset(t);
+		text_array_begin(t);
+		for (const struct flow_item *item = items->first; item; item = item->next)
+			flow_settle_add(t, s->flow->settles[i], item);
+		text_array_end(t);
+		s->settle_args[i] = t->at;
 	}
-	for (int i = 0; i < FLOW_SETTLE_ARRAYS; i++) {
-		text_array_end(&t[i]);
-		s->settle_args[i] = t[i].at;
+	for (int i = 0; i < limits->settle_args_count; i++)
+		s->settle_args[arrays + i] = limits->settle_args[i];
+}
+
+static void
+flow_settle_add(struct text *t, enum settle_column column, const struct flow_item *i)
+{
+	const struct flow_batch *b = i->batch;
+	const struct item *item = &i->item;
+
+	switch (column) {
+	case SETTLE_END:
+		break;
+	case SETTLE_ID:
+		text_array_add_plain(t, PQgetvalue(b->rows, item->row, b->column_id));
+		break;
+	case SETTLE_TOKEN:
+		text_array_add_plain(t, b->token);
+		break;
+	case SETTLE_OWNER:
+		text_array_add_plain(t, PQgetvalue(b->rows, item->row, b->column_owner));
+		break;
+	case SETTLE_VERDICT:
+		text_array_add_plain(t, flow_verdict_name[i->verdict]);
+		break;
+	case SETTLE_RETRY_MS:
+		text_array_add_number(t, item->retry_ms);
+		break;
+	case SETTLE_STATUS:
+		flow_settle_add_known(t, item->status ? item->status : -1);
+		break;
+	case SETTLE_ERROR:
+		text_array_add(t, item->error);
+		break;
+	case SETTLE_STACK:
+		text_array_add(t, item->stack);
+		break;
+	case SETTLE_RESULT:
+		text_array_add(t, item->result);
+		break;
+	case SETTLE_EFFECT:
+		text_array_add(t, item->effect);
+		break;
+	case SETTLE_SUBJECT:
+		text_array_add(t, item->subject);
+		break;
+	case SETTLE_NAME_LOOKUP_MS:
+		flow_settle_add_known(t, item->timing.name_lookup_ms);
+		break;
+	case SETTLE_CONNECT_MS:
+		flow_settle_add_known(t, item->timing.connect_ms);
+		break;
+	case SETTLE_TLS_MS:
+		flow_settle_add_known(t, item->timing.tls_ms);
+		break;
+	case SETTLE_FIRST_BYTE_MS:
+		flow_settle_add_known(t, item->timing.first_byte_ms);
+		break;
+	case SETTLE_TOTAL_MS:
+		flow_settle_add_known(t, item->timing.total_ms);
+		break;
+	case SETTLE_TOOK_MS:
+		flow_settle_add_known(t, item->began_ms ? i->ended_ms - item->began_ms : -1);
+		break;
 	}
-	s->settle_args[FLOW_SETTLE_ARRAYS] = s->settle_arg;
+}
+
+/* A number that is not known is negative, and NULL in the database. */
+static void
+flow_settle_add_known(struct text *t, int64_t number)
+{
+	if (number >= 0)
+		text_array_add_number(t, number);
+	else
+		text_array_add(t, NULL);
 }
 
 /* Counts what was written; fewer rows than items: their leases were lost, others have them now. */

@@ -11,7 +11,6 @@
 #include "engine/run.h"
 #include "engine/worker.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -33,13 +32,14 @@ flow_store_init(struct flow_state *s)
 	s->batch_max = (int)(setting > FLOW_BATCH_GROWN ? setting : FLOW_BATCH_GROWN);
 	s->cursor = s->scout = FLOW_CURSOR_START;
 	s->wrapped_ms = s->aged_ms = clock_mono_ms();
-	snprintf(s->settle_arg, sizeof s->settle_arg, "%lld", (long long)s->limits->settle_arg);
+	while (s->flow->settles[s->settle_arrays_count] != SETTLE_END)
+		s->settle_arrays_count++;
 }
 
 void
 flow_store_finish(struct flow_state *s)
 {
-	for (int i = 0; i < FLOW_SETTLE_ARRAYS; i++)
+	for (int i = 0; i < FLOW_SETTLE_ARRAYS_MAX; i++)
 		text_finish(&s->settle_arrays[i]);
 	text_finish(&s->release_arrays[0]);
 	text_finish(&s->release_arrays[1]);

@@ -77,6 +77,20 @@ static const struct flow webhook_flow = {
 	.bury = SQL_WEBHOOK_RETRY_BURY,
 	.is_left = SQL_WEBHOOK_RETRY_IS_LEFT,
 	.settle = SQL_WEBHOOK_RETRY_SETTLE,
+	.settles = {
+		SETTLE_ID,
+		SETTLE_TOKEN,
+		SETTLE_OWNER,
+		SETTLE_VERDICT,
+		SETTLE_RETRY_MS,
+		SETTLE_STATUS,
+		SETTLE_ERROR,
+		SETTLE_NAME_LOOKUP_MS,
+		SETTLE_CONNECT_MS,
+		SETTLE_TLS_MS,
+		SETTLE_FIRST_BYTE_MS,
+		SETTLE_TOTAL_MS,
+	},
 	.release = SQL_WEBHOOK_RETRY_RELEASE,
 	.columns = {
 		[COLUMN_ID] = "id",
@@ -96,14 +110,18 @@ static int
 webhook_retry_work(struct run *r)
 {
 	const struct conf *c = r->conf;
+	char disable_after_h[24];
 	const struct flow_limits limits = {
 		.batch_size = c->webhook_batch_size,
 		.inflight_max = c->webhook_concurrent_max,
 		.inflight_host_max = c->webhook_host_concurrent_max,
 		.items_max = c->webhook_run_max,
 		.timeout_ms = run_item_timeout_ms(r, c->webhook_timeout_s),
-		.settle_arg = c->webhook_disable_after_h,
+		.settle_args = { disable_after_h },
+		.settle_args_count = 1,
 	};
+
+	snprintf(disable_after_h, sizeof disable_after_h, "%" PRId64, c->webhook_disable_after_h);
 
 	if (r->keyring->count > 0)
 		webhook_seal_plain(r);

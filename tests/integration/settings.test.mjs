@@ -43,6 +43,7 @@ function wrongValues({ name, allowed }) {
         Array(33).fill('10.0.0.1').join(',')];
     case 'APP_URL':
     case 'CRON_JOB_ORG_BASE_URL':
+    case 'APOLLO_BASE_URL':
       return ['example.com', 'ftp://example.com', 'https://', 'https://h/path', 'https://me@h', 'https://h?x'];
     case 'ENCRYPTION_KEYS': {
       const key = `:${'A'.repeat(43)}=`;

@@ -1,0 +1,3 @@
+-- What keeps jobs: enqueueing, dependencies, slots of keys.
+
+SELECT;

@@ -1,0 +1,3 @@
+-- Recurring jobs.
+
+SELECT;

@@ -1,0 +1,3 @@
+-- What processors call.
+
+SELECT;
