@@ -86,8 +86,9 @@ const floors = {
   http: ['base', 'http'],
   engine: ['base', 'db', 'http', 'engine'],
   vendors: ['base', 'http', 'vendors'],
-  workers: ['base', 'db', 'http', 'engine', 'vendors', 'workers'],
-  gateway: ['base', 'db', 'http', 'engine', 'vendors', 'workers', 'gateway'],
+  processors: ['base', 'db', 'http', 'engine', 'vendors', 'processors', 'cronward'],
+  workers: ['base', 'db', 'http', 'engine', 'vendors', 'processors', 'workers'],
+  gateway: ['base', 'db', 'http', 'engine', 'vendors', 'processors', 'workers', 'gateway'],
 };
 
 function callsUpward() {

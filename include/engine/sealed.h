@@ -1,6 +1,6 @@
 /*
- * sealed - what is done to a whole column of sealed secrets.  Which columns there are is known to
- * the workers (workers/workers.h).
+ * sealed - what is done to a whole column of sealed secrets.  Which columns there are is said in
+ * engine/sealed_columns.h.
  *
  * A value is changed only while its row is still the one that was read, so an application may
  * write at the same time; what has been done is not done again, so whatever was cut short goes on.

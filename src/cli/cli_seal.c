@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/sealing.h"
-#include "workers/workers.h"
+#include "engine/sealed_columns.h"
 
 #include <ctype.h>
 #include <poll.h>

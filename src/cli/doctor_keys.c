@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/doctor.h"
 #include "db/db.h"
-#include "workers/workers.h"
+#include "engine/sealed_columns.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "base/keyring.h"
 #include "cli/print.h"
 #include "db/db.h"
-#include "workers/workers.h"
+#include "engine/sealed_columns.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -16,6 +16,7 @@
 #include "engine/backoff.h"
 #include "engine/flow.h"
 #include "engine/run.h"
+#include "engine/sealed_columns.h"
 #include "http/echo.h"
 #include "http/sign.h"
 #include "workers/workers.h"

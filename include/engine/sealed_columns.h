@@ -1,0 +1,13 @@
+/*
+ * sealed_columns - the columns in which secrets are kept, for everybody who opens one or looks
+ * after all of them.  A new one is four statements in sql/sealed.sql and an entry in the list.
+ */
+#ifndef CRONWARD_ENGINE_SEALED_COLUMNS_H
+#define CRONWARD_ENGINE_SEALED_COLUMNS_H
+
+#include "engine/sealed.h"
+
+enum sealed_column_id { SEALED_WEBHOOK_SECRET, SEALED_WEBHOOK_PREVIOUS, SEALED__MAX };
+extern const struct sealed_column sealed_columns[SEALED__MAX];
+
+#endif
