@@ -110,6 +110,8 @@ void conf_finish(struct conf *c);
 
 /* The secret that ${which} falls back to where it is unset, else itself; files read again. */
 struct secret *conf_secret(struct conf *c, enum conf_secret which);
+/* The same, as it was last read. */
+const struct secret *conf_secret_as_read(const struct conf *c, enum conf_secret which);
 
 /* The key ring, its file read again where it changed. */
 const struct keyring *conf_keyring(struct conf *c);

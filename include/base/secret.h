@@ -58,4 +58,7 @@ enum secret_state secret_state(const struct secret *s);
 /* Constant-time comparison with the current and, where it is usable, the previous value. */
 bool secret_matches(const struct secret *s, const char *given, size_t given_len);
 
+/* Whether there is a value, and one that is long enough. */
+bool secret_source_is_usable(const struct secret_source *from);
+
 #endif

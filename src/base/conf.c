@@ -15,6 +15,7 @@
 #include <string.h>
 
 static bool conf_is_given(const char *name);
+static enum conf_secret conf_secret_source(const struct conf *c, enum conf_secret which);
 static void conf_wipe_free(char *text);
 
 static const char *const conf_levels[] = { "error", "warn", "info", "debug", NULL };
@@ -234,15 +235,16 @@ conf_finish(struct conf *c)
 struct secret *
 conf_secret(struct conf *c, enum conf_secret which)
 {
-	struct secret *s = &c->secrets[which];
+	secret_refresh(&c->secrets[which]);
+	which = conf_secret_source(c, which);
+	secret_refresh(&c->secrets[which]);
+	return &c->secrets[which];
+}
 
-	secret_refresh(s);
-	if ((which == SECRET_CRON_JOB_API_KEY || which == SECRET_WORKER_TOKEN) &&
-	    secret_state(s) == SECRET_UNSET) {
-		s = &c->secrets[SECRET_CRON_SECRET];
-		secret_refresh(s);
-	}
-	return s;
+const struct secret *
+conf_secret_as_read(const struct conf *c, enum conf_secret which)
+{
+	return &c->secrets[conf_secret_source(c, which)];
 }
 
 const struct keyring *
@@ -304,6 +306,16 @@ conf_is_given(const char *name)
 	const char *value = getenv(name);
 
 	return value && *value != '\0';
+}
+
+/* Where the value of ${which} is: what is unset falls back. */
+static enum conf_secret
+conf_secret_source(const struct conf *c, enum conf_secret which)
+{
+	if ((which == SECRET_CRON_JOB_API_KEY || which == SECRET_WORKER_TOKEN) &&
+	    secret_state(&c->secrets[which]) == SECRET_UNSET)
+		return SECRET_CRON_SECRET;
+	return which;
 }
 
 static void

@@ -21,7 +21,6 @@ static int secret_source_load(struct secret_source *from, const char *name, stru
 static void secret_source_finish(struct secret_source *from);
 static void secret_source_drop(struct secret_source *from);
 static void secret_source_refresh(struct secret_source *from);
-static bool secret_source_usable(const struct secret_source *from);
 static const char *secret_source_read(struct secret_source *from);
 static const char *secret_source_take(struct secret_source *from, const char *value, size_t len);
 
@@ -61,7 +60,7 @@ secret_state(const struct secret *s)
 	/* A file that is named and holds nothing is meant to hold something. */
 	if (!s->current.value && !s->current.file.path)
 		return SECRET_UNSET;
-	return secret_source_usable(&s->current) ? SECRET_USABLE : SECRET_SHORT;
+	return secret_source_is_usable(&s->current) ? SECRET_USABLE : SECRET_SHORT;
 }
 
 bool
@@ -73,10 +72,16 @@ secret_matches(const struct secret *s, const char *given, size_t given_len)
 		return false;
 	current = crypto_secret_equal(s->current.value, s->current.len, given, given_len);
 	/* Compared in any case: the time must not tell which of the two was given. */
-	if (secret_source_usable(&s->previous))
+	if (secret_source_is_usable(&s->previous))
 		previous =
 		    crypto_secret_equal(s->previous.value, s->previous.len, given, given_len);
 	return current | previous;
+}
+
+bool
+secret_source_is_usable(const struct secret_source *from)
+{
+	return from->value && from->len >= SECRET_LENGTH_MIN;
 }
 
 static int
@@ -146,12 +151,6 @@ secret_source_drop(struct secret_source *from)
 	from->value = NULL;
 	from->len = 0;
 	secret_file_keep(&from->file, NULL);
-}
-
-static bool
-secret_source_usable(const struct secret_source *from)
-{
-	return from->value && from->len >= SECRET_LENGTH_MIN;
 }
 
 /* Takes what the file holds, unless it is empty.  NULL, or what is wrong with it. */

@@ -1,0 +1,82 @@
+/*
+ * callback_token - made from a secret, a job and a claim; nothing of it is stored.
+ */
+#include "base/callback_token.h"
+
+#include "base/crypto.h"
+#include "base/secret.h"
+
+#include <string.h>
+
+static const char callback_key_of[] = "cronward-callback-key";
+static const char callback_word[] = "cronward-callback\n";
+
+static bool callback_token_of(const struct secret_source *, const char *job, const char *claim,
+    char ret_token[static CALLBACK_TOKEN_MAX]);
+static void callback_token_for_urls(char *base64);
+
+bool
+callback_token_make(const struct secret *s, const char *job, const char *claim,
+    char ret_token[static CALLBACK_TOKEN_MAX])
+{
+	return callback_token_of(&s->current, job, claim, ret_token);
+}
+
+bool
+callback_token_matches(
+    const struct secret *s, const char *job, const char *claim, const char *given, size_t given_len)
+{
+	const struct secret_source *sources[] = { &s->current, &s->previous };
+	char wanted[CALLBACK_TOKEN_MAX];
+	bool matches = false;
+
+	if (secret_state(s) != SECRET_USABLE)
+		return false;
+	/* Both in any case: the time must not tell which of the two it was made with. */
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		if (callback_token_of(sources[i], job, claim, wanted))
+			matches |= crypto_secret_equal(wanted, strlen(wanted), given, given_len);
+	crypto_wipe(wanted, sizeof(wanted));
+	return matches;
+}
+
+static bool
+callback_token_of(const struct secret_source *from, const char *job, const char *claim,
+    char ret_token[static CALLBACK_TOKEN_MAX])
+{
+	const struct crypto_part word = { callback_key_of, sizeof(callback_key_of) - 1 };
+	const struct crypto_part parts[] = {
+		{ callback_word, sizeof(callback_word) - 1 },
+		{ job, strlen(job) },
+		{ "\n", 1 },
+		{ claim, strlen(claim) },
+	};
+	unsigned char key[CRYPTO_SHA256_BYTES], mac[CRYPTO_SHA256_BYTES];
+
+	ret_token[0] = '\0';
+	if (!secret_source_is_usable(from))
+		return false;
+	crypto_hmac_sha256(from->value, from->len, &word, 1, key);
+	crypto_hmac_sha256(key, sizeof(key), parts, sizeof(parts) / sizeof(parts[0]), mac);
+	crypto_base64_encode(ret_token, mac, sizeof(mac));
+	callback_token_for_urls(ret_token);
+	crypto_wipe(key, sizeof(key));
+	crypto_wipe(mac, sizeof(mac));
+	return true;
+}
+
+/* RFC 4648, 5, without padding. */
+static void
+callback_token_for_urls(char *base64)
+{
+	for (; *base64; base64++) {
+		if (*base64 == '+')
+			*base64 = '-';
+		else if (*base64 == '/')
+			*base64 = '_';
+		else if (*base64 == '=')
+			*base64 = '\0';
+		if (!*base64)
+			return;
+	}
+}
