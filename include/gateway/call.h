@@ -34,8 +34,9 @@ struct call {
 	int64_t began_ms;        /* when this process took it up, CLOCK_MONOTONIC */
 	struct request request;
 	const struct route *route; /* NULL: no such path */
-	const char *rest;          /* of the path, behind a prefix route */
-	unsigned secrets;          /* which of the route's secrets the caller knows */
+	char
+	    rest[REQUEST_PATH_MAX]; /* of the path: what the route's placeholder or prefix leaves */
+	unsigned secrets;           /* which of the route's secrets the caller knows */
 	struct run run;
 	const char *outcome; /* of a worker's call: run_outcome_name[], "busy" or "denied" */
 	struct reply reply;

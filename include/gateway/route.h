@@ -12,7 +12,11 @@ struct call;
 struct worker;
 
 struct route {
-	const char *path;            /* one that ends in '/' stands for all that begin with it */
+	/*
+	 * One that ends in '/' stands for all that begin with it; "{name}" in place of a segment
+	 * for any segment that is not empty.
+	 */
+	const char *path;
 	const struct worker *worker; /* what it runs, if anything */
 	/* By method; NULL: not allowed.  Fills in the call's reply, or its err. */
 	void (*handle[METHOD__MAX])(struct call *);
@@ -23,8 +27,13 @@ struct route {
 /* Ended by a row without a path. */
 extern const struct route routes[];
 
-/* The route of ${path}, *ret_rest pointing behind a prefix; or NULL. */
-const struct route *route_find(const char *path, const char **ret_rest);
+/*
+ * The first route in the table's order that ${path} fits, with what stands for its placeholder, or
+ * behind its prefix, in ${ret_rest} ("" where it has neither); or NULL.
+ */
+const struct route *route_find(const char *path, char ret_rest[static REQUEST_PATH_MAX]);
+/* Whether ${path}, shorter than REQUEST_PATH_MAX, fits ${pattern}, a route's. */
+bool route_fits(const char *pattern, const char *path, char ret_rest[static REQUEST_PATH_MAX]);
 /* The first route that runs the worker called ${name}, or NULL. */
 const struct route *route_of_worker(const char *name);
 

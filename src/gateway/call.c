@@ -94,7 +94,7 @@ call_admit(struct call *c)
 {
 	const struct request *q = &c->request;
 
-	c->route = route_find(q->path, &c->rest);
+	c->route = route_find(q->path, c->rest);
 	if (!c->route)
 		return err_set(&c->err, ERR_NOT_FOUND, "There is nothing at this path");
 	if (!c->route->handle[q->method]) {

@@ -1,5 +1,8 @@
 /*
  * route - the table.  A new route is a row here and, where it does something new, a handler.
+ *
+ * The first row that fits is taken: a fixed path stands before the placeholder that it would fit.
+ * Paths come decoded (nginx' $document_uri), so a segment cannot hold a '/', however it was sent.
  */
 #include "gateway/route.h"
 
@@ -63,21 +66,40 @@ const struct route routes[] = {
 };
 
 const struct route *
-route_find(const char *path, const char **ret_rest)
+route_find(const char *path, char ret_rest[static REQUEST_PATH_MAX])
 {
-	for (const struct route *route = routes; route->path; route++) {
-		size_t len = strlen(route->path);
-
-		if (route->path[len - 1] != '/') {
-			if (strcmp(path, route->path) != 0)
-				continue;
-		} else if (strncmp(path, route->path, len) != 0 || path[len] == '\0') {
-			continue;
-		}
-		*ret_rest = path + len;
-		return route;
-	}
+	for (const struct route *route = routes; route->path; route++)
+		if (route_fits(route->path, path, ret_rest))
+			return route;
 	return NULL;
+}
+
+bool
+route_fits(const char *pattern, const char *path, char ret_rest[static REQUEST_PATH_MAX])
+{
+	const char *hole = strchr(pattern, '{');
+	size_t len = hole ? (size_t)(hole - pattern) : strlen(pattern), rest_len = 0;
+
+	ret_rest[0] = '\0';
+	if (strncmp(path, pattern, len) != 0)
+		return false;
+	path += len;
+	if (hole) {
+		rest_len = strcspn(path, "/");
+		if (rest_len == 0 || strcmp(path + rest_len, strchr(hole, '}') + 1) != 0)
+			return false;
+	} else if (pattern[len - 1] == '/') {
+		rest_len = strlen(path);
+		if (rest_len == 0)
+			return false;
+	} else if (*path) {
+		return false;
+	}
+	if (rest_len >= REQUEST_PATH_MAX)
+		return false;
+	memcpy(ret_rest, path, rest_len);
+	ret_rest[rest_len] = '\0';
+	return true;
 }
 
 const struct route *

@@ -70,13 +70,16 @@ static void
 check_read(const struct request *q)
 {
 	size_t len = strlen(q->path);
-	const char *rest = NULL;
+	char rest[REQUEST_PATH_MAX];
 
 	must(len < REQUEST_PATH_MAX && (len <= 1 || q->path[len - 1] != '/'));
 	must(text_is_utf8(q->caller, strlen(q->caller)));
 	must(text_is_utf8(q->method_text, strlen(q->method_text)));
 	must(q->wait_ms >= 0 && q->wait_ms <= 3600 * 1000);
-	route_find(q->path, &rest);
+	route_find(q->path, rest);
+	must(strlen(rest) < REQUEST_PATH_MAX);
+	if (route_fits("/api/jobs/{id}/logs", q->path, rest))
+		must(rest[0] != '\0' && !strchr(rest, '/'));
 	request_prefers(q, "respond-async");
 }
 

@@ -21,26 +21,69 @@ paths_are_matched_whole(void **state)
 	static const char *const none[] = { "", "/", "/healthz2", "/health", "/Healthz", "healthz",
 		"/api/workers", "/api/workers/webhookRetry2", "/api/workers/webhookRetry/x",
 		"/api/cron/executions", "/api/cron/executions/" };
-	const char *rest = NULL;
+	char rest[REQUEST_PATH_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		if (route_find(none[i], &rest))
+		if (route_find(none[i], rest))
 			fail_msg("there is a route for %s", none[i]);
-	assert_string_equal(route_find("/healthz", &rest)->path, "/healthz");
+	assert_string_equal(route_find("/healthz", rest)->path, "/healthz");
 	assert_string_equal(
-	    route_find("/api/workers/webhookRetry", &rest)->worker->name, "webhook-retry");
+	    route_find("/api/workers/webhookRetry", rest)->worker->name, "webhook-retry");
 }
 
 static void
 prefixes_hand_on_the_rest(void **state)
 {
-	const char *rest = NULL;
-	const struct route *route = route_find("/api/cron/executions/some-id", &rest);
+	char rest[REQUEST_PATH_MAX];
+	const struct route *route = route_find("/api/cron/executions/some-id", rest);
 
 	(void)state;
 	assert_non_null(route);
 	assert_string_equal(rest, "some-id");
+}
+
+static void
+a_placeholder_is_one_whole_segment(void **state)
+{
+	static const struct {
+		const char *pattern, *path, *rest; /* NULL: does not fit */
+	} cases[] = {
+		{ "/api/jobs/{id}", "/api/jobs/7", "7" },
+		{ "/api/jobs/{id}", "/api/jobs/{id}", "{id}" },
+		{ "/api/jobs/{id}", "/api/jobs/", NULL },
+		{ "/api/jobs/{id}", "/api/jobs", NULL },
+		{ "/api/jobs/{id}", "/api/jobs/7/logs", NULL },
+		{ "/api/jobs/{id}", "/api/jobs/7/", NULL },
+		{ "/api/jobs/{id}/logs", "/api/jobs/7/logs", "7" },
+		{ "/api/jobs/{id}/logs", "/api/jobs/%2f/logs", "%2f" },
+		{ "/api/jobs/{id}/logs", "/api/jobs/ \x01\xff/logs", " \x01\xff" },
+		{ "/api/jobs/{id}/logs", "/api/jobs//logs", NULL },
+		{ "/api/jobs/{id}/logs", "/api/jobs/7/log", NULL },
+		{ "/api/jobs/{id}/logs", "/api/jobs/7/logs2", NULL },
+		{ "/api/jobs/{id}/logs", "/api/jobs/7/8/logs", NULL },
+		{ "/api/jobs/{id}/logs", "/api/jobs/logs", NULL },
+		{ "/api/cron/executions/", "/api/cron/executions/a/b", "a/b" },
+		{ "/healthz", "/healthz", "" },
+		{ "/healthz", "/healthz/", NULL },
+		{ "/healthz", "", NULL },
+	};
+	char rest[REQUEST_PATH_MAX], longest[REQUEST_PATH_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool fits = route_fits(cases[i].pattern, cases[i].path, rest);
+
+		if (fits != (cases[i].rest != NULL))
+			fail_msg("%s and %s", cases[i].pattern, cases[i].path);
+		if (fits)
+			assert_string_equal(rest, cases[i].rest);
+	}
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, "/a/", 3);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_true(route_fits("/a/{x}", longest, rest));
+	assert_string_equal(rest, longest + 3);
 }
 
 static void
@@ -73,8 +116,8 @@ no_worker_is_open(void **state)
 static void
 executions_open_to_every_workers_secret(void **state)
 {
-	const char *rest = NULL;
-	const struct route *executions = route_find("/api/cron/executions/x", &rest);
+	char rest[REQUEST_PATH_MAX];
+	const struct route *executions = route_find("/api/cron/executions/x", rest);
 	unsigned all = 0;
 
 	(void)state;
@@ -99,6 +142,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_are_matched_whole),
 		cmocka_unit_test(prefixes_hand_on_the_rest),
+		cmocka_unit_test(a_placeholder_is_one_whole_segment),
 		cmocka_unit_test(every_worker_is_found_by_name),
 		cmocka_unit_test(no_worker_is_open),
 		cmocka_unit_test(executions_open_to_every_workers_secret),
