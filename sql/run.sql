@@ -9,7 +9,7 @@ WITH taken AS (
 	VALUES ($1::text, $2::uuid, clock_timestamp(), clock_timestamp() + make_interval(secs => $4::int))
 	    ON CONFLICT (name) DO UPDATE
 	   SET holder = EXCLUDED.holder,
-	       fence = l.fence + (l.holder IS DISTINCT FROM EXCLUDED.holder)::int,
+	       fence = l.fence + (l.holder IS DISTINCT FROM EXCLUDED.holder)::int, is_rung = false,
 	       acquired_at = EXCLUDED.acquired_at,
 	       expires_at = EXCLUDED.expires_at
 	 WHERE l.holder IS NULL OR l.holder = EXCLUDED.holder OR l.expires_at <= clock_timestamp()
@@ -45,14 +45,24 @@ UPDATE cron_locks
  WHERE name = $1::text AND holder = $2::uuid AND fence = $3::bigint
 RETURNING fence;
 
+-- name: ring
+-- Whoever has brought work and found the lock held leaves word.  No row: nobody holds it any more.
+-- The row's own lock puts ring and end in an order: end sees the word, or ring sees that it ended.
+UPDATE cron_locks SET is_rung = true
+ WHERE name = $1::text AND holder IS NOT NULL AND expires_at > clock_timestamp()
+RETURNING name;
+
 -- name: end
 -- Frees the lock first, as begin takes it first: two that meet wait for each other in one order.
+-- Answers whether somebody rang while it was held.
 WITH freed AS (
 	UPDATE cron_locks SET holder = NULL, expires_at = clock_timestamp()
 	 WHERE name = $1::text AND holder = $2::uuid AND fence = $3::bigint
-	RETURNING name
+	RETURNING is_rung
+), ended AS (
+	UPDATE cron_job_executions
+	   SET status = $4::text, counts = $5::jsonb, error_message = $6::text, completed_at = clock_timestamp(),
+	       duration_ms = (extract(epoch FROM clock_timestamp() - started_at) * 1000)::bigint
+	 WHERE id = $2::uuid AND status = 'running' AND (SELECT count(*) FROM freed) >= 0
 )
-UPDATE cron_job_executions
-   SET status = $4::text, counts = $5::jsonb, error_message = $6::text, completed_at = clock_timestamp(),
-       duration_ms = (extract(epoch FROM clock_timestamp() - started_at) * 1000)::bigint
- WHERE id = $2::uuid AND status = 'running' AND (SELECT count(*) FROM freed) >= 0;
+SELECT COALESCE((SELECT is_rung FROM freed), false) AS is_rung;

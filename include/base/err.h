@@ -15,6 +15,7 @@ enum err_code {
 	ERR_UNAUTHORIZED,
 	ERR_NOT_FOUND,
 	ERR_METHOD_NOT_ALLOWED,
+	ERR_CONFLICT, /* what is asked for does not go with what is there */
 	ERR_TOO_LARGE,
 	ERR_BUSY,
 	ERR_NOT_CONFIGURED,

@@ -27,7 +27,8 @@ struct db;
 
 /*
  * How a message begins that ends in words of PostgreSQL's own, which may name hosts, accounts and
- * values.  (That the schema is missing or too old begins otherwise, and names a table at most.)
+ * values.  (That the schema is missing or too old begins otherwise, and names a table at most; what
+ * functions of ours refuse, SQLSTATE CW400, CW404 or CW409, is told in their words alone.)
  */
 #define DB_ERR_PREFIX "database"
 

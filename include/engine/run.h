@@ -71,6 +71,10 @@ struct run {
 	/* ERR_BUSY: who holds the lock. */
 	char busy_since[RUN_TIME_TEXT_MAX]; /* RFC 3339; "" when it was let go of just now */
 	int64_t busy_retry_s;
+	/* Only these queues, an array literal; NULL: all that are not paused. */
+	const char *queues;
+	/* After run_end(): somebody rang while this run had the lock (run_ring()). */
+	bool is_rung;
 
 	int64_t processed, succeeded, failed;
 	int64_t tally[WORKER_TALLIES_MAX];
@@ -105,6 +109,13 @@ int run_work(struct run *r);
  * for it where needed.  0, or -1 with run->err (the next run will then call this one abandoned).
  */
 int run_end(struct run *r);
+
+/*
+ * For whoever was refused as busy and has brought work: lets the run that has the lock know, so
+ * that whoever ends it begins another one.  *ret_heard: it will; else nobody has the lock by now.
+ * 0, or -1 with run->err.
+ */
+int run_ring(struct run *r, bool *ret_heard);
 
 enum run_outcome run_outcome(const struct run *r);
 /* {"processed":…,"succeeded":…,"failed":…, tallies}; the caller's. */

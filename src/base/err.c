@@ -26,6 +26,7 @@ const struct err_info err_info[ERR__MAX] = {
 	[ERR_UNAUTHORIZED] = { "unauthorized", 401, 0 },
 	[ERR_NOT_FOUND] = { "not_found", 404, 0 },
 	[ERR_METHOD_NOT_ALLOWED] = { "method_not_allowed", 405, 0 },
+	[ERR_CONFLICT] = { "conflict", 409, 0 },
 	[ERR_TOO_LARGE] = { "too_large", 413, 0 },
 	[ERR_BUSY] = { "busy", 429, ERR_BUSY_RETRY_S },
 	[ERR_NOT_CONFIGURED] = { "not_configured", 503, 0 },

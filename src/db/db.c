@@ -236,11 +236,22 @@ db_err_is_transient(const struct err *e)
 enum err_code
 db_err_code(const char *sqlstate)
 {
+	static const struct {
+		const char *state;
+		enum err_code code;
+	} raised[] = {
+		{ "CW400", ERR_BAD_REQUEST },
+		{ "CW404", ERR_NOT_FOUND },
+		{ "CW409", ERR_CONFLICT },
+	};
 	static const char *const ours[] = { "08", "53", "57", "40", "55", "25" };
 
 	if (strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42703") == 0 ||
 	    strcmp(sqlstate, "42883") == 0)
 		return ERR_NOT_CONFIGURED;
+	for (size_t i = 0; i < sizeof raised / sizeof *raised; i++)
+		if (strcmp(sqlstate, raised[i].state) == 0)
+			return raised[i].code;
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (strncmp(sqlstate, ours[i], 2) == 0)
 			return ERR_DATABASE;
@@ -416,7 +427,10 @@ db_unit_post(struct db *db, const struct db_unit *unit)
 	return PQflush(db->conn) < 0 ? -1 : 0;
 }
 
-/* Turns the error that ${result} carries into ${e}.  Is -1. */
+/*
+ * Turns the error that ${result} carries into ${e}.  Is -1.  What our own functions raise is meant
+ * for whoever asked, and stands alone; all else may name what is nobody's business.
+ */
 static int
 db_err_take(struct err *e, const PGresult *result)
 {
@@ -433,6 +447,8 @@ db_err_take(struct err *e, const PGresult *result)
 		err_set(e, code,
 		    "the schema is missing or older than this program, run `cronward migrate`: %s",
 		    text);
+	else if (state && strncmp(state, DB_RAISED, sizeof DB_RAISED - 1) == 0)
+		err_set(e, code, "%s", text);
 	else
 		err_set(e, code, DB_ERR_PREFIX ": %s", text);
 	if (state)

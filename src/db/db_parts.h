@@ -20,6 +20,9 @@ struct db {
 	bool settings_answered; /* of the oldest unit: the next result is its statement's */
 };
 
+/* How the SQLSTATEs begin that our own functions raise, with words for whoever asked. */
+#define DB_RAISED "CW4"
+
 /* What kind of error an SQLSTATE is. */
 enum err_code db_err_code(const char *sqlstate);
 

@@ -115,6 +115,18 @@ run_end(struct run *r)
 	return is_written ? 0 : err_pass(&r->err, &e);
 }
 
+int
+run_ring(struct run *r, bool *ret_heard)
+{
+	AUTO(PQclear)
+	PGresult *rows = db_query(r->db, SQL_RUN_RING, DB_ARGS(r->worker->name), &r->err);
+
+	if (!rows)
+		return -1;
+	*ret_heard = PQntuples(rows) > 0;
+	return 0;
+}
+
 enum run_outcome
 run_outcome(const struct run *r)
 {
@@ -279,7 +291,10 @@ run_end_write(struct run *r, const char *counts, struct err *e)
 	};
 	AUTO(PQclear) PGresult *rows = db_query_within(r->db, &end, e);
 
-	return rows != NULL;
+	if (!rows)
+		return false;
+	r->is_rung = db_bool(rows, 0, "is_rung");
+	return true;
 }
 
 /* Looks at the last renewal's answer, if it has come; what failed is sent again next time. */

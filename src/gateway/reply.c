@@ -143,11 +143,13 @@ reply_reason(int status)
 		const char *text;
 	} reasons[] = {
 		{ 200, "OK" },
+		{ 201, "Created" },
 		{ 202, "Accepted" },
 		{ 400, "Bad Request" },
 		{ 401, "Unauthorized" },
 		{ 404, "Not Found" },
 		{ 405, "Method Not Allowed" },
+		{ 409, "Conflict" },
 		{ 413, "Content Too Large" },
 		{ 429, "Too Many Requests" },
 		{ 500, "Internal Server Error" },

@@ -103,6 +103,7 @@ every_code_has_a_name_and_a_status(void **state)
 		{ "unauthorized", ERR_UNAUTHORIZED, 401 },
 		{ "not_found", ERR_NOT_FOUND, 404 },
 		{ "method_not_allowed", ERR_METHOD_NOT_ALLOWED, 405 },
+		{ "conflict", ERR_CONFLICT, 409 },
 		{ "too_large", ERR_TOO_LARGE, 413 },
 		{ "busy", ERR_BUSY, 429 },
 		{ "not_configured", ERR_NOT_CONFIGURED, 503 },
