@@ -14,6 +14,8 @@ enum {
 	SIGN_TIMESTAMP_MAX = 24,
 };
 
+struct http_request;
+
 struct sign_key {
 	size_t len;
 	unsigned char bytes[SIGN_KEY_BYTES_MAX];
@@ -44,5 +46,9 @@ int sign_key_parse(struct sign_key *ret_key, const char *secret);
  */
 void sign_webhook(const struct sign_keys *keys, const struct sign_message *message,
     char ret_header[static SIGN_HEADER_MAX]);
+
+/* Adds webhook-id, webhook-timestamp and webhook-signature over the body of ${q}, which is set. */
+void sign_request(
+    const struct sign_keys *keys, const char *id, int64_t unix_s, struct http_request *q);
 
 #endif

@@ -4,6 +4,7 @@
 #include "http/sign.h"
 
 #include "base/crypto.h"
+#include "http/http.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -59,4 +60,22 @@ sign_webhook(const struct sign_keys *keys, const struct sign_message *message,
 		to += crypto_base64_encode(to, mac, sizeof(mac));
 	}
 	*to = '\0';
+}
+
+void
+sign_request(const struct sign_keys *keys, const char *id, int64_t unix_s, struct http_request *q)
+{
+	const struct sign_message message = {
+		.id = id,
+		.unix_s = unix_s,
+		.body = q->body,
+		.body_len = q->body_len,
+	};
+	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
+
+	snprintf(timestamp, sizeof(timestamp), "%" PRId64, unix_s);
+	sign_webhook(keys, &message, signature);
+	http_header(q, "webhook-id", id);
+	http_header(q, "webhook-timestamp", timestamp);
+	http_header(q, "webhook-signature", signature);
 }

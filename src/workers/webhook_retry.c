@@ -18,6 +18,7 @@
 #include "engine/run.h"
 #include "engine/sealed_columns.h"
 #include "http/echo.h"
+#include "http/row_headers.h"
 #include "http/sign.h"
 #include "workers/workers.h"
 
@@ -54,10 +55,6 @@ static enum verdict webhook_request(struct run *, struct item *, struct http_req
 static enum verdict webhook_keys(struct run *, struct item *, struct sign_keys *);
 static enum verdict webhook_key(
     struct run *, struct item *, enum sealed_column_id, struct sign_key *);
-static void webhook_sign(
-    struct run *, const struct item *, struct http_request *, const struct sign_keys *);
-static int webhook_add_headers(struct item *, struct http_request *);
-static bool webhook_header_is_ours(const char *name);
 static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
 static void webhook_excerpt(
     struct run *, struct item *, const struct http_reply *, char ret[static REPLY_EXCERPT_MAX]);
@@ -182,6 +179,7 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 {
 	const char *body = item_text(item, COLUMN_BODY);
 	struct sign_keys keys = { .count = 0 };
+	struct err e = { .code = ERR_OK };
 	enum verdict verdict;
 
 	if (item_text(item, COLUMN_IS_ACTIVE)[0] != 't')
@@ -201,14 +199,12 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 	http_header(q, "content-type", "application/json");
 	verdict = webhook_keys(r, item, &keys);
 	if (verdict == VERDICT_SEND)
-		webhook_sign(r, item, q, &keys);
+		sign_request(&keys, item_text(item, COLUMN_ID), run_db_now_ms(r) / 1000, q);
 	crypto_wipe(&keys, sizeof keys);
 	if (verdict != VERDICT_SEND)
 		return verdict;
-	if (webhook_add_headers(item, q) != 0)
-		return VERDICT_DEAD;
-	if (q->refused) {
-		item_fail(item, "the endpoint's headers: %s", q->refused);
+	if (row_headers_add(q, item_text(item, COLUMN_HEADERS), NULL, &e) != 0) {
+		item_fail(item, "the endpoint's %s", e.message);
 		return VERDICT_DEAD;
 	}
 	return VERDICT_SEND;
@@ -254,68 +250,6 @@ webhook_key(struct run *r, struct item *item, enum sealed_column_id id, struct s
 	return VERDICT_DEAD;
 }
 
-static void
-webhook_sign(
-    struct run *r, const struct item *item, struct http_request *q, const struct sign_keys *keys)
-{
-	const struct sign_message message = {
-		.id = item_text(item, COLUMN_ID),
-		.unix_s = run_db_now_ms(r) / 1000,
-		.body = q->body,
-		.body_len = q->body_len,
-	};
-	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
-
-	snprintf(timestamp, sizeof timestamp, "%" PRId64, message.unix_s);
-	sign_webhook(keys, &message, signature);
-	http_header(q, "webhook-id", message.id);
-	http_header(q, "webhook-timestamp", timestamp);
-	http_header(q, "webhook-signature", signature);
-}
-
-/* The endpoint's own headers: a JSON object of texts. */
-static int
-webhook_add_headers(struct item *item, struct http_request *q)
-{
-	const char *text = item_text(item, COLUMN_HEADERS), *name = NULL;
-	json_t *value = NULL;
-
-	if (!text)
-		return 0;
-
-	json_auto_t *headers = json_loads(text, 0, NULL);
-
-	if (!headers) {
-		item_fail(item,
-		    "the endpoint's headers are too long, or hold a number or a depth that cannot "
-		    "be read");
-		return -1;
-	}
-	json_object_foreach(headers, name, value)
-	{
-		if (!json_is_string(value) || webhook_header_is_ours(name)) {
-			item_fail(item, "the endpoint's header \"%s\" %s", name,
-			    json_is_string(value) ? "is not its to set" : "is no text");
-			return -1;
-		}
-		http_header(q, name, json_string_value(value));
-	}
-	return 0;
-}
-
-static bool
-webhook_header_is_ours(const char *name)
-{
-	static const char *const ours[] = { "webhook-id", "webhook-timestamp", "webhook-signature",
-		"content-type", "content-length", "transfer-encoding", "host", "connection",
-		"expect" };
-
-	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-		if (strcasecmp(name, ours[i]) == 0)
-			return true;
-	return false;
-}
-
 static enum verdict
 webhook_judge(struct run *r, struct item *item, const struct http_reply *reply)
 {
@@ -344,20 +278,14 @@ static void
 webhook_excerpt(struct run *r, struct item *item, const struct http_reply *reply,
     char ret[static REPLY_EXCERPT_MAX])
 {
-	const char *text = item_text(item, COLUMN_HEADERS), *name = NULL;
-	json_auto_t *headers = text ? json_loads(text, 0, NULL) : NULL;
 	/* More than is kept: what is cut off in the middle would not be known. */
 	char clean[4 * REPLY_EXCERPT_MAX];
-	json_t *value = NULL;
 
 	text_clean(clean, sizeof clean, reply->body, reply->body_len);
 	echo_hide_signatures(clean);
 	webhook_hide(r, item, SEALED_WEBHOOK_SECRET, clean);
 	webhook_hide(r, item, SEALED_WEBHOOK_PREVIOUS, clean);
-	json_object_foreach(headers, name, value)
-	{
-		echo_hide(clean, json_string_value(value));
-	}
+	row_headers_hide(clean, item_text(item, COLUMN_HEADERS));
 	text_clean(ret, REPLY_EXCERPT_MAX, clean, strlen(clean));
 }
 
