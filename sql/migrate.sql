@@ -103,6 +103,11 @@ WITH pair AS (
 	  JOIN LATERAL (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname) AS key FROM pg_constraint k
 	                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
 	                 WHERE k.conrelid = w.theirs AND k.contype = 'p') theirs ON theirs.key IS DISTINCT FROM ours.key
+	 WHERE NOT (w.is_theirs_alone AND EXISTS ( -- where cronward inserts nothing, another key will do
+		SELECT FROM pg_index i
+		 WHERE i.indrelid = w.theirs AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indisvalid
+		   AND (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname) FROM pg_attribute a
+		         WHERE a.attrelid = w.theirs AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])) = ours.key))
 	UNION ALL
 	SELECT theirs, attnum, true, format('%s is %s%s; cronward needs %s', name, CASE WHEN is_domain THEN 'the domain ' ELSE '' END, type, type_wanted)
 	  FROM shared WHERE type <> type_wanted
@@ -156,6 +161,10 @@ WITH pair AS (
 SELECT f.is_conflict, f.text
   FROM finding f JOIN pair p ON p.theirs = f.theirs
  ORDER BY p.relname, f.rank, f.text;
+
+-- name: adopting
+-- Tells the steps of this transaction which tables $1 are an application's.
+SELECT set_config('cronward.adopting', $1::text, true);
 
 -- name: adopted
 -- Remembers the tables $1, which were an application's until now.

@@ -108,17 +108,18 @@ CREATE TABLE IF NOT EXISTS job_limits (
 	run_budget_s integer NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS workspaces (
+-- Of an application that has these, policies and all, they are left as they are.
+CREATE TABLE IF NOT EXISTS workspaces ( -- rows are the application's
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	name text,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE TABLE IF NOT EXISTS workspace_members (
+CREATE TABLE IF NOT EXISTS workspace_members ( -- rows are the application's
 	workspace_id uuid NOT NULL,
 	user_id uuid NOT NULL,
 	PRIMARY KEY (workspace_id, user_id)
 );
-CREATE TABLE IF NOT EXISTS workspace_settings (
+CREATE TABLE IF NOT EXISTS workspace_settings ( -- rows are the application's
 	workspace_id uuid PRIMARY KEY,
 	apollo_api_key_encrypted text
 );

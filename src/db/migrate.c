@@ -343,6 +343,12 @@ migrate_hurry(const struct turn *t, struct err *e)
 static int
 migrate_adopt(const struct turn *t, struct err *e)
 {
+	AUTO(PQclear)
+	PGresult *told =
+	    db_ask(t->db, SQL_MIGRATE_ADOPTING, DB_ARGS(db_text(t->place, 0, "taken")), e);
+
+	if (!told)
+		return -1;
 	for (int i = 0; i < PQntuples(t->findings); i++) {
 		const char *statement = db_text(t->findings, i, "text");
 		struct err why = { .code = ERR_OK };
