@@ -16,3 +16,10 @@ SELECT set_config('statement_timeout', $1::text, true),
        set_config('enable_sort', 'off', true),
        set_config('enable_seqscan', $4::text, true),
        set_config('jit', 'off', true);
+
+-- name: settings_foreign
+-- For an application's own code: its time-out, and that what it says is heard.  All else is as the
+-- role has it.
+SELECT set_config('statement_timeout', $1::text, true),
+       set_config('idle_in_transaction_session_timeout', $1::text, true),
+       set_config('client_min_messages', 'notice', true);

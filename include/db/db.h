@@ -51,14 +51,16 @@ struct db_unit {
 	enum sql_id sql;
 	const char *const *args;
 	int args_count;
-	int timeout_ms;    /* statement_timeout; 0 is DB_QUERY_TIMEOUT_MS */
-	bool by_index;     /* no sequential scan: for statements that look rows up one by one */
+	int timeout_ms;  /* statement_timeout; 0 is DB_QUERY_TIMEOUT_MS */
+	bool by_index;   /* no sequential scan: for statements that look rows up one by one */
+	bool is_foreign; /* runs an application's own code: its time-out and nothing else is set */
 	bool async_commit; /* a crash of the server may undo it: for claims, which then are due
 			      again */
 	/* Filled in by db. */
 	int64_t sent_ms;
 	enum db_unit_state state;
-	PGresult *result;
+	PGresult
+	    *result; /* FAILED and foreign: the refusal, for its fields; the caller's as well */
 	struct err err;
 };
 
@@ -85,6 +87,18 @@ struct db_link {
 bool db_link(const struct db *db, struct db_link *ret_link);
 /* Drops the connection; units in the air are LOST. */
 void db_disconnect(struct db *db);
+
+/*
+ * Hands every notice of the server's to ${hear} when it comes, also while the statement that it is
+ * about goes on; without one they are dropped.
+ */
+void db_on_notice(struct db *db, void (*hear)(void *cookie, const PGresult *notice), void *cookie);
+/*
+ * Asks the server to end the statement that it is at, without waiting for anything; it may come
+ * too late.  It may also come after the statement and hit the next one, so none is to follow: when
+ * the unit has ended, db_disconnect().  0, or -1 with ${e}.
+ */
+int db_cancel(struct db *db, struct err *e);
 
 /*
  * Sends ${unit} behind those in the air, without waiting.  0, or -1 with ${e} set and the unit

@@ -1,7 +1,7 @@
 /*
  * db - the connection, and units on their way through it.
  *
- * Each unit is three messages: the settings it needs (sql/db.sql), its statement, a Sync.  The
+ * Each unit is three messages: the settings it needs (settings.c), its statement, a Sync.  The
  * server runs the first two as one transaction and commits at the Sync, so answers are kept back
  * until then: a statement that was reported as done can still be rolled back before its Sync.
  *
@@ -23,8 +23,7 @@
 #include <string.h>
 
 enum {
-	DB_CONNECT_MS = 3000,  /* as connect_timeout */
-	DB_LOCK_WAIT_MS = 500, /* for a row that somebody else holds */
+	DB_CONNECT_MS = 3000, /* as connect_timeout */
 };
 
 static int db_open(struct db *, struct err *);
@@ -36,7 +35,7 @@ static void db_unit_end(struct db *);
 static void db_lose(struct db *, struct err *, const char *why);
 static int db_unit_post(struct db *, const struct db_unit *);
 static int db_err_take(struct err *, const PGresult *);
-static void db_notice_ignore(void *, const PGresult *);
+static void db_notice_take(void *, const PGresult *);
 static int db_column(const PGresult *, const char *);
 
 struct db *
@@ -299,7 +298,7 @@ db_open_with(struct db *db, const char *password, struct err *e)
 		db->conn = NULL;
 		return err_set(e, ERR_DATABASE, DB_ERR_PREFIX " cannot be reached: %s", why);
 	}
-	PQsetNoticeReceiver(db->conn, db_notice_ignore, NULL);
+	PQsetNoticeReceiver(db->conn, db_notice_take, db);
 	return db_look_for_pooler(db, e);
 }
 
@@ -358,6 +357,11 @@ db_unit_take(struct db *db, PGresult *result)
 		break;
 	default:
 		db_err_take(&unit->err, result);
+		if (unit->is_foreign) {
+			PQclear(unit->result);
+			unit->result = result;
+			return;
+		}
 		break;
 	}
 	PQclear(result);
@@ -377,6 +381,8 @@ db_unit_end(struct db *db)
 		return;
 	}
 	unit->state = DB_UNIT_FAILED;
+	if (unit->is_foreign)
+		return;
 	PQclear(unit->result);
 	unit->result = NULL;
 }
@@ -408,18 +414,9 @@ db_lose(struct db *db, struct err *e, const char *why)
 static int
 db_unit_post(struct db *db, const struct db_unit *unit)
 {
-	const struct sql *settings = &sql_table[SQL_DB_SETTINGS], *sql = &sql_table[unit->sql];
-	char statement_ms[16], wait_ms[16];
-	const char *const with[] = { statement_ms, wait_ms, unit->async_commit ? "off" : NULL,
-		unit->by_index ? "off" : "on" };
-	int timeout_ms = unit->timeout_ms ? unit->timeout_ms : DB_QUERY_TIMEOUT_MS;
+	const struct sql *sql = &sql_table[unit->sql];
 
-	snprintf(statement_ms, sizeof statement_ms, "%d", timeout_ms);
-	/* A row that somebody else holds is not worth the whole time-out. */
-	snprintf(wait_ms, sizeof wait_ms, "%d",
-	    timeout_ms < 2 * DB_LOCK_WAIT_MS ? timeout_ms / 2 + 1 : DB_LOCK_WAIT_MS);
-	if (!PQsendQueryParams(
-		db->conn, settings->text, settings->params, NULL, with, NULL, NULL, 0) ||
+	if (!db_settings_post(db, unit) ||
 	    !PQsendQueryParams(
 		db->conn, sql->text, unit->args_count, NULL, unit->args, NULL, NULL, 0) ||
 	    !PQpipelineSync(db->conn))
@@ -457,10 +454,12 @@ db_err_take(struct err *e, const PGresult *result)
 }
 
 static void
-db_notice_ignore(void *cookie, const PGresult *notice)
+db_notice_take(void *cookie, const PGresult *notice)
 {
-	(void)cookie;
-	(void)notice;
+	const struct db *db = cookie;
+
+	if (db->hear)
+		db->hear(db->hear_cookie, notice);
 }
 
 static int

@@ -18,6 +18,8 @@ struct db {
 	int posted;             /* so many of them are on their way, the rest waits here */
 	bool is_pooled;         /* what answers is not the backend that we are connected to */
 	bool settings_answered; /* of the oldest unit: the next result is its statement's */
+	void (*hear)(void *cookie, const PGresult *notice); /* NULL: nobody */
+	void *hear_cookie;
 };
 
 /* How the SQLSTATEs begin that our own functions raise, with words for whoever asked. */
@@ -25,5 +27,8 @@ struct db {
 
 /* What kind of error an SQLSTATE is. */
 enum err_code db_err_code(const char *sqlstate);
+
+/* Sends what ${unit} is to have set, in front of its statement.  Whether that could be done. */
+bool db_settings_post(struct db *db, const struct db_unit *unit);
 
 #endif
