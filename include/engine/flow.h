@@ -42,6 +42,7 @@ enum {
 	FLOW_CLAIM_ARGS_MAX = 6,
 	FLOW_SETTLE_ARRAYS_MAX = 16,
 	FLOW_SETTLE_ARGS_MAX = 4,
+	FLOW_CARRIERS_MAX = 4,
 };
 
 /* One claimed row on its way. */
@@ -166,7 +167,7 @@ struct flow {
 	 * Laned: ($1 limit, $2 s that a lease lasts beyond the item's own timeout_s, $3 token, $4
 	 * due, $5 queues, $6 priorities, $7 cursors at, $8 cursor ids, then limits->claim_args) ->
 	 * id, lane (from 1), cursor_at, timeout_s, is_parked (the claim itself has put it aside: it
-	 * is no item) and what step reads.
+	 * is no item), frees (its end may let others go) and what step reads.
 	 */
 	enum sql_id claim;
 	/* ($1 lease s, $2 token, $3 due) -> one row that was lost twice, if there is one.
@@ -192,8 +193,9 @@ struct flow {
 	enum sql_id cancelled;
 	/* Columns that step reads, looked up once a claim, for item_text().  NULL ends. */
 	const char *columns[FLOW_COLUMNS_MAX + 1];
-	/* Laned: what to queue ${item} under: a URL, or a name of a carrier's. */
-	const char *(*target)(struct run *, struct item *);
+	/* Laned: what to queue ${item} under: a URL, or a name of its carrier's, which is put into
+	 * *ret_carrier (NULL for HTTP) and stays the same for that name. */
+	const char *(*target)(struct run *, struct item *, const struct flow_carrier **ret_carrier);
 	/* Called with reply NULL first, then with each reply: what to send next, or the end. */
 	enum verdict (*step)(
 	    struct run *, struct item *, const struct http_reply *, struct http_request *);
@@ -214,7 +216,6 @@ struct flow_limits {
 	int64_t poll_ms;    /* look again so long after all is drained, to the run's end; 0: end */
 	const char *claim_args[FLOW_CLAIM_ARGS_MAX];
 	int claim_args_count;
-	const struct flow_carrier *const *carriers; /* ended by NULL; NULL: none */
 };
 
 /*

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ enum {
 	HTTP_HEADERS_MAX = 24,        /* of one request */
 	HTTP_HEADER_BYTES_MAX = 4096, /* all headers of one request together */
 	HTTP_ERROR_MAX = 256,
+	HTTP_POLL_MAX = 64,
 };
 
 /* By default GET, or POST where there is a body. */
@@ -91,6 +93,8 @@ unsigned http_inflight(const struct http *h);
  * none; ${events} as in poll), at most ${timeout_ms}.  Does not wait when a reply is ready.
  */
 void http_wait(struct http *h, int fd, short events, int timeout_ms);
+/* The same for several descriptors, HTTP_POLL_MAX at most; their revents are not filled in. */
+void http_wait_for(struct http *h, const struct pollfd *fds, int count, int timeout_ms);
 
 /*
  * The next reply that has come, and whose it is; false when there is none.  The reply lives until
@@ -103,6 +107,8 @@ bool http_next(struct http *h, struct http_reply *ret_reply, void **ret_owner);
  * out of http_next() like any other.
  */
 void http_end_all(struct http *h);
+/* Ends the transfer of ${owner} likewise, if it is in the air still. */
+void http_end(struct http *h, const void *owner);
 
 /*
  * "scheme://authority" of ${url} as a key for limits per host: its length in bytes from the start

@@ -29,11 +29,16 @@ enum {
 };
 
 static void flow_admit(struct flow_state *);
+static void flow_drain(struct flow_state *, int64_t claimed_before_ms);
 static void flow_start(struct flow_state *);
+static int flow_places(const struct flow_state *);
+static bool flow_may_begin(struct flow_state *, const struct flow_item *);
 static void flow_wait(struct flow_state *);
 static void flow_land(struct flow_state *);
+static void flow_land_carried(struct flow_state *);
 static void flow_step(struct flow_state *, struct flow_item *, const struct http_reply *);
-static void flow_end_item(struct flow_state *, struct flow_item *, enum verdict);
+static void flow_item_lift(struct flow_state *, struct flow_item *);
+static void flow_item_lower(struct flow_state *, struct flow_item *);
 static bool flow_is_over(const struct flow_state *);
 
 int
@@ -127,52 +132,127 @@ flow_list_append(struct flow_list *to, struct flow_list *from)
 	*from = (struct flow_list){ 0 };
 }
 
+int64_t
+flow_wait_max_ms(const struct flow_state *s)
+{
+	return s->limits->wait_max_ms > 0 ? s->limits->wait_max_ms : FLOW_WAIT_MAX_MS;
+}
+
+void
+flow_end_item(struct flow_state *s, struct flow_item *item, enum verdict verdict)
+{
+	flow_item_lower(s, item);
+	if (verdict == VERDICT_BACK) {
+		s->claimed--;
+		flow_list_push(&s->back, item);
+		return;
+	}
+	item->verdict = verdict;
+	item->ended_ms = clock_mono_ms();
+	if (s->ended.count == 0)
+		s->ended_first_ms = item->ended_ms;
+	flow_list_push(&s->ended, item);
+}
+
 /* Decides whether the run goes on; what may not start any more, or waits too long, goes back. */
 static void
 flow_admit(struct flow_state *s)
 {
 	int64_t now_ms = clock_mono_ms();
-	int back = s->back.count;
+	/* The items of a laned flow have time-outs of their own, and are judged when they begin. */
+	int64_t item_ms = s->flow->is_laned ? 0 : s->limits->timeout_ms;
 
-	if (!run_may_start(s->run, s->limits->timeout_ms)) {
+	if (!run_may_start(s->run, item_ms)) {
 		s->phase = FLOW_OVER;
-		flow_hosts_drain(&s->hosts, INT64_MAX, &s->back);
+		flow_drain(s, INT64_MAX);
 	} else if (now_ms - s->aged_ms >= FLOW_AGE_CHECK_MS) {
 		s->aged_ms = now_ms;
-		flow_hosts_drain(&s->hosts, now_ms - FLOW_WAIT_MAX_MS, &s->back);
-		/* They are due still, and behind the cursor. */
-		if (s->back.count > back && s->phase != FLOW_OVER) {
-			s->phase = FLOW_MAIN;
-			s->cursor = s->scout = FLOW_CURSOR_START;
-		}
+		flow_drain(s, now_ms - flow_wait_max_ms(s));
 	}
-	s->claimed -= s->back.count - back;
-	if (now_ms > s->run->hard_end_ms + FLOW_END_GRACE_MS && http_inflight(s->run->http) > 0)
+	if (now_ms <= s->run->hard_end_ms + FLOW_END_GRACE_MS)
+		return;
+	if (http_inflight(s->run->http) > 0)
 		http_end_all(s->run->http);
+	for (int i = 0; i < s->carriers_count; i++)
+		s->carriers[i]->stop(s->carriers[i]->self, NULL, VERDICT_BACK);
+}
+
+/* Hands back what waits and was claimed before ${claimed_before_ms}. */
+static void
+flow_drain(struct flow_state *s, int64_t claimed_before_ms)
+{
+	int back = s->back.count;
+
+	flow_hosts_drain(&s->hosts, claimed_before_ms, &s->back);
+	s->claimed -= s->back.count - back;
+	if (s->back.count == back || s->phase == FLOW_OVER || s->flow->is_laned)
+		return;
+	/* They are due still, and behind the cursor. */
+	s->phase = FLOW_MAIN;
+	s->cursor = s->scout = FLOW_CURSOR_START;
 }
 
 static void
 flow_start(struct flow_state *s)
 {
-	while (http_inflight(s->run->http) < s->limits->inflight_max) {
-		struct flow_item *item = flow_hosts_next(&s->hosts);
+	for (;;) {
+		struct flow_item *item = flow_hosts_next(&s->hosts, flow_places(s));
 
 		if (!item)
 			return;
-		flow_step(s, item, NULL);
+		if (flow_may_begin(s, item)) {
+			flow_step(s, item, NULL);
+		} else {
+			flow_hosts_landed(&s->hosts, item->host, NULL);
+			flow_end_item(s, item, VERDICT_BACK);
+		}
 	}
+}
+
+/* How many more may be under way. */
+static int
+flow_places(const struct flow_state *s)
+{
+	int busy = (int)http_inflight(s->run->http);
+
+	for (int i = 0; i < s->carriers_count; i++)
+		busy += s->carriers[i]->busy(s->carriers[i]->self);
+	return (int)s->limits->inflight_max - busy;
+}
+
+/* Whether ${item} ends before its lease does, and before the hard end, if it begins now. */
+static bool
+flow_may_begin(struct flow_state *s, const struct flow_item *item)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (!s->flow->is_laned)
+		return true;
+	if (now_ms + item->item.timeout_ms > s->run->hard_end_ms) {
+		s->is_late = true;
+		return false;
+	}
+	return now_ms - item->batch->claimed_ms <= flow_wait_max_ms(s);
 }
 
 static void
 flow_wait(struct flow_state *s)
 {
-	bool may_sleep = !flow_is_over(s);
+	struct pollfd fds[HTTP_POLL_MAX] = {
+		{ .fd = db_socket(s->run->db), .events = db_events(s->run->db) },
+	};
+	int count = fds[0].fd >= 0 ? 1 : 0, timeout_ms = flow_is_over(s) ? 0 : FLOW_TICK_MS;
 
-	http_wait(s->run->http, db_socket(s->run->db), db_events(s->run->db),
-	    may_sleep ? FLOW_TICK_MS : 0);
+	for (int i = 0; i < s->carriers_count; i++)
+		count += s->carriers[i]->poll_fds(
+		    s->carriers[i]->self, fds + count, HTTP_POLL_MAX - count);
+	if (http_inflight(s->run->http) > 0)
+		http_wait_for(s->run->http, fds, count, timeout_ms);
+	else
+		poll(fds, (nfds_t)count, timeout_ms);
 }
 
-/* Takes every reply that has come. */
+/* Takes every reply that has come, and what carriers have done. */
 static void
 flow_land(struct flow_state *s)
 {
@@ -186,39 +266,86 @@ flow_land(struct flow_state *s)
 		item->item.timing = reply.timing;
 		flow_step(s, item, &reply);
 	}
+	flow_land_carried(s);
+}
+
+static void
+flow_land_carried(struct flow_state *s)
+{
+	for (int i = 0; i < s->carriers_count; i++) {
+		const struct flow_carrier *carrier = s->carriers[i];
+		enum verdict verdict = VERDICT_DEAD;
+		struct item *carried;
+
+		carrier->pump(carrier->self);
+		while ((carried = carrier->next(carrier->self, &verdict))) {
+			struct flow_item *item = (struct flow_item *)carried;
+
+			flow_hosts_landed(&s->hosts, item->host, NULL);
+			flow_end_item(s, item, verdict);
+		}
+	}
 }
 
 /* Asks the worker what comes next for ${item}, which holds one of its host's places. */
 static void
 flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply *reply)
 {
-	enum verdict verdict = VERDICT_DEAD;
+	enum verdict verdict = VERDICT_CANCEL;
 
-	http_request_reset(&s->request);
-	s->request.timeout_ms = s->limits->timeout_ms;
-	verdict = s->flow->step(s->run, &item->item, reply, &s->request);
+	if (item->item.began_ms == 0)
+		item->item.began_ms = clock_mono_ms();
+	if (!item->is_stopped) {
+		http_request_reset(&s->request);
+		s->request.timeout_ms = item->item.timeout_ms;
+		verdict = s->flow->step(s->run, &item->item, reply, &s->request);
+	}
 	if (verdict == VERDICT_SEND) {
-		if (http_start(s->run->http, &s->request, item) == 0)
+		if (http_start(s->run->http, &s->request, item) == 0) {
+			flow_item_lift(s, item);
 			return;
+		}
 		item_fail(&item->item, "no place for the request");
 		verdict = VERDICT_RETRY;
+	} else if (verdict == VERDICT_CARRY) {
+		flow_item_lift(s, item);
+		return;
 	}
 	flow_hosts_landed(&s->hosts, item->host, reply);
 	flow_end_item(s, item, verdict);
 }
 
+/* From here on ${item} is under way. */
 static void
-flow_end_item(struct flow_state *s, struct flow_item *item, enum verdict verdict)
+flow_item_lift(struct flow_state *s, struct flow_item *item)
 {
-	item->verdict = verdict;
-	if (s->ended.count == 0)
-		s->ended_first_ms = clock_mono_ms();
-	flow_list_push(&s->ended, item);
+	if (item->is_aloft)
+		return;
+	item->is_aloft = true;
+	item->aloft_before = NULL;
+	item->aloft_next = s->aloft;
+	if (s->aloft)
+		s->aloft->aloft_before = item;
+	s->aloft = item;
+}
+
+static void
+flow_item_lower(struct flow_state *s, struct flow_item *item)
+{
+	if (!item->is_aloft)
+		return;
+	item->is_aloft = false;
+	if (item->aloft_before)
+		item->aloft_before->aloft_next = item->aloft_next;
+	else
+		s->aloft = item->aloft_next;
+	if (item->aloft_next)
+		item->aloft_next->aloft_before = item->aloft_before;
 }
 
 static bool
 flow_is_over(const struct flow_state *s)
 {
-	return s->phase == FLOW_OVER && s->hosts.waiting == 0 && http_inflight(s->run->http) == 0 &&
-	       s->ended.count == 0 && s->back.count == 0 && flow_store_is_idle(s);
+	return s->phase == FLOW_OVER && s->hosts.waiting == 0 && !s->aloft && s->ended.count == 0 &&
+	       s->back.count == 0 && flow_store_is_idle(s);
 }

@@ -16,21 +16,28 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
 	FLOW_CLAIM_FAILURES = 3,
 	FLOW_WRAP_MS = 15000,
 	FLOW_SCOUT_PAUSE_MS = 2000,
+	FLOW_LEASE_MORE_S = 2,      /* beyond the longest wait and the time-out */
 	FLOW_WAITING_BATCHES = 4,   /* so many batches may wait in all */
 	FLOW_BATCH_BYTES = 4 << 20, /* of one claim's rows: large bodies make small batches */
 };
 
 static void flow_claim_look_around(struct flow_state *);
 static void flow_claim_prepare(struct flow_state *, int limit);
+static void flow_claim_prepare_plain(struct flow_state *);
+static void flow_claim_prepare_laned(struct flow_state *);
 static void flow_claim_advance(struct flow_state *, const PGresult *);
 static void flow_claim_resize(struct flow_state *, size_t bytes);
 static void flow_claim_intake(struct flow_state *, PGresult *);
+static void flow_claim_queue_laned(struct flow_state *, struct flow_item *);
+static void flow_claim_queue(
+    struct flow_state *, struct flow_item *, const char *target, const struct flow_carrier *);
 
 /* Whether to claim now, and what: fills in s->claim unless the last one is to be repeated. */
 bool
@@ -56,6 +63,12 @@ flow_claim_choose(struct flow_state *s)
 		if (s->open > 0)
 			return false;
 		flow_claim_prepare(s, 1);
+		return true;
+	}
+	if (s->lanes) {
+		if (s->lanes->is_wanted || s->hosts.waiting >= s->batch_size)
+			return false;
+		flow_claim_prepare(s, (int)left);
 		return true;
 	}
 	others = flow_hosts_slow(&s->hosts, &c->passed);
@@ -89,12 +102,19 @@ flow_claim_take(struct flow_state *s)
 		return;
 	}
 	c->not_before_ms = clock_mono_ms() + (FLOW_RETRY_MS << c->failures);
-	if (c->unit.state == DB_UNIT_LOST) {
+	if (c->unit.state == DB_UNIT_LOST)
 		c->is_repeat = true;
-	} else if (++c->failures == FLOW_CLAIM_FAILURES || !db_err_is_transient(&c->unit.err)) {
-		err_pass(&s->run->err, &c->unit.err);
-		s->phase = FLOW_OVER;
-	}
+	else
+		flow_claim_failed(s, &c->unit.err);
+}
+
+void
+flow_claim_failed(struct flow_state *s, const struct err *e)
+{
+	if (++s->claim.failures < FLOW_CLAIM_FAILURES && db_err_is_transient(e))
+		return;
+	err_pass(&s->run->err, e);
+	s->phase = FLOW_OVER;
 }
 
 /* Where the hosts to pass over have changed, a scout begins anew, and need not wait. */
@@ -115,38 +135,64 @@ static void
 flow_claim_prepare(struct flow_state *s, int limit)
 {
 	struct flow_claim *c = &s->claim;
-	int64_t lease_s = (s->limits->timeout_ms + FLOW_WAIT_MAX_MS) / 1000 + 2;
+
+	c->limit = limit;
+	crypto_uuid(c->token);
+	snprintf(c->limit_text, sizeof c->limit_text, "%d", limit);
+	c->unit = (struct db_unit){
+		.sql = s->phase == FLOW_SUSPECT ? s->flow->claim_suspect : s->flow->claim,
+		.args = c->args,
+		.timeout_ms = run_statement_ms(s->run),
+		.async_commit = true,
+	};
+	if (s->lanes)
+		flow_claim_prepare_laned(s);
+	else
+		flow_claim_prepare_plain(s);
+}
+
+static void
+flow_claim_prepare_plain(struct flow_state *s)
+{
+	struct flow_claim *c = &s->claim;
+	int64_t lease_s = (s->limits->timeout_ms + flow_wait_max_ms(s)) / 1000 + FLOW_LEASE_MORE_S;
 
 	if (clock_mono_ms() - s->wrapped_ms >= FLOW_WRAP_MS) {
 		s->cursor = FLOW_CURSOR_START;
 		s->wrapped_ms = clock_mono_ms();
 	}
 	c->from = c->is_scout ? s->scout : s->cursor;
-	c->limit = limit;
-	crypto_uuid(c->token);
-	snprintf(c->limit_text, sizeof c->limit_text, "%d", limit);
 	snprintf(c->lease_text, sizeof c->lease_text, "%lld", (long long)lease_s);
 	snprintf(c->at_text, sizeof c->at_text, "%lld", (long long)c->from.at);
 	snprintf(c->id_text, sizeof c->id_text, "%lld", (long long)c->from.id);
-	c->unit = (struct db_unit){
-		.args = c->args,
-		.timeout_ms = run_statement_ms(s->run),
-		.async_commit = true,
-	};
 	if (s->phase == FLOW_SUSPECT) {
 		const char *const args[] = { c->lease_text, c->token, s->run->started_at };
 
 		memcpy(c->args, args, sizeof args);
-		c->unit.sql = s->flow->claim_suspect;
 		c->unit.args_count = sizeof args / sizeof *args;
 	} else {
 		const char *const args[] = { c->limit_text, c->lease_text, c->token,
 			s->run->started_at, c->at_text, c->id_text, c->passed.at };
 
 		memcpy(c->args, args, sizeof args);
-		c->unit.sql = s->flow->claim;
 		c->unit.args_count = sizeof args / sizeof *args;
 	}
+}
+
+/* The items say how long they may take; what the lease lasts beyond that is the flow's. */
+static void
+flow_claim_prepare_laned(struct flow_state *s)
+{
+	struct flow_claim *c = &s->claim;
+	int64_t more_s = flow_wait_max_ms(s) / 1000 + FLOW_LEASE_MORE_S;
+	int count = 0;
+
+	snprintf(c->lease_text, sizeof c->lease_text, "%lld", (long long)more_s);
+	if (s->phase == FLOW_MAIN)
+		c->args[count++] = c->limit_text;
+	c->args[count++] = c->lease_text;
+	c->args[count++] = c->token;
+	c->unit.args_count = flow_lanes_claim_args(s, c->args, count);
 }
 
 /* Moves cursor and phase on by what the claim has brought. */
@@ -158,8 +204,14 @@ flow_claim_advance(struct flow_state *s, const PGresult *rows)
 	struct flow_cursor last = c->from, *cursor = c->is_scout ? &s->scout : &s->cursor;
 
 	if (s->phase == FLOW_SUSPECT) {
-		if (count == 0)
+		if (s->lanes)
+			flow_lanes_advance_suspect(s, count);
+		else if (count == 0)
 			s->phase = FLOW_OVER;
+		return;
+	}
+	if (s->lanes) {
+		flow_lanes_advance(s, rows, c->limit);
 		return;
 	}
 	/* An UPDATE returns its rows in any order. */
@@ -202,21 +254,21 @@ flow_claim_resize(struct flow_state *s, size_t bytes)
 static void
 flow_claim_intake(struct flow_state *s, PGresult *rows)
 {
-	int count = PQntuples(rows), target = PQfnumber(rows, "target");
+	int count = PQntuples(rows);
 	struct flow_batch *b = NULL;
 
-	assert(target >= 0 && PQfnumber(rows, "id") >= 0 && PQfnumber(rows, "owner") >= 0);
 	if (count == 0) {
 		PQclear(rows);
 		return;
 	}
 	b = mem_zero(1, sizeof *b + (size_t)count * sizeof *b->items);
+	b->state = s;
 	b->rows = rows;
 	b->memory = arena_create();
 	b->claimed_ms = s->claim.unit.sent_ms;
-	b->open = count;
 	b->column_id = PQfnumber(rows, "id");
 	b->column_owner = PQfnumber(rows, "owner");
+	assert(b->column_id >= 0 && (b->column_owner >= 0 || s->lanes));
 	memcpy(b->token, s->claim.token, sizeof b->token);
 	for (int i = 0; s->flow->columns[i]; i++) {
 		b->columns[i] = PQfnumber(rows, s->flow->columns[i]);
@@ -229,10 +281,49 @@ flow_claim_intake(struct flow_state *s, PGresult *rows)
 			    .columns = b->columns,
 			    .memory = b->memory,
 			    .row = i,
+			    .timeout_ms = s->limits->timeout_ms,
 			    .timing = { -1, -1, -1, -1, -1 } },
 		};
-		flow_hosts_queue(&s->hosts, &b->items[i], PQgetvalue(rows, i, target));
+		if (s->lanes)
+			flow_claim_queue_laned(s, &b->items[i]);
+		else
+			flow_claim_queue(s, &b->items[i], db_text(rows, i, "target"), NULL);
 	}
-	s->claimed += count;
-	s->open += count;
+	if (b->open > 0)
+		return;
+	PQclear(rows);
+	arena_destroy(b->memory);
+	free(b);
+}
+
+static void
+flow_claim_queue_laned(struct flow_state *s, struct flow_item *item)
+{
+	const PGresult *rows = item->batch->rows;
+	const struct flow_carrier *carrier = NULL;
+	const char *target = NULL;
+	int row = item->item.row, known = 0;
+
+	if (db_bool(rows, row, "is_parked"))
+		return;
+	item->frees = db_bool(rows, row, "frees");
+	item->item.timeout_ms = db_number(rows, row, "timeout_s") * 1000;
+	target = s->flow->target(s->run, &item->item, &carrier);
+	while (carrier && known < s->carriers_count && s->carriers[known] != carrier)
+		known++;
+	if (carrier && known == s->carriers_count) {
+		assert(known < FLOW_CARRIERS_MAX);
+		s->carriers[s->carriers_count++] = carrier;
+	}
+	flow_claim_queue(s, item, target, carrier);
+}
+
+static void
+flow_claim_queue(struct flow_state *s, struct flow_item *item, const char *target,
+    const struct flow_carrier *carrier)
+{
+	flow_hosts_queue(&s->hosts, item, target, carrier);
+	item->batch->open++;
+	s->claimed++;
+	s->open++;
 }

@@ -4,7 +4,7 @@
  * Each host has a queue and a limit of its own, so one that hangs holds back nobody but itself.
  * The limit starts low, grows by one with each success, and is halved by each answer that says
  * "too much" (429, 502, 503, 504) or by none at all.  Hosts with something to send and room for
- * it stand in a ring and are served in turn.
+ * it stand in a ring and are served in turn.  Carriers queue here like hosts, without a limit.
  */
 #include "flow_parts.h"
 
@@ -12,8 +12,10 @@
 #include "base/clock.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
+static bool flow_host_has_room(const struct flow_host *, int places);
 static struct flow_host *flow_host_find(struct flow_hosts *, const char *origin, size_t len);
 static char *flow_host_name(struct flow_hosts *, const char *origin, size_t len);
 static void flow_host_make_ready(struct flow_hosts *, struct flow_host *);
@@ -26,18 +28,28 @@ flow_hosts_init(struct flow_hosts *h, struct arena *memory, int limit_max)
 }
 
 void
-flow_hosts_queue(struct flow_hosts *h, struct flow_item *item, const char *url)
+flow_hosts_queue(struct flow_hosts *h, struct flow_item *item, const char *target,
+    const struct flow_carrier *carrier)
 {
-	item->host = flow_host_find(h, url, http_origin_len(url));
+	size_t len = carrier ? strlen(target) : http_origin_len(target);
+
+	item->host = flow_host_find(h, target, len);
+	if (carrier) {
+		/* What a carrier has room for it says itself. */
+		item->host->carrier = carrier;
+		item->host->limit = INT_MAX;
+	}
 	flow_list_push(&item->host->waiting, item);
 	h->waiting++;
 	flow_host_make_ready(h, item->host);
 }
 
 struct flow_item *
-flow_hosts_next(struct flow_hosts *h)
+flow_hosts_next(struct flow_hosts *h, int places)
 {
-	while (h->ring_first) {
+	const struct flow_host *first_without_room = NULL;
+
+	while (h->ring_first && h->ring_first != first_without_room) {
 		struct flow_host *host = h->ring_first;
 		struct flow_item *item = NULL;
 
@@ -48,6 +60,12 @@ flow_hosts_next(struct flow_hosts *h)
 		/* Its queue may have been drained, its limit halved, since it took its place. */
 		if (host->waiting.count == 0 || host->inflight >= host->limit)
 			continue;
+		if (!flow_host_has_room(host, places)) {
+			if (!first_without_room)
+				first_without_room = host;
+			flow_host_make_ready(h, host);
+			continue;
+		}
 		item = flow_list_shift(&host->waiting);
 		h->waiting--;
 		host->inflight++;
@@ -95,6 +113,14 @@ flow_hosts_slow(struct flow_hosts *h, struct text *origins)
 		}
 	text_array_end(origins);
 	return others;
+}
+
+static bool
+flow_host_has_room(const struct flow_host *host, int places)
+{
+	if (host->carrier)
+		return host->carrier->has_room(host->carrier->self, host->origin, places);
+	return places > 0;
 }
 
 static struct flow_host *

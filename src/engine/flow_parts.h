@@ -5,6 +5,8 @@
  *	flow_host.c    queues and limits per host
  *	flow_store.c   flights to the database
  *	flow_claim.c   leases rows, makes items of them
+ *	flow_lane.c    the lanes of a laned flow, and when they are looked at
+ *	flow_note.c    what items say while they are under way, and who asks them to stop
  *	flow_settle.c  writes how items ended, hands back what was not tried
  */
 #ifndef CRONWARD_ENGINE_FLOW_PARTS_H
@@ -14,6 +16,7 @@
 #include "base/text.h"
 #include "db/db.h"
 #include "engine/flow.h"
+#include "engine/run.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +29,9 @@ enum {
 	FLOW_SLOW_MS = 500, /* a host whose queue stands for so long is passed over by claims */
 	FLOW_TICK_MS = 100,
 	FLOW_RETRY_MS = 100, /* before something that failed in the database is sent again */
+	FLOW_LANES_MAX = 1000,
+	FLOW_ID_MAX = 40, /* bytes of an id: a number or a uuid */
+	FLOW_NOTE_ARRAYS = 6,
 };
 
 struct flow_batch;
@@ -38,6 +44,11 @@ struct flow_item {
 	struct flow_item *next; /* in whatever list it is on */
 	enum verdict verdict;
 	int64_t ended_ms; /* CLOCK_MONOTONIC */
+	bool frees;       /* its end may let others go */
+	bool is_stopped;  /* by request: its end is VERDICT_CANCEL, whatever comes */
+	/* Among those under way. */
+	bool is_aloft;
+	struct flow_item *aloft_before, *aloft_next;
 };
 
 struct flow_list {
@@ -47,6 +58,7 @@ struct flow_list {
 
 /* The rows of one claim; freed when the last of them is settled or handed back. */
 struct flow_batch {
+	struct flow_state *state;
 	PGresult *rows;
 	struct arena *memory;
 	char token[CRYPTO_UUID_TEXT_MAX];
@@ -58,8 +70,9 @@ struct flow_batch {
 };
 
 struct flow_host {
-	const char *origin; /* scheme://authority in lower case */
+	const char *origin; /* scheme://authority in lower case, or a name of its carrier's */
 	size_t origin_len;
+	const struct flow_carrier *carrier; /* NULL: HTTP */
 	int limit, inflight;
 	struct flow_list waiting;
 	bool is_ready; /* on the ring: something waits and may go */
@@ -95,6 +108,37 @@ struct flow_cursor {
 
 static const struct flow_cursor FLOW_CURSOR_START = { -62135596800000000, 0 }; /* the year 1 */
 
+/* A queue and a priority in it: how far this pass has come. */
+struct flow_lane {
+	int64_t at;           /* the cursor: microseconds since 1970 ... */
+	char id[FLOW_ID_MAX]; /* ... and a uuid */
+};
+
+struct flow_lanes {
+	int count;
+	struct flow_lane lanes[FLOW_LANES_MAX];
+	/* Arguments of claims, the lanes in the same order in each. */
+	struct text queues, priorities, ats, ids;
+	char due_at[RUN_TIME_TEXT_MAX];
+	struct db_unit unit; /* of the look */
+	const char *args[1];
+	bool is_open;    /* sent, and its answer not taken yet */
+	bool is_drained; /* claims bring nothing, until something is freed or comes due */
+	bool is_wanted;  /* before the next claim */
+	int64_t not_before_ms;
+	int64_t claimed;    /* items of this pass */
+	int64_t claimed_ms; /* when the last full claim came */
+	bool has_freed;     /* an end has let others go that may stand behind the cursors */
+	int64_t rewound_ms;
+};
+
+/* Log lines and progress on their way. */
+struct flow_notes {
+	struct text arrays[FLOW_NOTE_ARRAYS];
+	int count;
+	int64_t first_ms;
+};
+
 /* The claim being prepared or in the air; its texts live as long as it may be sent again. */
 struct flow_claim {
 	struct db_unit unit;
@@ -108,7 +152,7 @@ struct flow_claim {
 	char limit_text[24], lease_text[24], at_text[24], id_text[24];
 	char token[CRYPTO_UUID_TEXT_MAX];
 	struct text passed; /* origins of hosts that take no more, as an array literal */
-	const char *args[7];
+	const char *args[8 + FLOW_CLAIM_ARGS_MAX];
 };
 
 struct flow_state {
@@ -117,10 +161,14 @@ struct flow_state {
 	const struct flow_limits *limits;
 	struct flow_hosts hosts;
 	struct http_request request;
-	struct flow_list ended; /* to be settled */
-	struct flow_list back;  /* to be handed back */
-	int64_t ended_first_ms; /* since when the oldest of ended waits */
-	int64_t aged_ms;        /* when waiting items were last looked at for their age */
+	/* Ways of items that are not HTTP, as they were met. */
+	const struct flow_carrier *carriers[FLOW_CARRIERS_MAX];
+	int carriers_count;
+	struct flow_item *aloft; /* under way */
+	struct flow_list ended;  /* to be settled */
+	struct flow_list back;   /* to be handed back */
+	int64_t ended_first_ms;  /* since when the oldest of ended waits */
+	int64_t aged_ms;         /* when waiting items were last looked at for their age */
 
 	enum flow_phase phase;
 	int batch_size, batch_max;
@@ -130,6 +178,17 @@ struct flow_state {
 	int64_t wrapped_ms, scout_not_before_ms;
 	struct text scouted; /* what the last scout passed over */
 	struct flow_claim claim;
+	struct flow_lanes *lanes; /* NULL: the flow has none */
+	bool is_late;             /* an item did not fit in any more: cursors go forward only */
+
+	struct flow_notes notes[2]; /* one is being filled while the other is in the air */
+	int notes_filling;
+	struct db_unit note_unit;
+	int note_tries;
+	struct db_unit stop_unit;
+	struct text stop_ids, stop_tokens;
+	int64_t stops_asked_ms;
+	const char *note_args[FLOW_NOTE_ARRAYS], *stop_args[2];
 
 	struct db_unit settle_unit, release_unit;
 	struct flow_settlement *settling, *again; /* in the air; to be tried again */
@@ -147,12 +206,21 @@ struct flow_item *flow_list_shift(struct flow_list *);
 /* Moves all of ${from} behind ${to}. */
 void flow_list_append(struct flow_list *to, struct flow_list *from);
 
+/* Ends ${item}, which is under way no more. */
+void flow_end_item(struct flow_state *, struct flow_item *, enum verdict);
+/* How long a claimed item may wait for its beginning. */
+int64_t flow_wait_max_ms(const struct flow_state *);
+
 /* flow_host.c */
 void flow_hosts_init(struct flow_hosts *, struct arena *, int limit_max);
-/* Queues ${item} at the host of ${url}. */
-void flow_hosts_queue(struct flow_hosts *, struct flow_item *, const char *url);
-/* The next item that may go, its host's in turn, counted as in flight; NULL: none. */
-struct flow_item *flow_hosts_next(struct flow_hosts *);
+/* Queues ${item} at the host of ${target}, or at the carrier that knows it by this name. */
+void flow_hosts_queue(
+    struct flow_hosts *, struct flow_item *, const char *target, const struct flow_carrier *);
+/*
+ * The next item that may go where ${places} more may be under way, its host's in turn, counted as
+ * in flight; NULL: none.
+ */
+struct flow_item *flow_hosts_next(struct flow_hosts *, int places);
 /* An item of flow_hosts_next() has ended; a NULL ${reply} says that nothing was sent. */
 void flow_hosts_landed(struct flow_hosts *, struct flow_host *, const struct http_reply *);
 /* Takes what waits and was claimed before ${claimed_before_ms} off the queues, onto ${to}. */
@@ -184,6 +252,8 @@ void flow_close(struct flow_state *, struct flow_list *items);
 bool flow_claim_choose(struct flow_state *);
 void flow_claim_send(struct flow_state *);
 void flow_claim_take(struct flow_state *);
+/* Claiming has failed with ${e}: for good, or to be tried again after a pause. */
+void flow_claim_failed(struct flow_state *, const struct err *e);
 
 /* flow_settle.c */
 /* Whether something that failed before is to be sent again by now. */
@@ -193,5 +263,26 @@ void flow_settle_send(struct flow_state *);
 void flow_settle_take(struct flow_state *);
 void flow_release_send(struct flow_state *);
 void flow_release_take(struct flow_state *);
+
+/* flow_lane.c */
+void flow_lanes_finish(struct flow_state *);
+/* Whether the lanes are to be looked at before anything else is claimed. */
+bool flow_lanes_are_due(struct flow_state *, int64_t now_ms);
+void flow_lanes_send(struct flow_state *);
+void flow_lanes_take(struct flow_state *);
+/* Adds the claim's arguments behind the ${count} that are there; how many there are then. */
+int flow_lanes_claim_args(struct flow_state *, const char **args, int count);
+/* Moves cursors and phase on by what a claim of ${limit} rows has brought. */
+void flow_lanes_advance(struct flow_state *, const PGresult *, int limit);
+/* Likewise, by a claim of ${count} rows that were lost twice. */
+void flow_lanes_advance_suspect(struct flow_state *, int count);
+
+/* flow_note.c */
+bool flow_notes_are_due(const struct flow_state *, int64_t now_ms);
+void flow_notes_send(struct flow_state *);
+void flow_notes_take(struct flow_state *);
+/* Asks which items under way are to be stopped, once a second. */
+void flow_stops_send(struct flow_state *, int64_t now_ms);
+void flow_stops_take(struct flow_state *);
 
 #endif

@@ -264,18 +264,14 @@ static void
 flow_settle_count(struct flow_state *s, const struct flow_settlement *settled, const PGresult *rows)
 {
 	struct run *r = s->run;
-	int64_t count[VERDICT__MAX] = {
-		[VERDICT_DONE] = db_number(rows, 0, "done"),
-		[VERDICT_RETRY] = db_number(rows, 0, "retry"),
-		[VERDICT_DEAD] = db_number(rows, 0, "dead"),
-		[VERDICT_PARK] = db_number(rows, 0, "park"),
-		[VERDICT_HOLD] = db_number(rows, 0, "hold"),
-	};
+	int64_t count[VERDICT__MAX] = { 0 };
 	int64_t written = 0, failed = 0;
 
-	for (int verdict = 0; verdict < VERDICT__MAX; verdict++)
+	for (int verdict = 0; verdict < VERDICT__MAX; verdict++) {
+		if (PQfnumber(rows, flow_verdict_name[verdict]) >= 0)
+			count[verdict] = db_number(rows, 0, flow_verdict_name[verdict]);
 		written += count[verdict];
-
+	}
 	if (written < settled->items.count && settled->is_resent) {
 		/* The first sending was committed: what it wrote is what the items say. */
 		memset(count, 0, sizeof count);
@@ -287,9 +283,12 @@ flow_settle_count(struct flow_state *s, const struct flow_settlement *settled, c
 		    (long long)(settled->items.count - written), settled->items.count);
 	}
 	r->succeeded += count[VERDICT_DONE];
-	failed = count[VERDICT_RETRY] + count[VERDICT_DEAD] + count[VERDICT_HOLD];
+	failed = count[VERDICT_RETRY] + count[VERDICT_DEAD] + count[VERDICT_REFUSE] +
+		 count[VERDICT_HOLD];
 	r->failed += failed;
-	r->processed += count[VERDICT_DONE] + failed;
+	r->processed += count[VERDICT_DONE] + failed + count[VERDICT_AWAIT] + count[VERDICT_CANCEL];
+	for (const struct flow_item *i = settled->items.first; s->lanes && i; i = i->next)
+		s->lanes->has_freed |= i->frees;
 }
 
 /*

@@ -20,6 +20,8 @@ enum {
 	FLOW_RECONNECT_MAX_MS = 1000,
 };
 
+static bool flow_store_is_away(const struct flow_state *);
+static bool flow_store_must_settle(const struct flow_state *, bool may_claim, int64_t now_ms);
 static bool flow_connect(struct flow_state *);
 static void flow_give_up(struct flow_state *);
 
@@ -34,6 +36,10 @@ flow_store_init(struct flow_state *s)
 	s->wrapped_ms = s->aged_ms = clock_mono_ms();
 	while (s->flow->settles[s->settle_arrays_count] != SETTLE_END)
 		s->settle_arrays_count++;
+	if (s->flow->is_laned) {
+		s->lanes = mem_zero(1, sizeof *s->lanes);
+		s->lanes->is_wanted = true;
+	}
 }
 
 void
@@ -45,6 +51,13 @@ flow_store_finish(struct flow_state *s)
 	text_finish(&s->release_arrays[1]);
 	text_finish(&s->claim.passed);
 	text_finish(&s->scouted);
+	text_finish(&s->stop_ids);
+	text_finish(&s->stop_tokens);
+	for (int i = 0; i < FLOW_NOTE_ARRAYS; i++) {
+		text_finish(&s->notes[0].arrays[i]);
+		text_finish(&s->notes[1].arrays[i]);
+	}
+	flow_lanes_finish(s);
 }
 
 int
@@ -66,33 +79,38 @@ void
 flow_store_send(struct flow_state *s)
 {
 	int64_t now_ms = clock_mono_ms();
-	bool is_away = s->settling || s->releasing.count > 0 || s->claim.is_open;
-	bool may_claim = false, must_settle = false, may_release = false;
+	bool may_look = false, may_claim = false, must_settle = false, may_release = false;
+	bool must_note = false;
 
-	if (is_away) {
+	if (flow_store_is_away(s)) {
 		if (db_is_connected(s->run->db))
 			run_renew(s->run);
 		return;
 	}
-	may_claim = flow_claim_choose(s);
-	/* Ends wait a moment for company, or go along with a claim. */
-	must_settle = s->ended.count > 0 &&
-		      (may_claim || s->ended.count >= s->batch_size || s->phase != FLOW_MAIN ||
-			  now_ms - s->ended_first_ms >= FLOW_SETTLE_DELAY_MS);
-	must_settle = must_settle || flow_settle_is_due(s, now_ms);
+	may_look = s->lanes && s->phase == FLOW_MAIN && !s->claim.is_repeat &&
+		   flow_lanes_are_due(s, now_ms);
+	may_claim = !may_look && flow_claim_choose(s);
+	must_settle = flow_store_must_settle(s, may_claim, now_ms);
 	may_release = s->back.count > 0 && s->release_not_before_ms <= now_ms;
-	if (!may_claim && !must_settle && !may_release &&
+	must_note = flow_notes_are_due(s, now_ms) || must_settle;
+	if (!may_look && !may_claim && !must_settle && !may_release && !must_note &&
 	    now_ms - s->run->renewed_ms < RUN_RENEW_MS)
 		return;
 	if (!flow_connect(s))
 		return;
 	/* With a lost lock nothing more may be claimed; what there is may still be written. */
 	if (run_renew(s->run) != 0)
-		may_claim = s->claim.is_repeat = false;
+		may_look = may_claim = s->claim.is_repeat = false;
+	if (must_note)
+		flow_notes_send(s);
 	if (must_settle)
 		flow_settle_send(s);
 	if (may_release)
 		flow_release_send(s);
+	if (s->lanes)
+		flow_stops_send(s, now_ms);
+	if (may_look)
+		flow_lanes_send(s);
 	if (may_claim)
 		flow_claim_send(s);
 }
@@ -101,10 +119,16 @@ void
 flow_store_take(struct flow_state *s)
 {
 	db_pump(s->run->db, NULL);
+	if (s->note_unit.state != DB_UNIT_IDLE && s->note_unit.state != DB_UNIT_SENT)
+		flow_notes_take(s);
 	if (s->settling && s->settle_unit.state != DB_UNIT_SENT)
 		flow_settle_take(s);
 	if (s->releasing.count > 0 && s->release_unit.state != DB_UNIT_SENT)
 		flow_release_take(s);
+	if (s->stop_unit.state != DB_UNIT_IDLE && s->stop_unit.state != DB_UNIT_SENT)
+		flow_stops_take(s);
+	if (s->lanes && s->lanes->is_open && s->lanes->unit.state != DB_UNIT_SENT)
+		flow_lanes_take(s);
 	if (s->claim.is_open && s->claim.unit.state != DB_UNIT_SENT)
 		flow_claim_take(s);
 }
@@ -114,9 +138,10 @@ flow_store_look(struct flow_state *s)
 {
 	struct run *r = s->run;
 	struct err e = { .code = ERR_OK };
+	const char *arg = s->lanes ? s->limits->queues : r->started_at;
 	struct db_unit look = {
-		.sql = s->flow->is_left,
-		.args = (const char *const[]){ r->started_at },
+		.sql = s->lanes ? s->flow->look : s->flow->is_left,
+		.args = &arg,
 		.args_count = 1,
 		.timeout_ms = run_statement_ms(r),
 	};
@@ -126,14 +151,36 @@ flow_store_look(struct flow_state *s)
 	if (db_is_connected(r->db))
 		rows = db_query_within(r->db, &look, &e);
 	if (rows)
-		r->more = db_bool(rows, 0, "is_left");
+		r->more =
+		    s->lanes ? db_text(rows, 0, "queue") != NULL : db_bool(rows, 0, "is_left");
 }
 
 bool
 flow_store_is_idle(const struct flow_state *s)
 {
-	return !s->settling && !s->again && s->releasing.count == 0 && !s->claim.is_open &&
-	       !s->claim.is_repeat && s->run->renewal.state != DB_UNIT_SENT;
+	return !s->again && !s->claim.is_repeat && s->notes[0].count == 0 &&
+	       s->notes[1].count == 0 && !flow_store_is_away(s) &&
+	       s->run->renewal.state != DB_UNIT_SENT;
+}
+
+/* Whether the last flight is not back yet. */
+static bool
+flow_store_is_away(const struct flow_state *s)
+{
+	return s->settling || s->releasing.count > 0 || s->claim.is_open ||
+	       (s->lanes && s->lanes->is_open) || s->note_unit.state == DB_UNIT_SENT ||
+	       s->stop_unit.state == DB_UNIT_SENT;
+}
+
+/* Ends wait a moment for company, or go along with a claim. */
+static bool
+flow_store_must_settle(const struct flow_state *s, bool may_claim, int64_t now_ms)
+{
+	if (flow_settle_is_due(s, now_ms))
+		return true;
+	return s->ended.count > 0 &&
+	       (may_claim || s->ended.count >= s->batch_size || s->phase != FLOW_MAIN ||
+		   s->ended.count == s->open || now_ms - s->ended_first_ms >= FLOW_SETTLE_DELAY_MS);
 }
 
 /* Lets go of items that are settled or handed back; a batch goes with its last one. */
@@ -192,6 +239,7 @@ flow_give_up(struct flow_state *s)
 	s->claim.is_repeat = false;
 	flow_close(s, &s->ended);
 	flow_close(s, &s->back);
+	s->notes[0].count = s->notes[1].count = 0;
 	while (s->again) {
 		struct flow_settlement *lost = s->again;
 

@@ -32,6 +32,7 @@ struct http {
 static int http_set_up(struct http *, const struct conf *);
 static int http_set_up_multi(struct http *);
 static void http_fly(struct http *, struct transfer *, const struct http_request *);
+static void http_cut_off(struct http *, struct transfer *);
 static void http_collect(struct http *);
 static void http_came(struct http *, struct transfer *);
 static void http_release_taken(struct http *);
@@ -106,21 +107,33 @@ http_inflight(const struct http *h)
 void
 http_wait(struct http *h, int fd, short events, int timeout_ms)
 {
-	struct curl_waitfd also = { .fd = fd };
+	const struct pollfd also = { .fd = fd, .events = events };
+
+	http_wait_for(h, &also, fd >= 0 ? 1 : 0, timeout_ms);
+}
+
+void
+http_wait_for(struct http *h, const struct pollfd *fds, int count, int timeout_ms)
+{
+	struct curl_waitfd also[HTTP_POLL_MAX];
 	int running;
 
+	assert(count <= HTTP_POLL_MAX);
 	/* Read before sleeping: else replies lie there while the processor idles. */
 	curl_multi_perform(h->multi, &running);
 	http_collect(h);
 	if (h->came_first || timeout_ms <= 0)
 		return;
-	if (events & POLLIN)
-		also.events |= CURL_WAIT_POLLIN;
-	if (events & POLLPRI)
-		also.events |= CURL_WAIT_POLLPRI;
-	if (events & POLLOUT)
-		also.events |= CURL_WAIT_POLLOUT;
-	curl_multi_poll(h->multi, &also, fd >= 0 ? 1 : 0, timeout_ms, NULL);
+	for (int i = 0; i < count; i++) {
+		also[i] = (struct curl_waitfd){ .fd = fds[i].fd };
+		if (fds[i].events & POLLIN)
+			also[i].events |= CURL_WAIT_POLLIN;
+		if (fds[i].events & POLLPRI)
+			also[i].events |= CURL_WAIT_POLLPRI;
+		if (fds[i].events & POLLOUT)
+			also[i].events |= CURL_WAIT_POLLOUT;
+	}
+	curl_multi_poll(h->multi, also, (unsigned)count, timeout_ms, NULL);
 }
 
 bool
@@ -152,15 +165,26 @@ http_end_all(struct http *h)
 	/* What has come by itself comes as it is. */
 	curl_multi_perform(h->multi, &running);
 	http_collect(h);
-	for (unsigned i = 0; i < h->inflight_max; i++) {
-		struct transfer *t = &h->transfers[i];
+	for (unsigned i = 0; i < h->inflight_max; i++)
+		http_cut_off(h, &h->transfers[i]);
+}
 
-		if (t->place != TRANSFER_AIR)
-			continue;
-		curl_multi_remove_handle(h->multi, t->easy);
-		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
-		http_came(h, t);
-	}
+void
+http_end(struct http *h, const void *owner)
+{
+	for (unsigned i = 0; i < h->inflight_max; i++)
+		if (h->transfers[i].owner == owner)
+			http_cut_off(h, &h->transfers[i]);
+}
+
+static void
+http_cut_off(struct http *h, struct transfer *t)
+{
+	if (t->place != TRANSFER_AIR)
+		return;
+	curl_multi_remove_handle(h->multi, t->easy);
+	transfer_end(t, CURLE_OPERATION_TIMEDOUT);
+	http_came(h, t);
 }
 
 static int

@@ -60,7 +60,7 @@ static void
 queue(struct fixture *f, int from, int count, const char *url)
 {
 	for (int i = from; i < from + count; i++)
-		flow_hosts_queue(f->hosts, &f->batch->items[i], url);
+		flow_hosts_queue(f->hosts, &f->batch->items[i], url, NULL);
 }
 
 static int
@@ -68,7 +68,7 @@ start_all(struct fixture *f)
 {
 	int started = 0;
 
-	while (flow_hosts_next(f->hosts))
+	while (flow_hosts_next(f->hosts, 1))
 		started++;
 	return started;
 }
@@ -112,10 +112,10 @@ test_hosts_take_turns(void **state)
 	queue(f, 0, 3, "http://a/");
 	queue(f, 3, 3, "http://b/");
 	for (int i = 0; i < 3; i++) {
-		assert_ptr_equal(flow_hosts_next(f->hosts), &f->batch->items[i]);
-		assert_ptr_equal(flow_hosts_next(f->hosts), &f->batch->items[3 + i]);
+		assert_ptr_equal(flow_hosts_next(f->hosts, 1), &f->batch->items[i]);
+		assert_ptr_equal(flow_hosts_next(f->hosts, 1), &f->batch->items[3 + i]);
 	}
-	assert_null(flow_hosts_next(f->hosts));
+	assert_null(flow_hosts_next(f->hosts, 1));
 }
 
 static void

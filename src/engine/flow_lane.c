@@ -1,0 +1,267 @@
+/*
+ * flow_lane - the lanes of a laned flow.
+ *
+ * A pass begins with a look: which queues and priorities hold anything that is due by now.  Claims
+ * then go through them, with a cursor each, until one comes back short from the start.  What came
+ * due, or was freed, in the meantime makes another pass; the run is through when a whole pass has
+ * brought nothing and nothing is under way.
+ */
+#include "flow_parts.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	LANES_LOOK_MS = 100,   /* between two looks while items are under way */
+	LANES_REWIND_MS = 200, /* between two returns to the start for what was freed */
+	LANES_WRAP_MS = 15000, /* between two for rows that were committed late */
+	LANES_FAST_MS = 250,   /* a full claim so soon after the last one: larger ones pay */
+	LANES_SLOW_MS = 1000,  /* so late: smaller ones leave more to others and to later choice */
+};
+
+static void flow_lanes_fill(struct flow_lanes *, const PGresult *);
+static void flow_lanes_rewind(struct flow_state *);
+static void flow_lanes_drained(struct flow_state *);
+static void flow_lanes_rest(struct flow_state *);
+static void flow_lanes_resize(struct flow_state *);
+static bool flow_lane_is_behind(const struct flow_lane *, int64_t at, const char *id);
+
+void
+flow_lanes_finish(struct flow_state *s)
+{
+	struct flow_lanes *l = s->lanes;
+
+	if (!l)
+		return;
+	text_finish(&l->queues);
+	text_finish(&l->priorities);
+	text_finish(&l->ats);
+	text_finish(&l->ids);
+	free(l);
+	s->lanes = NULL;
+}
+
+bool
+flow_lanes_are_due(struct flow_state *s, int64_t now_ms)
+{
+	struct flow_lanes *l = s->lanes;
+
+	if (l->has_freed && !s->is_late &&
+	    (l->is_drained || now_ms - l->rewound_ms >= LANES_REWIND_MS)) {
+		l->has_freed = false;
+		l->not_before_ms = 0;
+		l->is_wanted = true;
+	}
+	if (now_ms - l->rewound_ms >= LANES_WRAP_MS)
+		l->is_wanted = true;
+	return l->is_wanted && l->not_before_ms <= now_ms;
+}
+
+void
+flow_lanes_send(struct flow_state *s)
+{
+	struct flow_lanes *l = s->lanes;
+
+	l->args[0] = s->limits->queues;
+	l->unit = (struct db_unit){
+		.sql = s->flow->look,
+		.args = l->args,
+		.args_count = 1,
+		.timeout_ms = run_statement_ms(s->run),
+		.async_commit = true,
+	};
+	l->is_open = true;
+	l->is_drained = false;
+	db_send(s->run->db, &l->unit, NULL);
+}
+
+void
+flow_lanes_take(struct flow_state *s)
+{
+	struct flow_lanes *l = s->lanes;
+
+	l->is_open = false;
+	if (l->unit.state == DB_UNIT_DONE) {
+		l->is_wanted = false;
+		s->claim.failures = 0;
+		flow_lanes_fill(l, l->unit.result);
+		PQclear(l->unit.result);
+		flow_lanes_rewind(s);
+		if (l->count == 0)
+			flow_lanes_drained(s);
+		return;
+	}
+	l->not_before_ms = clock_mono_ms() + (FLOW_RETRY_MS << s->claim.failures);
+	if (l->unit.state != DB_UNIT_LOST)
+		flow_claim_failed(s, &l->unit.err);
+}
+
+int
+flow_lanes_claim_args(struct flow_state *s, const char **args, int count)
+{
+	struct flow_lanes *l = s->lanes;
+
+	args[count++] = l->due_at;
+	args[count++] = l->queues.at;
+	if (s->phase == FLOW_MAIN) {
+		text_reset(&l->ats);
+		text_reset(&l->ids);
+		text_array_begin(&l->ats);
+		text_array_begin(&l->ids);
+		for (int i = 0; i < l->count; i++) {
+			text_array_add_number(&l->ats, l->lanes[i].at);
+			text_array_add_plain(&l->ids, l->lanes[i].id);
+		}
+		text_array_end(&l->ats);
+		text_array_end(&l->ids);
+		args[count++] = l->priorities.at;
+		args[count++] = l->ats.at;
+		args[count++] = l->ids.at;
+	}
+	for (int i = 0; i < s->limits->claim_args_count; i++)
+		args[count++] = s->limits->claim_args[i];
+	return count;
+}
+
+void
+flow_lanes_advance(struct flow_state *s, const PGresult *rows, int limit)
+{
+	struct flow_lanes *l = s->lanes;
+	int count = PQntuples(rows);
+	bool was_at_start = true;
+
+	for (int i = 0; i < l->count && was_at_start; i++)
+		was_at_start = l->lanes[i].at == FLOW_CURSOR_START.at;
+	/* An UPDATE returns its rows in any order. */
+	for (int i = 0; i < count; i++) {
+		int64_t lane = db_number(rows, i, "lane") - 1, at = db_number(rows, i, "cursor_at");
+		const char *id = db_text(rows, i, "id");
+
+		assert(lane >= 0 && lane < l->count);
+		if (!flow_lane_is_behind(&l->lanes[lane], at, id))
+			continue;
+		l->lanes[lane].at = at;
+		snprintf(l->lanes[lane].id, FLOW_ID_MAX, "%s", id);
+	}
+	l->claimed += count;
+	if (count == limit)
+		flow_lanes_resize(s);
+	else if (was_at_start || s->is_late)
+		flow_lanes_drained(s);
+	else
+		flow_lanes_rewind(s);
+}
+
+void
+flow_lanes_advance_suspect(struct flow_state *s, int count)
+{
+	s->lanes->claimed += count;
+	if (count > 0)
+		return;
+	/* What they let go is due, too. */
+	s->phase = FLOW_MAIN;
+	if (s->lanes->claimed > 0)
+		flow_lanes_drained(s);
+	else
+		flow_lanes_rest(s);
+}
+
+static void
+flow_lanes_fill(struct flow_lanes *l, const PGresult *rows)
+{
+	int count = PQntuples(rows);
+
+	assert(count > 0);
+	l->count = 0;
+	snprintf(l->due_at, sizeof l->due_at, "%s", db_text(rows, 0, "due_at"));
+	text_reset(&l->queues);
+	text_reset(&l->priorities);
+	text_array_begin(&l->queues);
+	text_array_begin(&l->priorities);
+	for (int i = 0; i < count && l->count < FLOW_LANES_MAX; i++) {
+		const char *queue = db_text(rows, i, "queue");
+
+		if (!queue)
+			continue;
+		text_array_add(&l->queues, queue);
+		text_array_add_number(&l->priorities, db_number(rows, i, "priority"));
+		l->count++;
+	}
+	text_array_end(&l->queues);
+	text_array_end(&l->priorities);
+}
+
+/* Back to the start of every lane. */
+static void
+flow_lanes_rewind(struct flow_state *s)
+{
+	struct flow_lanes *l = s->lanes;
+
+	for (int i = 0; i < l->count; i++)
+		l->lanes[i] = (struct flow_lane){
+			.at = FLOW_CURSOR_START.at,
+			.id = "00000000-0000-0000-0000-000000000000",
+		};
+	l->rewound_ms = clock_mono_ms();
+	l->has_freed = false;
+}
+
+/* Nothing more can be claimed by now. */
+static void
+flow_lanes_drained(struct flow_state *s)
+{
+	struct flow_lanes *l = s->lanes;
+	bool has_claimed = l->claimed > 0;
+
+	l->is_wanted = true;
+	l->not_before_ms = 0;
+	l->is_drained = true;
+	if (s->open > 0) {
+		l->not_before_ms = clock_mono_ms() + LANES_LOOK_MS;
+		return;
+	}
+	l->claimed = 0;
+	if (has_claimed && !s->is_late)
+		return;
+	l->is_wanted = false;
+	if (l->count > 0)
+		s->phase = FLOW_SUSPECT;
+	else
+		flow_lanes_rest(s);
+}
+
+/* Nothing is left, rows lost twice included. */
+static void
+flow_lanes_rest(struct flow_state *s)
+{
+	if (s->limits->poll_ms == 0) {
+		s->phase = FLOW_OVER;
+		return;
+	}
+	s->lanes->is_wanted = true;
+	s->lanes->not_before_ms = clock_mono_ms() + s->limits->poll_ms;
+}
+
+/* A full claim has come.  Only as much is held as goes out within a second or so. */
+static void
+flow_lanes_resize(struct flow_state *s)
+{
+	int64_t now_ms = clock_mono_ms(), took_ms = now_ms - s->lanes->claimed_ms;
+
+	if (took_ms <= LANES_FAST_MS)
+		s->batch_size = s->batch_size * 2 < s->batch_max ? s->batch_size * 2 : s->batch_max;
+	else if (took_ms >= LANES_SLOW_MS && s->batch_size / 2 >= s->limits->batch_size)
+		s->batch_size /= 2;
+	s->lanes->claimed_ms = now_ms;
+}
+
+static bool
+flow_lane_is_behind(const struct flow_lane *lane, int64_t at, const char *id)
+{
+	return lane->at < at || (lane->at == at && strcmp(lane->id, id) < 0);
+}
