@@ -1,4 +1,20 @@
--- What processors call.
+-- What processors call, and what they tell of.
+
+-- Settling -------------------------------------------------------------------------------------
+
+-- The payload of job.completed and job.failed.
+CREATE OR REPLACE FUNCTION cronward_job_event(d jobs) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object(
+			'id', d.id, 'type', d.job_type, 'queue', d.queue, 'workspace_id', d.workspace_id,
+			'status', d.status, 'attempts', d.attempts, 'max_attempts', d.max_attempts,
+			'created_at', d.created_at, 'completed_at', d.completed_at, 'error', d.error_message))
+	    || jsonb_build_object('result', d.result)
+$$;
+
+-- What an enrichment needs besides its payload; NULL: nothing is known.
+CREATE OR REPLACE FUNCTION cronward_enrichment_context(job_type text, workspace_id uuid, payload jsonb) RETURNS jsonb
+LANGUAGE sql STABLE AS $$ SELECT NULL::jsonb $$;
 
 -- The sql processor ------------------------------------------------------------------------------
 
