@@ -61,3 +61,61 @@ SELECT COALESCE(substring(previous_secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
   FROM app_webhooks
  WHERE previous_secret <> ''
  GROUP BY 1;
+
+-- name: job_type_secret_plain
+SELECT job_type AS id, left(secret, 90000) AS value, xmin::text AS version
+  FROM job_types
+ WHERE ($1::text IS NULL OR job_type > $1::text) AND secret <> '' AND NOT starts_with(secret, 'cw1.')
+ ORDER BY job_type
+ LIMIT $2::int;
+
+-- name: job_type_secret_stale
+SELECT job_type AS id, left(secret, 90000) AS value, xmin::text AS version
+  FROM job_types
+ WHERE ($1::text IS NULL OR job_type > $1::text) AND starts_with(secret, 'cw1.') AND NOT starts_with(secret, $3::text)
+ ORDER BY job_type
+ LIMIT $2::int;
+
+-- name: job_type_secret_put
+UPDATE job_types t
+   SET secret = r.value
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS r (id, version, value)
+ WHERE t.job_type = ANY ($1::text[]) AND t.job_type = r.id AND t.xmin::text = r.version
+RETURNING t.job_type AS id;
+
+-- name: job_type_secret_keys
+SELECT COALESCE(substring(secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(secret, 'cw1.') THEN '?' ELSE '' END) AS key_id,
+       count(*) AS count
+  FROM job_types
+ WHERE secret <> ''
+ GROUP BY 1;
+
+-- name: apollo_key_plain
+SELECT workspace_id AS id, left(apollo_api_key_encrypted, 90000) AS value, xmin::text AS version
+  FROM workspace_settings
+ WHERE ($1::uuid IS NULL OR workspace_id > $1::uuid) AND apollo_api_key_encrypted <> '' AND NOT starts_with(apollo_api_key_encrypted, 'cw1.')
+ ORDER BY workspace_id
+ LIMIT $2::int;
+
+-- name: apollo_key_stale
+SELECT workspace_id AS id, left(apollo_api_key_encrypted, 90000) AS value, xmin::text AS version
+  FROM workspace_settings
+ WHERE ($1::uuid IS NULL OR workspace_id > $1::uuid) AND starts_with(apollo_api_key_encrypted, 'cw1.') AND NOT starts_with(apollo_api_key_encrypted, $3::text)
+ ORDER BY workspace_id
+ LIMIT $2::int;
+
+-- name: apollo_key_put
+UPDATE workspace_settings t
+   SET apollo_api_key_encrypted = r.value
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, version, value)
+ WHERE t.workspace_id = ANY ($1::uuid[]) AND t.workspace_id = r.id AND t.xmin::text = r.version
+RETURNING t.workspace_id AS id;
+
+-- name: apollo_key_keys
+SELECT COALESCE(substring(apollo_api_key_encrypted FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(apollo_api_key_encrypted, 'cw1.') THEN '?' ELSE '' END) AS key_id,
+       count(*) AS count
+  FROM workspace_settings
+ WHERE apollo_api_key_encrypted <> ''
+ GROUP BY 1;

@@ -9,8 +9,8 @@
  *	cw1 LF KEYID LF TABLE LF COLUMN LF ROW
  *
  * with ROW the row's key as PostgreSQL prints it, so a sealed value that was copied to another
- * row, column or table does not open.  Random nonces want a new key before 2^32 values were
- * sealed with one (SP 800-38D 8.3).
+ * row, column or table does not open.  ROW stands last, so it may be any text.  Random nonces want
+ *a new key before 2^32 values were sealed with one (SP 800-38D 8.3).
  */
 #ifndef CRONWARD_BASE_SEAL_H
 #define CRONWARD_BASE_SEAL_H
@@ -30,7 +30,8 @@ enum {
 };
 
 struct seal_place {
-	const char *table, *column, *row; /* without line ends */
+	const char *table, *column; /* without line ends */
+	const char *row;
 };
 
 /* Whether ${text} claims to be sealed; anything else is a plain secret. */

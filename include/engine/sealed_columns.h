@@ -7,7 +7,13 @@
 
 #include "engine/sealed.h"
 
-enum sealed_column_id { SEALED_WEBHOOK_SECRET, SEALED_WEBHOOK_PREVIOUS, SEALED__MAX };
+enum sealed_column_id {
+	SEALED_WEBHOOK_SECRET,
+	SEALED_WEBHOOK_PREVIOUS,
+	SEALED_JOB_TYPE_SECRET,
+	SEALED_APOLLO_KEY,
+	SEALED__MAX
+};
 extern const struct sealed_column sealed_columns[SEALED__MAX];
 
 #endif

@@ -118,13 +118,14 @@ static const struct cli_command cli_commands[] = {
 	    .summary = "seal a secret, or every plain one in the database",
 	    .run = cli_seal,
 	    .help =
-		" --table TABLE --column COLUMN --row UUID [--check]\n"
+		" --table TABLE --column COLUMN --row ROW [--check]\n"
 		"       cronward seal --all [--dry-run]\n"
 		"\n"
 		"Reads a secret from standard input and prints it sealed with the newest key of\n"
 		"ENCRYPTION_KEYS, for this row of this column alone: what is copied elsewhere does "
 		"not\n"
-		"open.  README.md has the format.\n"
+		"open.  ROW is the row's uuid, in job_types the type's name.  README.md has the "
+		"format.\n"
 		"\n"
 		"  --check     take a sealed value instead, and say whether it opens\n"
 		"  --all       seal every plain secret in the database; safe to repeat, and at any "

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum {
-	SEAL_ROW_MAX = 64,
+	SEAL_ROW_MAX = 1024,                 /* a name of 200 characters, or a uuid */
 	SEAL_INPUT_MAX = 2 * SEAL_PLAIN_MAX, /* a sealed value is a third longer */
 	SEAL_OPTION_ALL = CLI_OPTION_FIRST,
 	SEAL_OPTION_DRY_RUN,
@@ -33,7 +33,7 @@ enum {
 
 struct seal_command {
 	bool all, dry_run, check;
-	const char *table, *column;
+	const char *table, *column, *given_row;
 	char row[SEAL_ROW_MAX]; /* as PostgreSQL prints it */
 };
 
@@ -48,10 +48,10 @@ static const struct option seal_options[] = {
 	{ 0 },
 };
 
-static int seal_take(struct seal_command *, int option, const char *value);
-static int seal_take_row(struct seal_command *, const char *value);
-static int seal_check(const struct seal_command *);
-static bool seal_place_is_known(const struct seal_command *);
+static void seal_take(struct seal_command *, int option, const char *value);
+static int seal_check(struct seal_command *);
+static int seal_check_row(struct seal_command *, const struct sealed_column *);
+static const struct sealed_column *seal_place(const struct seal_command *);
 static int seal_one(const struct seal_command *);
 static int seal_one_with(const struct seal_command *, struct conf *, struct arena *);
 static char *seal_result(
@@ -70,8 +70,9 @@ cli_seal(const struct cli_command *command, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", seal_options, NULL)) != -1) {
 		if (option == CLI_OPTION_HELP)
 			return cli_help(command);
-		if (option < CLI_OPTION_FIRST || seal_take(&seal, option, optarg) != 0)
+		if (option < CLI_OPTION_FIRST)
 			return CLI_USAGE;
+		seal_take(&seal, option, optarg);
 	}
 	if (optind < argc)
 		return cli_usage(command->name,
@@ -82,8 +83,7 @@ cli_seal(const struct cli_command *command, int argc, char **argv)
 	return seal.all ? seal_all(&seal) : seal_one(&seal);
 }
 
-/* 0, or CLI_USAGE having said why. */
-static int
+static void
 seal_take(struct seal_command *seal, int option, const char *value)
 {
 	if (option == SEAL_OPTION_ALL)
@@ -97,37 +97,45 @@ seal_take(struct seal_command *seal, int option, const char *value)
 	else if (option == SEAL_OPTION_COLUMN)
 		seal->column = value;
 	else
-		return seal_take_row(seal, value);
-	return 0;
-}
-
-/* The row is part of what is sealed, so it must be spelt as PostgreSQL spells it. */
-static int
-seal_take_row(struct seal_command *seal, const char *value)
-{
-	if (!text_is_uuid(value))
-		return cli_usage("seal", "--row is '%s', which is no uuid", value);
-	for (size_t i = 0; i <= strlen(value); i++)
-		seal->row[i] = (char)tolower((unsigned char)value[i]);
-	return 0;
+		seal->given_row = value;
 }
 
 static int
-seal_check(const struct seal_command *seal)
+seal_check(struct seal_command *seal)
 {
-	if (seal->all && (seal->check || seal->table || seal->column || seal->row[0]))
+	const struct sealed_column *column;
+
+	if (seal->all && (seal->check || seal->table || seal->column || seal->given_row))
 		return cli_usage("seal", "--all goes with --dry-run alone");
 	if (seal->all)
 		return 0;
 	if (seal->dry_run)
 		return cli_usage("seal", "--dry-run goes with --all alone");
-	if (!seal->table || !seal->column || !seal->row[0])
+	if (!seal->table || !seal->column || !seal->given_row)
 		return cli_usage("seal", "wants --all, or --table, --column and --row");
-	return seal_place_is_known(seal) ? 0 : CLI_USAGE;
+	column = seal_place(seal);
+	return column ? seal_check_row(seal, column) : CLI_USAGE;
 }
 
-static bool
-seal_place_is_known(const struct seal_command *seal)
+/* The row is part of what is sealed, so it must be spelt as PostgreSQL spells it. */
+static int
+seal_check_row(struct seal_command *seal, const struct sealed_column *column)
+{
+	const char *row = seal->given_row;
+	size_t len = strlen(row);
+
+	if (column->is_named && (len == 0 || len >= sizeof seal->row))
+		return cli_usage("seal", "--row is a name of 1-200 characters");
+	if (!column->is_named && !text_is_uuid(row))
+		return cli_usage("seal", "--row is '%s', which is no uuid", row);
+	for (size_t i = 0; i <= len; i++)
+		seal->row[i] = column->is_named ? row[i] : (char)tolower((unsigned char)row[i]);
+	return 0;
+}
+
+/* NULL, having said so: nothing is sealed there. */
+static const struct sealed_column *
+seal_place(const struct seal_command *seal)
 {
 	struct text places = { .at = NULL };
 
@@ -137,14 +145,14 @@ seal_place_is_known(const struct seal_command *seal)
 		if (strcmp(column->table, seal->table) == 0 &&
 		    strcmp(column->column, seal->column) == 0) {
 			text_finish(&places);
-			return true;
+			return column;
 		}
 		text_add_format(&places, "%s%s.%s", i ? ", " : "", column->table, column->column);
 	}
 	cli_usage("seal", "%s.%s holds no sealed secrets; these do: %s", seal->table, seal->column,
 	    places.at);
 	text_finish(&places);
-	return false;
+	return NULL;
 }
 
 static int

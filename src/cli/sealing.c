@@ -4,6 +4,7 @@
 #include "cli/sealing.h"
 
 #include "base/keyring.h"
+#include "base/text.h"
 #include "cli/print.h"
 #include "db/db.h"
 #include "engine/sealed_columns.h"
@@ -15,6 +16,7 @@
 enum {
 	SEALING_ROUNDS_MAX = 10, /* while others change rows at the same time */
 	SEALING_DETAIL_MAX = 160,
+	SEALING_NAME_MAX = 256,
 };
 
 static int sealing_work(const struct sealing *, struct cli_session *, struct err *);
@@ -98,9 +100,14 @@ sealing_column(const struct sealing *sealing, struct sealed_job *job,
 static void
 sealing_tell(void *owner, const struct sealed_column *column, const char *id, const struct err *why)
 {
+	char name[SEALING_NAME_MAX], message[ERR_MESSAGE_MAX];
+
 	(void)owner;
-	fprintf(stderr, "cronward: %s.%s of row %s: %s\n", column->table, column->column, id,
-	    why->message);
+	/* Names are whatever somebody has written there. */
+	text_clean(name, sizeof name, id, strlen(id));
+	text_clean(message, sizeof message, why->message, strlen(why->message));
+	fprintf(stderr, "cronward: %s.%s of row %s: %s\n", column->table, column->column, name,
+	    message);
 }
 
 static int

@@ -20,7 +20,6 @@ enum {
 	SEALED_BATCH = 500,
 	SEALED_TRIES = 5, /* of a batch that met a lock or a deadlock */
 	SEALED_ARRAYS = 3,
-	SEALED_ID_MAX = 64,
 };
 
 struct sealed_walk {
@@ -29,8 +28,8 @@ struct sealed_walk {
 	bool is_rekey;
 	char
 	    newest[sizeof(SEAL_PREFIX) + KEYRING_ID_MAX + 1]; /* what needs no rekeying begins so */
-	char after[SEALED_ID_MAX]; /* the last row of the batch before; "": this is the first */
-	struct arena *arena;       /* of a batch */
+	struct text after;   /* the last row of the batch before; empty: this is the first */
+	struct arena *arena; /* of a batch */
 	struct text arrays[SEALED_ARRAYS]; /* ids, versions, values */
 	int count;
 };
@@ -95,6 +94,7 @@ sealed_walk(struct sealed_walk *w, struct err *e)
 	}
 	for (int i = 0; i < SEALED_ARRAYS; i++)
 		text_finish(&w->arrays[i]);
+	text_finish(&w->after);
 	arena_destroy(w->arena);
 	return rows < 0 ? -1 : 0;
 }
@@ -124,8 +124,10 @@ sealed_batch(struct sealed_walk *w, struct err *e)
 		    db_text(rows, row, "value"));
 	for (int i = 0; i < SEALED_ARRAYS; i++)
 		text_array_end(&w->arrays[i]);
-	if (count > 0)
-		snprintf(w->after, sizeof w->after, "%s", db_text(rows, count - 1, "id"));
+	if (count > 0) {
+		text_reset(&w->after);
+		text_add_text(&w->after, db_text(rows, count - 1, "id"));
+	}
 	if (w->count > 0 && sealed_put(w, e) != 0)
 		return -1;
 	return count;
@@ -134,7 +136,7 @@ sealed_batch(struct sealed_walk *w, struct err *e)
 static PGresult *
 sealed_read(struct sealed_walk *w, struct err *e)
 {
-	const char *after = w->after[0] ? w->after : NULL;
+	const char *after = w->after.len > 0 ? w->after.at : NULL;
 	char limit[16];
 
 	snprintf(limit, sizeof limit, "%d", SEALED_BATCH);
@@ -157,7 +159,7 @@ sealed_add(struct sealed_walk *w, const char *id, const char *version, const cha
 			job->tell(job->owner, w->column, id, &why);
 		return;
 	}
-	text_array_add_plain(&w->arrays[0], id);
+	text_array_add(&w->arrays[0], id);
 	text_array_add_plain(&w->arrays[1], version);
 	text_array_add_plain(&w->arrays[2], fresh);
 	w->count++;

@@ -1,7 +1,7 @@
 // Sealed secrets: sealed at first use, opened for signing, bound to their row, rekeyed online; and a
 // key that is missing costs no delivery a try.
 import assert from 'node:assert/strict';
-import { createDecipheriv, randomBytes } from 'node:crypto';
+import { createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { memoryKb } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
@@ -261,6 +261,44 @@ test('seal --all, rekey: everything, once, told by key, and on record', async ()
   const acts = await stand.db.rows(`SELECT actor, action, detail->>'key' AS key FROM audit_log WHERE action IN ('seal', 'rekey') AND id > $1 ORDER BY id`, [before]);
   assert.deepEqual(acts.map(({ action, key }) => `${action} ${key}`), ['seal k1', 'seal k1', `rekey ${k2.id}`, `rekey ${k2.id}`]);
   assert.match(acts[0].actor, /^cli:./);
+});
+
+// Named like no row of app_webhooks: quotes, backslashes, commas, braces, a line end, characters of two bytes.
+const odd = 'type "of", \\ {many}\nNULL ü';
+
+test('seal --all, rekey, --row: the secrets of job types, by name, and the keys of workspaces', async () => {
+  const [workspace, bare] = [randomUUID(), randomUUID()];
+  await stand.db.rows(`INSERT INTO job_types (job_type, processor, target, secret) SELECT n, 'http', 'http://receiver.test/', 'secret of ' || n FROM unnest($1::text[]) n`, [[odd, 'plain.name']]);
+  await stand.db.rows(`INSERT INTO job_types (job_type, processor, target, secret) VALUES ('unsigned', 'http', 'http://receiver.test/', '')`);
+  await stand.db.rows('INSERT INTO workspace_settings VALUES ($1, $2), ($3, NULL)', [workspace, 'the key of a workspace', bare]);
+  const typeOf = (name) => stand.db.value('SELECT secret FROM job_types WHERE job_type = $1', [name]);
+  const keyOf = () => stand.db.value('SELECT apollo_api_key_encrypted FROM workspace_settings WHERE workspace_id = $1', [workspace]);
+  const inType = (name) => ({ table: 'job_types', row: name });
+  const inSettings = { table: 'workspace_settings', column: 'apollo_api_key_encrypted', row: workspace };
+
+  const sealed = await stand.cli(['seal', '--all'], { env: { ENCRYPTION_KEYS: ringOf(k1) } });
+  assert.equal(sealed.code, 0, sealed.stderr);
+  assert.match(sealed.stdout, /job_types\.secret: 2 sealed\nworkspace_settings\.apollo_api_key_encrypted: 1 sealed\n/);
+  assert.equal(open(k1, inType(odd), await typeOf(odd)), `secret of ${odd}`);
+  assert.equal(open(k1, inSettings, await keyOf()), 'the key of a workspace');
+  assert.equal(await typeOf('unsigned'), '');
+
+  assert.equal((await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k2, k1) } })).code, 0);
+  assert.equal(open(k2, inType(odd), await typeOf(odd)), `secret of ${odd}`);
+  assert.equal(open(k2, inType('plain.name'), await typeOf('plain.name')), 'secret of plain.name');
+  assert.equal(open(k2, inSettings, await keyOf()), 'the key of a workspace');
+
+  const one = await stand.cli(['seal', '--table', 'job_types', '--column', 'secret', '--row', odd], { input: 'by hand', env: { ENCRYPTION_KEYS: ringOf(k1) } });
+  assert.equal(open(k1, inType(odd), one.stdout.trim()), 'by hand');
+  for (const row of ['', 'x'.repeat(1024)])
+    assert.match((await stand.cli(['seal', '--table', 'job_types', '--column', 'secret', '--row', row], { input: 'x', env: { ENCRYPTION_KEYS: ringOf(k1) } })).stderr, /--row is a name of 1-200 characters/);
+
+  await stand.db.rows('UPDATE job_types SET secret = $1 WHERE job_type = $2', [await typeOf(odd), 'plain.name']);
+  const moved = await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k1, k2) } });
+  assert.equal(moved.code, 1, 'a value of another type does not open');
+  assert.match(moved.stderr, /job_types\.secret of row plain\.name: .*does not open/);
+  await stand.db.rows('DELETE FROM job_types');
+  await stand.db.rows('DELETE FROM workspace_settings');
 });
 
 test('rekey: what cannot be opened is told, and the rest is done', async () => {
