@@ -89,4 +89,10 @@ const char *job_describe(struct item *item, size_t *ret_len);
  */
 enum verdict job_again(struct item *item, int64_t retry_after_s);
 
+/*
+ * What ${body} says, as a result that PostgreSQL takes: itself where it is JSON, else a JSON
+ * string, cut at 64 KB; NULL where it is empty.  In ${item}'s memory.
+ */
+const char *job_result(struct item *item, const char *body, size_t len);
+
 #endif
