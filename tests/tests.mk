@@ -64,7 +64,7 @@ $B/tests/unit/%: $B/tests/unit/%.o $(LIBOBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 # What the fault tests do in C.
-fault-programs: $B/tests/fault/nonces
+fault-programs: $B/tests/fault/nonces $B/tests/fault/cron_batch
 
 $B/tests/fault/%: $B/tests/fault/%.o $(LIBOBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -106,4 +106,4 @@ $B/%.tidy: $B/%.o .clang-tidy
 	@touch $@
 
 .PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o $B/tests/fault/%.o
--include $(UNITS:=.d) $(FUZZERS:=.d) $B/tests/fault/nonces.d build/poison/$(POISONED).d
+-include $(UNITS:=.d) $(FUZZERS:=.d) $B/tests/fault/nonces.d $B/tests/fault/cron_batch.d build/poison/$(POISONED).d

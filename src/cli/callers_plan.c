@@ -270,7 +270,7 @@ plan_want(struct plan_wanted *wanted, struct conf *conf, const struct worker *wo
 		.title = wanted->title,
 		.secret = conf_secret(conf, which)->current.value,
 	};
-	cron_parse(worker->schedule, &wanted->to.schedule);
+	cron_parse(worker->schedule, &wanted->to.schedule, NULL);
 }
 
 static void

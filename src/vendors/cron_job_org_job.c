@@ -341,6 +341,7 @@ cjo_read_schedule(const json_t *schedule)
 				cron.fields[field] |= (UINT64_C(1) << n) & cron_every(field);
 		}
 	}
+	cron_flag_steps(&cron);
 	return cron;
 }
 

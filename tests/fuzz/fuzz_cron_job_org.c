@@ -70,7 +70,7 @@ fuzz_job(const char *body, size_t len)
 	fuzz_must(!job == (e.code != ERR_OK));
 	if (!job)
 		return;
-	fuzz_must(cron_parse("*/5 3 * * *", &wish.schedule));
+	fuzz_must(cron_parse("*/5 3 * * *", &wish.schedule, NULL));
 	change = cjo_change(&wish, job, &note);
 	if (change)
 		json_object_update(job, change);

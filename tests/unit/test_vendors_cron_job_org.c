@@ -37,7 +37,7 @@ wish(void)
 		.url = "https://a.example/b?busy=200", .title = "t", .secret = "0123456789abcdef"
 	};
 
-	assert_true(cron_parse("*/30 2 * * *", &w.schedule));
+	assert_true(cron_parse("*/30 2 * * *", &w.schedule, NULL));
 	return w;
 }
 
