@@ -114,6 +114,7 @@ UPDATE jobs d
   FROM m
  WHERE d.ctid = ANY (ARRAY(SELECT place FROM m)) AND d.ctid = m.place AND m.is_parked IS NOT NULL
 RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS cursor_at, m.is_parked,
+       d.is_awaited OR d.concurrency_key IS NOT NULL AS frees,
        COALESCE(d.timeout_s, ($10::jsonb ->> d.job_type)::int, $9::int) AS timeout_s,
        d.job_type, d.workspace_id, d.queue, d.payload, d.attempts, d.max_attempts,
        to_char(d.run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS run_at,
@@ -190,6 +191,7 @@ UPDATE jobs d
   FROM m
  WHERE d.ctid = ANY (ARRAY(SELECT place FROM m)) AND d.ctid = m.place AND m.is_parked IS NOT NULL
 RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS cursor_at, m.is_parked,
+       d.is_awaited OR d.concurrency_key IS NOT NULL AS frees,
        COALESCE(d.timeout_s, ($6::jsonb ->> d.job_type)::int, $5::int) AS timeout_s,
        d.job_type, d.workspace_id, d.queue, d.payload, d.attempts, d.max_attempts,
        to_char(d.run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS run_at,

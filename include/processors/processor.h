@@ -46,7 +46,8 @@ enum job_column {
 };
 
 struct processor {
-	const char *name; /* job_types.processor */
+	const char *name;   /* job_types.processor */
+	bool needs_context; /* its jobs are claimed with JOB_CONTEXT */
 	/* What the flow queues an item under: the URL, or "name:target" for a carrier. */
 	const char *(*target)(struct run *, const struct job_type *, struct item *);
 	/*

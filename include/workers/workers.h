@@ -9,6 +9,7 @@
 extern const struct worker worker_webhook_retry;
 extern const struct worker worker_notification_expiry;
 extern const struct worker worker_data_archival;
+extern const struct worker worker_job_queue;
 
 /* Ended by NULL. */
 extern const struct worker *const workers[];

@@ -10,6 +10,7 @@ const struct worker *const workers[] = {
 	&worker_webhook_retry,
 	&worker_notification_expiry,
 	&worker_data_archival,
+	&worker_job_queue,
 	NULL,
 };
 
