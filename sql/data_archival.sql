@@ -197,9 +197,13 @@ SELECT (SELECT count(*) FROM moved) AS moved,
 
 -- name: jobs_prune
 -- Only rows that go are locked: an application may have old ones that never end.  What it had before
--- cronward came is its own.
+-- cronward came is its own.  What a job that waits has depended on stays as long as that one does.
 WITH c AS MATERIALIZED (
-	SELECT id, created_at, COALESCE(completed_at, updated_at, created_at) AS ended_at
+	SELECT id, created_at, COALESCE(completed_at, updated_at, created_at) AS ended_at,
+	       CASE WHEN is_awaited THEN (SELECT true FROM job_dependencies d
+	                                   WHERE d.depends_on = jobs.id
+	                                     AND (SELECT true FROM jobs w WHERE w.id = d.job_id AND w.waits_until IS NOT NULL)
+	                                   LIMIT 1) END AS is_needed
 	  FROM jobs
 	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
 	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'jobs'), '-infinity')
@@ -210,7 +214,7 @@ WITH c AS MATERIALIZED (
 	SELECT ctid
 	  FROM jobs
 	 WHERE id = ANY (ARRAY(SELECT id FROM c
-	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
+	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int) AND is_needed IS NULL))
 	   AND status IN ('completed', 'failed', 'cancelled') AND waits_until IS NULL
 	   FOR UPDATE SKIP LOCKED
 ), moved AS (
@@ -220,6 +224,69 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
        (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
   FROM (SELECT) one
   LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- name: job_logs_prune
+-- By the primary key, as deliveries: ids grow with time, and no line has to pay for an index by age.
+WITH c AS MATERIALIZED (
+	SELECT id, created_at
+	  FROM job_logs
+	 WHERE id > $5::bigint AND $4::bigint IS NOT NULL
+	 ORDER BY id
+	 LIMIT $1::int
+), moved AS (
+	DELETE FROM job_logs l
+	 WHERE l.id = ANY (ARRAY(SELECT id FROM c
+	                          WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	                            AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'job_logs'), '-infinity')))
+	RETURNING l.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved,
+       CASE WHEN last.created_at < $2::timestamptz - make_interval(days => $3::int)
+            THEN (SELECT count(*) FROM c) ELSE 0 END AS seen,
+       0 AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY id DESC LIMIT 1) last ON true;
+
+-- name: job_dependencies_prune
+-- Edges of jobs that are gone, whoever took them, all of the table once.  An open one whose
+-- prerequisite is gone stays: it is what says why its job waits.  The cursor is a pair.
+WITH c AS MATERIALIZED (
+	SELECT ctid, job_id, depends_on,
+	       (SELECT true FROM jobs j WHERE j.id = d.job_id) AS has_job,
+	       (SELECT true FROM jobs j WHERE j.id = d.depends_on) OR d.is_open AS has_reason
+	  FROM job_dependencies d
+	 WHERE (job_id, depends_on) > (split_part($5::text, ' ', 1)::uuid, split_part($5::text, ' ', 2)::uuid)
+	   AND $2::timestamptz IS NOT NULL AND $3::int IS NOT NULL AND $4::bigint IS NOT NULL
+	 ORDER BY job_id, depends_on
+	 LIMIT $1::int
+), l AS MATERIALIZED (
+	SELECT ctid
+	  FROM job_dependencies
+	 WHERE ctid = ANY (ARRAY(SELECT ctid FROM c WHERE has_job IS NULL OR has_reason IS NOT TRUE))
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM job_dependencies d WHERE d.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING 1
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       0 AS cursor_at, last.job_id || ' ' || last.depends_on AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT job_id, depends_on FROM c ORDER BY job_id DESC, depends_on DESC LIMIT 1) last ON true;
+
+-- name: job_requests_prune
+-- What shares the last moment of a batch comes again with the next one.
+WITH c AS MATERIALIZED (
+	SELECT ctid, created_at
+	  FROM job_requests
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND created_at >= timestamptz 'epoch' + $4::bigint * interval '1 microsecond' AND $5::text IS NOT NULL
+	 ORDER BY created_at
+	 LIMIT $1::int
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM job_requests x WHERE x.ctid = ANY (ARRAY(SELECT ctid FROM c)) RETURNING 1
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM (SELECT max(created_at) FROM c)) * 1000000)::bigint AS cursor_at, '' AS cursor_id;
 
 -- name: email_prune
 -- Mail does not say when it ended; it was not before the times that it was meant for.

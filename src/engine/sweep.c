@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 enum {
-	SWEEP_ID_MAX = 48,
+	SWEEP_ID_MAX = 80,    /* two uuids */
 	SWEEP_SHRINK_MAX = 6, /* halvings of a batch that the server gave up on */
 	SWEEP_LOSSES_MAX = 5,
 	SWEEP_PAUSE_MS = 100,  /* after a loss; twice as long after each further one */

@@ -5,7 +5,8 @@
  * ARCHIVE_MODE=delete events and notifications are deleted instead.
  *
  * Tables: platform_events, platform_notifications and their archives, webhook_deliveries,
- * webhook_attempts, jobs, email_queue, cron_job_executions, cron_denied, audit_log.
+ * webhook_attempts, jobs, job_logs, job_dependencies, job_requests, email_queue,
+ * cron_job_executions, cron_denied, audit_log.
  * SQL: sql/data_archival.sql.  Tests: tests/integration/data_archival.test.mjs, retention.test.mjs.
  */
 #include "base/conf.h"
@@ -16,6 +17,11 @@
 #define UUID_MIN "00000000-0000-0000-0000-000000000000"
 
 enum {
+	ARCHIVAL_REQUEST_DAYS = 1, /* an Idempotency-Key is good for so long at least */
+	ARCHIVAL_ORPHAN_DAYS = 1,  /* of any age; 0 days would be never */
+};
+
+enum {
 	ARCHIVAL_EVENTS,
 	ARCHIVAL_NOTIFICATIONS,
 	ARCHIVAL_DELIVERIES,
@@ -24,6 +30,9 @@ enum {
 	ARCHIVAL_EVENTS_ARCHIVE,
 	ARCHIVAL_NOTIFICATIONS_ARCHIVE,
 	ARCHIVAL_JOBS,
+	ARCHIVAL_JOB_LOGS,
+	ARCHIVAL_JOB_DEPENDENCIES,
+	ARCHIVAL_JOB_REQUESTS,
 	ARCHIVAL_EMAIL,
 	ARCHIVAL_EXECUTIONS,
 	ARCHIVAL_AUDIT,
@@ -47,6 +56,9 @@ const struct worker worker_data_archival = {
 		[ARCHIVAL_EVENTS_ARCHIVE] = "pruned_events_archive",
 		[ARCHIVAL_NOTIFICATIONS_ARCHIVE] = "pruned_notifications_archive",
 		[ARCHIVAL_JOBS] = "pruned_jobs",
+		[ARCHIVAL_JOB_LOGS] = "pruned_job_logs",
+		[ARCHIVAL_JOB_DEPENDENCIES] = "pruned_job_dependencies",
+		[ARCHIVAL_JOB_REQUESTS] = "pruned_job_requests",
 		[ARCHIVAL_EMAIL] = "pruned_email",
 		[ARCHIVAL_EXECUTIONS] = "pruned_executions",
 		[ARCHIVAL_AUDIT] = "pruned_audit",
@@ -83,6 +95,12 @@ data_archival_work(struct run *r)
 		    ARCHIVAL_NOTIFICATIONS_ARCHIVE, false, UUID_MIN },
 		{ SQL_DATA_ARCHIVAL_JOBS_PRUNE, batch, c->job_retention_d, ARCHIVAL_JOBS, false,
 		    UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_JOB_LOGS_PRUNE, batch, c->job_log_retention_d,
+		    ARCHIVAL_JOB_LOGS, false, "0" },
+		{ SQL_DATA_ARCHIVAL_JOB_DEPENDENCIES_PRUNE, batch, ARCHIVAL_ORPHAN_DAYS,
+		    ARCHIVAL_JOB_DEPENDENCIES, false, UUID_MIN " " UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_JOB_REQUESTS_PRUNE, batch, ARCHIVAL_REQUEST_DAYS,
+		    ARCHIVAL_JOB_REQUESTS, false, "" },
 		{ SQL_DATA_ARCHIVAL_EMAIL_PRUNE, batch, c->email_retention_d, ARCHIVAL_EMAIL, false,
 		    UUID_MIN },
 		{ SQL_DATA_ARCHIVAL_EXECUTIONS_PRUNE, batch, c->execution_retention_d,

@@ -24,10 +24,18 @@ const grows = {
   webhook_deliveries: { setting: 'DELIVERY_RETENTION_DAYS', days: 90, add: (at) => `(webhook_id, event_id, status, next_retry_at, created_at, delivered_at) SELECT id, ${UUID}, 'delivered', NULL, ${at}, ${at} FROM app_webhooks` },
   webhook_attempts: { setting: 'DELIVERY_RETENTION_DAYS', days: 90, add: (at) => `(delivery_id, attempt, at) SELECT max(id), 1, ${at} FROM webhook_deliveries` },
   jobs: { setting: 'JOB_RETENTION_DAYS', days: 30, add: (at) => `(job_type, status, waits_until, created_at, completed_at) VALUES ('x', 'completed', NULL, ${at} - interval '1 hour', ${at})` },
+  job_logs: { setting: 'JOB_LOG_RETENTION_DAYS', days: 30, add: (at) => `(job_id, message, created_at) VALUES (${UUID}, 'x', ${at})` },
   email_queue: { setting: 'EMAIL_RETENTION_DAYS', days: 30, add: (at) => `(to_address, status, waits_until, created_at, scheduled_for) VALUES ('a@example.com', 'sent', NULL, ${at}, ${at})` },
   cron_job_executions: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `(id, job_name, status, started_at) VALUES (${UUID}, 'x', 'success', ${at})` },
   cron_denied: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `VALUES ('/x', ${at}, 'unauthorized', 1)` },
   audit_log: { setting: 'AUDIT_RETENTION_DAYS', days: 365, add: (at) => `(at, actor, action, target) VALUES (${at}, 'a', 'b', 'c')` },
+};
+
+// Tables whose rows go with something else than a setting; each has a test below.
+const goes = {
+  job_dependencies: 'with either of its jobs',
+  job_requests: 'after a day',
+  job_slots: 'with the lease of its job; each run of job-queue sees to what is left over',
 };
 
 // Tables that do not, and why.
@@ -35,6 +43,12 @@ const stays = {
   app_webhooks: 'one row per endpoint, and the operator deletes it',
   accounts: "the application's own data",
   contacts: "the application's own data",
+  job_types: 'one row per type, and the operator deletes it',
+  job_queues: 'one row per queue that was ever paused',
+  job_limits: 'one row',
+  workspaces: "the application's own data",
+  workspace_members: "the application's own data",
+  workspace_settings: "the application's own data",
   cron_locks: 'one row per worker',
   cronward_adopted: 'one row per table of an application',
   cronward_schema: 'one row per migration',
@@ -61,12 +75,12 @@ async function archive(env = {}, args = []) {
 }
 
 test('every table either does not grow, for a reason, or is pruned', async () => {
-  assert.deepEqual(await tables(), [...Object.keys(grows), ...Object.keys(stays)].sort());
+  assert.deepEqual(await tables(), [...Object.keys(grows), ...Object.keys(goes), ...Object.keys(stays)].sort());
 });
 
 test('a table that nobody thought of would be seen', async () => {
   await stand.db.rows('CREATE TABLE forgotten (id int)');
-  assert.notDeepEqual(await tables(), [...Object.keys(grows), ...Object.keys(stays)].sort());
+  assert.notDeepEqual(await tables(), [...Object.keys(grows), ...Object.keys(goes), ...Object.keys(stays)].sort());
   await stand.db.rows('DROP TABLE forgotten');
 });
 
@@ -109,10 +123,80 @@ test('what is not finished stays, however old, and what ended late counts from i
     ['a pending', 'a processing', 'late sent', 'later failed', 'waits failed']);
 });
 
-test('JOB_RETENTION_DAYS and EMAIL_RETENTION_DAYS 0 keep for ever', async () => {
-  for (const table of ['jobs', 'email_queue']) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(4000))}`);
-  await archive({ JOB_RETENTION_DAYS: '0', EMAIL_RETENTION_DAYS: '0' });
-  assert.deepEqual([await left('jobs'), await left('email_queue')], [1, 1]);
+// Jobs that ended, or wait, so many days ago, and what each depends on; both names are job types.
+async function workflow(jobs, edges) {
+  await stand.db.rows('TRUNCATE job_dependencies');
+  for (const [type, { days, waits = false }] of Object.entries(jobs))
+    await stand.db.rows(`INSERT INTO jobs (job_type, created_at, run_at) VALUES ($1, ${ago(days)}, ${waits ? 'now() + interval \'9 days\'' : ago(days)})`, [type]);
+  for (const [job, on] of edges)
+    await stand.db.rows(`INSERT INTO job_dependencies (job_id, depends_on) SELECT x.id, y.id FROM jobs x, jobs y WHERE x.job_type = $1 AND y.job_type = $2`, [job, on]);
+  await stand.db.rows(`UPDATE job_dependencies d SET is_open = false FROM jobs j WHERE j.id = d.depends_on AND j.job_type = ANY ($1)`,
+    [Object.keys(jobs).filter((type) => !jobs[type].waits)]);
+  for (const [type, { days, waits = false }] of Object.entries(jobs))
+    await stand.db.rows(`UPDATE jobs SET is_awaited = EXISTS (SELECT FROM job_dependencies WHERE depends_on = id)${waits ? '' : `, status = 'completed', waits_until = NULL, completed_at = ${ago(days)}`} WHERE job_type = $1`, [type]);
+}
+const edgesLeft = async () => (await stand.db.rows(
+  `SELECT COALESCE(x.job_type, 'gone') || ' on ' || COALESCE(y.job_type, 'gone') || CASE WHEN is_open THEN ', open' ELSE '' END AS text
+     FROM job_dependencies d LEFT JOIN jobs x ON x.id = d.job_id LEFT JOIN jobs y ON y.id = d.depends_on ORDER BY 1`)).map((row) => row.text);
+const typesLeft = async () => (await stand.db.rows('SELECT job_type FROM jobs ORDER BY 1')).map((row) => row.job_type);
+
+test('what a job that waits has depended on stays with it; what depends on nothing goes, and edges with their jobs', async () => {
+  await workflow({ done: { days: 50 }, early: { days: 90 }, late: { days: 70, waits: true }, next: { days: 60, waits: true }, plain: { days: 80 }, ended: { days: 45 } },
+    [['late', 'early'], ['next', 'late'], ['next', 'early'], ['ended', 'done']]);
+  const open = await stand.db.rows('SELECT job_type, status, open_dependencies, waits_until FROM jobs WHERE waits_until IS NOT NULL ORDER BY 1');
+  const done = await archive();
+  assert.deepEqual([done.pruned_jobs, await typesLeft()], [3, ['early', 'late', 'next']]);
+  assert.deepEqual(await edgesLeft(), ['late on early', 'next on early', 'next on late, open']);
+  assert.deepEqual(await stand.db.rows('SELECT job_type, status, open_dependencies, waits_until FROM jobs WHERE waits_until IS NOT NULL ORDER BY 1'), open);
+  // When those have ended, all of it goes.
+  await stand.db.rows(`UPDATE job_dependencies SET is_open = false; UPDATE jobs SET status = 'completed', waits_until = NULL, completed_at = ${ago(40)}`);
+  await archive();
+  await archive(); // edges are looked at in turn with jobs
+  assert.deepEqual([await typesLeft(), await edgesLeft()], [[], []]);
+});
+
+test('edges of jobs that an application deleted go, but for one that says why a job waits', async () => {
+  await workflow({ a: { days: 1 }, b: { days: 1, waits: true }, c: { days: 1, waits: true }, d: { days: 1, waits: true } },
+    [['b', 'a'], ['c', 'b'], ['d', 'c'], ['d', 'a']]);
+  await stand.db.session(async (sql) => {
+    await sql('ALTER TABLE jobs DISABLE TRIGGER USER');
+    await sql(`DELETE FROM jobs WHERE job_type IN ('a', 'b')`);
+    await sql('ALTER TABLE jobs ENABLE TRIGGER USER');
+  });
+  assert.equal((await archive()).pruned_job_dependencies, 2);
+  assert.deepEqual(await edgesLeft(), ['c on gone, open', 'd on c, open']);
+  await stand.db.rows('TRUNCATE job_dependencies');
+});
+
+test('edges are all looked at, however small the batch', async () => {
+  await stand.db.rows(`ALTER TABLE job_dependencies DISABLE TRIGGER USER; TRUNCATE job_dependencies;
+    INSERT INTO job_dependencies (job_id, depends_on) SELECT x.id, gen_random_uuid() FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, 60)) x, generate_series(1, 50);
+    ALTER TABLE job_dependencies ENABLE TRIGGER USER`);
+  assert.equal((await archive({ DATA_ARCHIVAL_BATCH_SIZE: '7' })).pruned_job_dependencies, 3000);
+  assert.deepEqual(await edgesLeft(), []);
+});
+
+test('an Idempotency-Key is remembered for a day', async () => {
+  await stand.db.rows(`INSERT INTO job_requests (idempotency_key, body_sha256, reply, created_at) SELECT 'k' || n, '', '{}', now() - n * interval '1 hour' FROM generate_series(1, 40) n`);
+  assert.equal((await archive({ DATA_ARCHIVAL_BATCH_SIZE: '3' })).pruned_job_requests, 17);
+  assert.equal(await stand.db.value(`SELECT max(now() - created_at) < interval '24 hours 1 minute' FROM job_requests`), true);
+  await stand.db.rows('TRUNCATE job_requests');
+});
+
+test('lines that an application had before stay; a million lines go in bounded time', async (t) => {
+  await stand.db.rows(`INSERT INTO job_logs (job_id, message, created_at) SELECT ${UUID}, 'completed in 3 ms, try 1 of 5', ${ago(100)} + n * interval '1 s' FROM generate_series(1, 1000000) n`);
+  await stand.db.rows(`INSERT INTO cronward_adopted (name, at) SELECT 'job_logs', min(created_at) + interval '8.5 s' FROM job_logs`);
+  const began = Date.now();
+  assert.equal((await archive({}, ['--budget=60'])).pruned_job_logs, 999_991);
+  t.diagnostic(`1,000,000 lines in ${Date.now() - began} ms`);
+  assert.equal(await left('job_logs'), 9);
+  await stand.db.rows(`DELETE FROM cronward_adopted WHERE name = 'job_logs'`);
+});
+
+test('JOB_RETENTION_DAYS, JOB_LOG_RETENTION_DAYS and EMAIL_RETENTION_DAYS 0 keep for ever', async () => {
+  for (const table of ['jobs', 'job_logs', 'email_queue']) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(4000))}`);
+  await archive({ JOB_RETENTION_DAYS: '0', JOB_LOG_RETENTION_DAYS: '0', EMAIL_RETENTION_DAYS: '0' });
+  assert.deepEqual([await left('jobs'), await left('job_logs'), await left('email_queue')], [1, 1, 1]);
 });
 
 test('an archived event that a delivery waits for stays in the archive', async () => {
