@@ -11,8 +11,8 @@ const stand = await Stand.create();
 after(() => stand.end());
 
 // Tables that stay small: one row per endpoint, worker, adopted table, migration, type or queue of
-// jobs; and the catalogs.
-const small = new Set(['app_webhooks', 'cron_locks', 'cronward_adopted', 'cronward_schema', 'job_limits', 'job_queues', 'job_types']);
+// jobs, or workspace; and the catalogs.
+const small = new Set(['app_webhooks', 'cron_locks', 'cronward_adopted', 'cronward_schema', 'job_limits', 'job_queues', 'job_types', 'workspace_settings']);
 
 async function fill() {
   await stand.db.rows(`INSERT INTO app_webhooks (url, secret) SELECT 'http://127.0.0.2/ok/' || n, 'secret' FROM generate_series(1, 20) n`);
@@ -47,6 +47,8 @@ async function fill() {
   await stand.db.rows('ALTER TABLE jobs ENABLE TRIGGER USER');
   await stand.db.rows(`INSERT INTO job_logs (job_id, message) SELECT id, 'm' FROM jobs`);
   await stand.db.rows(`INSERT INTO job_slots SELECT 'other' || n % 50000, n / 50000, gen_random_uuid() FROM generate_series(1, ${ROWS}) n`);
+  await stand.db.rows(`ALTER TABLE job_dependencies DISABLE TRIGGER USER; INSERT INTO job_dependencies (job_id, depends_on, is_open) SELECT id, gen_random_uuid(), false FROM jobs; ALTER TABLE job_dependencies ENABLE TRIGGER USER`);
+  await stand.db.rows(`INSERT INTO job_requests (idempotency_key, body_sha256, reply, created_at) SELECT 'k' || n, '', '{}', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
   for (const table of ['accounts', 'contacts']) await stand.db.rows(`INSERT INTO ${table} (workspace_id) SELECT gen_random_uuid() FROM generate_series(1, ${ROWS})`);
   await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) SELECT 'a@example.com', 'sent', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
 }
