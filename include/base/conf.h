@@ -108,6 +108,9 @@ struct conf {
 int conf_load(struct conf *c, struct err *e);
 void conf_finish(struct conf *c);
 
+/* The requests that any worker may have in the air at once. */
+unsigned conf_requests_max(const struct conf *c);
+
 /* The secret that ${which} falls back to where it is unset, else itself; files read again. */
 struct secret *conf_secret(struct conf *c, enum conf_secret which);
 /* The same, as it was last read. */

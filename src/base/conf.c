@@ -232,6 +232,14 @@ conf_finish(struct conf *c)
 	*c = (struct conf){ .database_url = NULL };
 }
 
+unsigned
+conf_requests_max(const struct conf *c)
+{
+	return (unsigned)(c->job_concurrent_max > c->webhook_concurrent_max
+			      ? c->job_concurrent_max
+			      : c->webhook_concurrent_max);
+}
+
 struct secret *
 conf_secret(struct conf *c, enum conf_secret which)
 {

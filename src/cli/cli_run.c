@@ -87,7 +87,7 @@ run_worker(const struct worker *worker, int64_t budget_s)
 
 	stop_setup();
 	if (cli_open(&s, &e) != 0 ||
-	    !(http = http_create(&s.conf, (unsigned)s.conf.webhook_concurrent_max, &e))) {
+	    !(http = http_create(&s.conf, conf_requests_max(&s.conf), &e))) {
 		rc = cli_fail(&e);
 	} else {
 		const struct run_lent lent = { &s.conf, s.db, http, arena, conf_keyring(&s.conf) };

@@ -85,7 +85,7 @@ worker_prepare(struct call *c, bool async)
 		    "The call waited %lld s for a free process, too long to begin a run",
 		    (long long)(q->wait_ms / 1000));
 	if (!g->http)
-		g->http = http_create(g->conf, (unsigned)g->conf->webhook_concurrent_max, &c->err);
+		g->http = http_create(g->conf, conf_requests_max(g->conf), &c->err);
 	if (!g->http)
 		return -1;
 	lent = (struct run_lent){

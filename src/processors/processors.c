@@ -6,5 +6,6 @@
 #include <stddef.h>
 
 const struct processor *const processors[] = {
+	&processor_http,
 	NULL,
 };
