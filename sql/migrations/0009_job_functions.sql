@@ -1,3 +1,849 @@
--- What keeps jobs: enqueueing, dependencies, slots of keys.
+-- What keeps jobs: enqueueing, dependencies, slots of keys, and rows that others write.  Applications
+-- call enqueue_job and enqueue_jobs; retry_job and cancel_job are in 0013.  What they refuse has SQLSTATE
+-- CW400 (it could never be done so), CW404 (there is no such job) or CW409 (not as things are now).
 
-SELECT;
+-- What may be said of a job --------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION cronward_job_priority(word text) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE word WHEN 'high' THEN 10 WHEN 'normal' THEN 0 WHEN 'low' THEN -10 ELSE word::smallint END::smallint
+$$;
+
+-- The options of enqueue_jobs' objects; enqueue_job's have the same names.
+CREATE OR REPLACE FUNCTION cronward_job_options() RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT '{job_type,type,payload,queue,priority,run_at,max_attempts,unique_key,on_conflict,concurrency_key,concurrency_limit,depends_on,on_dependency_failure,timeout_s,workspace_id,id}'::text[]
+$$;
+
+-- Why a value is no integer from $2 to $3; NULL where it is one.
+CREATE OR REPLACE FUNCTION cronward_job_number_fault(value jsonb, low integer, high integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE WHEN value #>> '{}' ~ '^[-+]?[0-9]{1,9}$' AND jsonb_typeof(value) IN ('number', 'string')
+	                 AND (CASE WHEN value #>> '{}' ~ '^[-+]?[0-9]{1,9}$' THEN (value #>> '{}')::integer END) BETWEEN low AND high
+	            THEN NULL
+	            ELSE format('must be an integer from %s to %s; it is %s', low, high, left(value::text, 60)) END
+$$;
+
+-- What is wrong with an object of enqueue_jobs, in a sentence; NULL: nothing is.  Called when an
+-- insert has failed, to say it better; what the insert takes is taken whatever is said here.
+CREATE OR REPLACE FUNCTION cronward_job_fault(job jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	option text;
+	value jsonb;
+	word text;
+	fault text;
+	budget_s integer;
+BEGIN
+	IF jsonb_typeof(job) IS DISTINCT FROM 'object' THEN
+		RETURN format('a job is an object, such as {"job_type": "mail", "payload": {}}; this is %s', left(COALESCE(job::text, 'NULL'), 60));
+	END IF;
+	job := jsonb_strip_nulls(job - 'payload');
+	IF NOT job ?| ARRAY['job_type', 'type'] THEN
+		RETURN 'job_type is missing';
+	END IF;
+	FOR option, value IN SELECT * FROM jsonb_each(job) LOOP
+		word := value #>> '{}';
+		fault := CASE
+			WHEN option <> ALL (cronward_job_options()) THEN
+				'is no option; there are ' || array_to_string(cronward_job_options(), ', ')
+			WHEN option IN ('job_type', 'type', 'queue', 'unique_key', 'concurrency_key') THEN
+				CASE WHEN jsonb_typeof(value) <> 'string' OR length(word) NOT BETWEEN 1 AND 200
+				     THEN format('must be a text of 1 to 200 characters; it %s', CASE WHEN jsonb_typeof(value) = 'string'
+						THEN 'has ' || length(word) ELSE 'is ' || left(value::text, 60) END) END
+			WHEN option = 'priority' THEN
+				CASE WHEN word NOT IN ('high', 'normal', 'low')
+				     THEN 'must be high, normal or low, or ' || substr(cronward_job_number_fault(value, -32768, 32767), 9) END
+			WHEN option IN ('max_attempts', 'concurrency_limit') THEN cronward_job_number_fault(value, 1, 1000)
+			WHEN option = 'timeout_s' THEN cronward_job_number_fault(value, 1, 3600)
+			WHEN option = 'on_conflict' THEN
+				CASE WHEN word NOT IN ('keep', 'replace', 'reject')
+				     THEN format('must be keep, replace or reject; it is %s', left(value::text, 60)) END
+			WHEN option = 'on_dependency_failure' THEN
+				CASE WHEN word NOT IN ('fail', 'run') THEN format('must be fail or run; it is %s', left(value::text, 60)) END
+			WHEN option IN ('id', 'workspace_id') THEN
+				CASE WHEN jsonb_typeof(value) <> 'string' OR word !~* '^\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?$'
+				     THEN format('must be a UUID; it is %s', left(value::text, 60)) END
+			WHEN option = 'depends_on' THEN
+				CASE WHEN jsonb_typeof(value) <> 'array' THEN format('must be a list of job ids; it is %s', left(value::text, 60))
+				     ELSE (SELECT min(format('must be a list of job ids; one is %s', left(one::text, 60)))
+				             FROM jsonb_array_elements(value) one
+				            WHERE jsonb_typeof(one) <> 'string' OR one #>> '{}' !~* '^\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?$') END
+			END;
+		IF fault IS NOT NULL THEN
+			RETURN option || ' ' || fault;
+		END IF;
+	END LOOP;
+
+	IF job->>'job_type' <> job->>'type' THEN
+		RETURN 'job_type and type are two names of one option, and say two things';
+	ELSIF job->>'on_conflict' <> 'keep' AND NOT job ? 'unique_key' THEN
+		RETURN 'on_conflict says what becomes of the job that has the same unique_key, and there is no unique_key';
+	ELSIF job ? 'concurrency_limit' AND NOT job ? 'concurrency_key' THEN
+		RETURN 'concurrency_limit says how many jobs of one concurrency_key run at once, and there is no concurrency_key';
+	ELSIF job->'depends_on' @> to_jsonb(job->>'id') THEN
+		RETURN 'depends_on names the job itself';
+	END IF;
+	SELECT format('depends_on names %s twice', one) INTO fault
+	  FROM jsonb_array_elements_text(job->'depends_on') one GROUP BY one HAVING count(*) > 1 LIMIT 1;
+	IF FOUND THEN
+		RETURN fault;
+	END IF;
+	IF job ? 'run_at' THEN
+		BEGIN
+			IF NOT isfinite((job->>'run_at')::timestamptz) THEN
+				RETURN format('run_at must be a time that comes; it is %s', left(job->>'run_at', 60));
+			END IF;
+		EXCEPTION WHEN data_exception THEN
+			RETURN format('run_at must be a time, such as 2026-01-31T12:00:00Z; it is %s', left((job->'run_at')::text, 60));
+		END;
+	END IF;
+	SELECT run_budget_s INTO budget_s FROM job_limits;
+	IF (job->>'timeout_s')::integer > budget_s THEN
+		RETURN format('timeout_s is at most the %s seconds that a run lasts (RUN_BUDGET_S); it is %s, and longer work answers 202 and calls back',
+			budget_s, job->>'timeout_s');
+	END IF;
+	RETURN NULL;
+END
+$$;
+
+-- job_types.defaults: what jobs of a type have that do not say it themselves.
+CREATE OR REPLACE FUNCTION cronward_job_defaults_are_valid(defaults jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT defaults - '{queue,priority,max_attempts,timeout_s}'::text[] = '{}'
+	   AND CASE WHEN defaults ? 'queue' THEN jsonb_typeof(defaults->'queue') = 'string' AND length(defaults->>'queue') BETWEEN 1 AND 200 ELSE true END
+	   AND CASE WHEN NOT defaults ? 'priority' OR defaults->>'priority' IN ('high', 'normal', 'low') THEN true
+	            WHEN defaults->>'priority' ~ '^-?[0-9]{1,5}$' THEN (defaults->>'priority')::integer BETWEEN -32768 AND 32767
+	            ELSE false END
+	   AND CASE WHEN NOT defaults ? 'max_attempts' THEN true
+	            WHEN defaults->>'max_attempts' ~ '^[0-9]{1,4}$' THEN (defaults->>'max_attempts')::integer BETWEEN 1 AND 1000
+	            ELSE false END
+	   AND CASE WHEN NOT defaults ? 'timeout_s' THEN true
+	            WHEN defaults->>'timeout_s' ~ '^[0-9]{1,4}$' THEN (defaults->>'timeout_s')::integer BETWEEN 1 AND 3600
+	            ELSE false END
+$$;
+ALTER TABLE job_types ADD CONSTRAINT job_types_defaults_are_options CHECK (cronward_job_defaults_are_valid(defaults));
+
+-- Enqueueing -----------------------------------------------------------------------------------------
+
+-- Says which job of an array is wrong, and how; does nothing where none is.
+CREATE OR REPLACE FUNCTION cronward_jobs_refuse(all_jobs jsonb, is_one boolean) RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	job jsonb;
+	place integer := -1;
+	prefix text;
+	fault text;
+	one text;
+	ids text[] := '{}';
+BEGIN
+	FOR job IN SELECT * FROM jsonb_array_elements(all_jobs) LOOP
+		place := place + 1;
+		prefix := CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', place) END;
+		fault := cronward_job_fault(job);
+		IF fault IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = prefix || fault;
+		END IF;
+		IF job->>'id' IS NULL THEN
+			CONTINUE;
+		ELSIF lower(job->>'id') = ANY (ids) THEN
+			RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('%sid %s is given twice', prefix, job->>'id');
+		END IF;
+		PERFORM FROM jobs WHERE id = (job->>'id')::uuid;
+		IF FOUND THEN
+			RAISE EXCEPTION USING ERRCODE = 'CW409', MESSAGE = format('%sid %s is that of another job', prefix, job->>'id');
+		END IF;
+		ids := ids || lower(job->>'id');
+	END LOOP;
+	FOR place, one IN
+		SELECT j.n - 1, d FROM jsonb_array_elements(all_jobs) WITH ORDINALITY j (job, n), jsonb_array_elements_text(NULLIF(j.job->'depends_on', 'null')) d
+	LOOP
+		IF lower(one) <> ALL (ids) THEN
+			PERFORM FROM jobs WHERE id = one::uuid;
+			IF NOT FOUND THEN
+				RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('%sdepends_on names %s, and there is no such job',
+					CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', place) END, one);
+			END IF;
+		END IF;
+	END LOOP;
+END
+$$;
+
+-- What a job does to the live one that has its unique_key.  The answer is the latter's id; NULL, there
+-- is none any more, so that the new one may be inserted.
+CREATE OR REPLACE FUNCTION cronward_job_meets_its_like(job jsonb, prefix text) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	live record;
+	defaults jsonb;
+	needed uuid[] := ARRAY(SELECT jsonb_array_elements_text(NULLIF(job->'depends_on', 'null')))::uuid[];
+BEGIN
+	IF COALESCE(job->>'on_conflict', 'keep') = 'keep' THEN
+		RETURN (SELECT j.id FROM jobs j WHERE j.unique_key = job->>'unique_key' AND j.waits_until IS NOT NULL);
+	END IF;
+	SELECT j.id, j.status, j.lease_until INTO live
+	  FROM jobs j WHERE j.unique_key = job->>'unique_key' AND j.waits_until IS NOT NULL FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	ELSIF job->>'on_conflict' = 'reject' THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW409',
+			MESSAGE = format('%sunique_key %s is that of job %s, which is %s', prefix, job->>'unique_key', live.id, live.status);
+	ELSIF live.lease_until IS NOT NULL THEN
+		UPDATE jobs j SET unique_key = NULL, updated_at = clock_timestamp() WHERE j.id = live.id;
+		RETURN NULL;
+	END IF;
+	SELECT t.defaults INTO defaults FROM job_types t WHERE t.job_type = COALESCE(job->>'job_type', job->>'type');
+	UPDATE jobs j
+	   SET job_type = COALESCE(job->>'job_type', job->>'type'),
+	       payload = COALESCE(NULLIF(job->'payload', 'null'), '{}'),
+	       queue = COALESCE(job->>'queue', defaults->>'queue', 'default'),
+	       priority = cronward_job_priority(COALESCE(job->>'priority', defaults->>'priority', 'normal')),
+	       run_at = COALESCE((job->>'run_at')::timestamptz, clock_timestamp()),
+	       waits_until = CASE WHEN j.open_dependencies > 0 THEN j.waits_until
+	                          ELSE COALESCE((job->>'run_at')::timestamptz, clock_timestamp()) END,
+	       max_attempts = COALESCE((job->>'max_attempts')::integer, (defaults->>'max_attempts')::integer, 5),
+	       timeout_s = (job->>'timeout_s')::integer,
+	       concurrency_key = job->>'concurrency_key',
+	       concurrency_limit = COALESCE((job->>'concurrency_limit')::integer, 1),
+	       on_dependency_failure = COALESCE(job->>'on_dependency_failure', 'fail'),
+	       workspace_id = (job->>'workspace_id')::uuid,
+	       attempts = 0, lost = 0, progress = 0, error_message = NULL, error_stack = NULL,
+	       updated_at = clock_timestamp()
+	 WHERE j.id = live.id;
+	DELETE FROM job_dependencies d WHERE d.job_id = live.id AND d.depends_on <> ALL (needed);
+	INSERT INTO job_dependencies (job_id, depends_on) SELECT live.id, one FROM unnest(needed) one ON CONFLICT DO NOTHING;
+	RETURN live.id;
+END
+$$;
+
+-- Jobs from an array of objects, or from one object: `n` is the place in the array, from 0; `is_new` is
+-- false where a live job of the same unique_key was kept or replaced.  Jobs of one array may depend on
+-- each other by the ids that they are given there.  What is not said comes from job_types.defaults,
+-- else it is what the table has.  All or none.
+--
+-- on_conflict says what a job does to a live one of the same unique_key.  keep: that one stays as it is,
+-- and its id is the answer.  replace: if it has not begun, it becomes the new one and keeps its id; if it
+-- is being processed, it gives up its key and ends as it may, and the new job stands beside it.
+-- reject: CW409.
+--
+-- Keys are taken in the order of their text, so that two calls with the same keys do not stop each other.
+CREATE OR REPLACE FUNCTION enqueue_jobs(jobs jsonb) RETURNS TABLE (n integer, id uuid, is_new boolean) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+	is_one CONSTANT boolean := COALESCE(jsonb_typeof(jobs) = 'object', false);
+	all_jobs CONSTANT jsonb := CASE WHEN is_one THEN jsonb_build_array(jobs) ELSE jobs END;
+	batch jsonb := all_jobs;
+	places integer[];
+	left_over jsonb;
+	left_places integer[];
+	job jsonb;
+BEGIN
+	IF jsonb_typeof(all_jobs) IS DISTINCT FROM 'array' THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = 'jobs must be a list of objects, such as [{"job_type": "mail", "payload": {}}]';
+	END IF;
+	-- What the statement below would pass over in silence.
+	PERFORM FROM jsonb_array_elements(all_jobs) e
+	  WHERE CASE WHEN jsonb_typeof(e) <> 'object' THEN true
+	             ELSE e - cronward_job_options() <> '{}' OR e ?& '{type,job_type}'
+	                  OR e ? 'on_conflict' AND (NOT e ? 'unique_key' OR e->>'on_conflict' NOT IN ('keep', 'replace', 'reject'))
+	                  OR e ? 'concurrency_limit' AND NOT e ? 'concurrency_key' END
+	  LIMIT 1;
+	IF FOUND THEN
+		PERFORM cronward_jobs_refuse(all_jobs, is_one);
+	END IF;
+
+	FOR tries IN 1..10 LOOP
+		left_over := NULL;
+		left_places := '{}';
+		FOR n, id, is_new, job IN
+			WITH r AS MATERIALIZED (
+				SELECT r.n::integer - 1 AS n, COALESCE(r.id, cronward_uuid()) AS id, COALESCE(r.job_type, r.type) AS job_type,
+				       COALESCE(r.payload, '{}') AS payload, COALESCE(r.queue, t.defaults->>'queue', 'default') AS queue,
+				       cronward_job_priority(COALESCE(r.priority, t.defaults->>'priority', 'normal')) AS priority,
+				       COALESCE(r.run_at, now()) AS run_at, COALESCE(r.run_at, clock_timestamp()) AS waits_until,
+				       COALESCE(r.max_attempts, (t.defaults->>'max_attempts')::integer, 5) AS max_attempts,
+				       r.unique_key, r.concurrency_key, COALESCE(r.concurrency_limit, 1) AS concurrency_limit, r.depends_on,
+				       COALESCE(r.on_dependency_failure, 'fail') AS on_dependency_failure, r.timeout_s, r.workspace_id
+				  FROM ROWS FROM (jsonb_to_recordset(batch) AS (job_type text, type text, payload jsonb, queue text, priority text,
+				                  run_at timestamptz, max_attempts integer, unique_key text, concurrency_key text,
+				                  concurrency_limit integer, depends_on uuid[], on_dependency_failure text, timeout_s integer,
+				                  workspace_id uuid, id uuid)) WITH ORDINALITY
+				       AS r (job_type, type, payload, queue, priority, run_at, max_attempts, unique_key, concurrency_key,
+				             concurrency_limit, depends_on, on_dependency_failure, timeout_s, workspace_id, id, n)
+				  LEFT JOIN job_types t ON t.job_type = COALESCE(r.job_type, r.type)
+			), plain AS (
+				INSERT INTO jobs (id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+				                  concurrency_limit, on_dependency_failure, timeout_s, workspace_id)
+				SELECT id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+				       concurrency_limit, on_dependency_failure, timeout_s, workspace_id
+				  FROM r WHERE unique_key IS NULL
+			), keyed AS (
+				INSERT INTO jobs (id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+				                  concurrency_limit, on_dependency_failure, timeout_s, workspace_id)
+				SELECT id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+				       concurrency_limit, on_dependency_failure, timeout_s, workspace_id
+				  FROM r WHERE unique_key IS NOT NULL
+				 ORDER BY unique_key, n
+				    ON CONFLICT DO NOTHING
+				RETURNING id
+			), edges AS (
+				INSERT INTO job_dependencies (job_id, depends_on)
+				SELECT r.id, unnest(r.depends_on)
+				  FROM r
+				 WHERE r.depends_on IS NOT NULL AND (r.unique_key IS NULL OR r.id IN (SELECT id FROM keyed))
+			)
+			SELECT n, id, unique_key IS NULL OR id IN (SELECT id FROM keyed), NULL::jsonb FROM r
+			 ORDER BY unique_key NULLS FIRST, n
+		LOOP
+			job := CASE WHEN NOT is_new THEN batch->n END;
+			n := COALESCE(places[n + 1], n);
+			IF NOT is_new THEN
+				id := cronward_job_meets_its_like(job, CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', n) END);
+				IF id IS NULL THEN
+					left_over := COALESCE(left_over, '[]') || job;
+					left_places := left_places || n;
+					CONTINUE;
+				END IF;
+			END IF;
+			RETURN NEXT;
+		END LOOP;
+		EXIT WHEN left_over IS NULL;
+		batch := left_over;
+		places := left_places;
+	END LOOP;
+	IF left_over IS NOT NULL THEN
+		PERFORM cronward_jobs_refuse(all_jobs, is_one);
+		RAISE EXCEPTION USING ERRCODE = 'CW409', MESSAGE = format('%sunique_key %s is that of a job that you may not see',
+			CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', places[1]) END, left_over->0->>'unique_key');
+	END IF;
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'CW400' THEN
+	PERFORM cronward_jobs_refuse(all_jobs, is_one);
+	RAISE;
+END
+$$;
+
+-- One job; see enqueue_jobs for what the options mean.  priority is a number or high, normal, low.
+CREATE OR REPLACE FUNCTION enqueue_job(
+	job_type text,
+	payload jsonb DEFAULT '{}',
+	queue text DEFAULT NULL,
+	priority anycompatible DEFAULT NULL::integer,
+	run_at timestamptz DEFAULT NULL,
+	max_attempts integer DEFAULT NULL,
+	unique_key text DEFAULT NULL,
+	on_conflict text DEFAULT 'keep',
+	concurrency_key text DEFAULT NULL,
+	concurrency_limit integer DEFAULT NULL,
+	depends_on uuid[] DEFAULT NULL,
+	on_dependency_failure text DEFAULT NULL,
+	timeout_s integer DEFAULT NULL,
+	workspace_id uuid DEFAULT NULL,
+	id uuid DEFAULT NULL
+) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	word CONSTANT text := priority::text;
+	defaults jsonb;
+	made uuid;
+BEGIN
+	IF unique_key IS NULL AND depends_on IS NULL AND id IS NULL AND on_conflict = 'keep' AND timeout_s IS NULL
+	   AND length(job_type) BETWEEN 1 AND 200 AND COALESCE(length(queue) BETWEEN 1 AND 200, true)
+	   AND COALESCE(word IN ('high', 'normal', 'low') OR word ~ '^-?[0-9]{1,4}$', true)
+	   AND COALESCE(isfinite(run_at), true) AND COALESCE(max_attempts BETWEEN 1 AND 1000, true)
+	   AND COALESCE(length(concurrency_key) BETWEEN 1 AND 200 AND COALESCE(concurrency_limit BETWEEN 1 AND 1000, true), concurrency_limit IS NULL)
+	   AND COALESCE(on_dependency_failure IN ('fail', 'run'), true) THEN
+		SELECT t.defaults INTO defaults FROM job_types t WHERE t.job_type = enqueue_job.job_type;
+		INSERT INTO jobs (job_type, payload, queue, priority, run_at, waits_until, max_attempts, concurrency_key, concurrency_limit,
+		                  on_dependency_failure, workspace_id)
+		VALUES (job_type, COALESCE(payload, '{}'), COALESCE(queue, defaults->>'queue', 'default'),
+		        cronward_job_priority(COALESCE(word, defaults->>'priority', 'normal')),
+		        COALESCE(run_at, now()), COALESCE(run_at, clock_timestamp()),
+		        COALESCE(max_attempts, (defaults->>'max_attempts')::integer, 5),
+		        concurrency_key, COALESCE(concurrency_limit, 1), COALESCE(on_dependency_failure, 'fail'), workspace_id)
+		RETURNING jobs.id INTO made;
+		RETURN made;
+	END IF;
+	SELECT e.id INTO made
+	  FROM enqueue_jobs(jsonb_strip_nulls(jsonb_build_object(
+			'job_type', job_type, 'queue', queue, 'priority', word, 'run_at', run_at, 'max_attempts', max_attempts,
+			'unique_key', unique_key, 'on_conflict', NULLIF(on_conflict, 'keep'), 'concurrency_key', concurrency_key,
+			'concurrency_limit', concurrency_limit, 'depends_on', depends_on, 'on_dependency_failure', on_dependency_failure,
+			'timeout_s', timeout_s, 'workspace_id', workspace_id, 'id', id))
+		|| jsonb_build_object('payload', COALESCE(payload, '{}'))) e;
+	RETURN made;
+END
+$$;
+
+-- Jobs that come in by a plain INSERT --------------------------------------------------------------------
+
+-- Only what a plain row does not have; the rest waits from now on by the column's default.
+CREATE OR REPLACE FUNCTION cronward_job_comes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	budget_s integer;
+	fault text;
+BEGIN
+	fault := CASE
+		WHEN length(NEW.job_type) NOT BETWEEN 1 AND 200 THEN format('job_type must have 1 to 200 characters; it has %s', length(NEW.job_type))
+		WHEN length(NEW.queue) NOT BETWEEN 1 AND 200 THEN format('queue must have 1 to 200 characters; it has %s', length(NEW.queue))
+		WHEN length(NEW.unique_key) NOT BETWEEN 1 AND 200 THEN format('unique_key must have 1 to 200 characters; it has %s', length(NEW.unique_key))
+		WHEN length(NEW.concurrency_key) NOT BETWEEN 1 AND 200 THEN
+			format('concurrency_key must have 1 to 200 characters; it has %s', length(NEW.concurrency_key))
+		WHEN NEW.max_attempts NOT BETWEEN 1 AND 1000 THEN format('max_attempts must be from 1 to 1000; it is %s', NEW.max_attempts)
+		WHEN NOT isfinite(NEW.run_at) THEN format('run_at must be a time that comes; it is %s', NEW.run_at)
+		END;
+	IF fault IS NULL AND NEW.timeout_s IS NOT NULL THEN
+		SELECT run_budget_s INTO budget_s FROM job_limits;
+		IF NEW.timeout_s > budget_s THEN
+			fault := format('timeout_s is at most the %s seconds that a run lasts (RUN_BUDGET_S); it is %s, and longer work answers 202 and calls back',
+				budget_s, NEW.timeout_s);
+		END IF;
+	END IF;
+	IF fault IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = fault;
+	END IF;
+	IF NEW.waits_until IS NULL OR NEW.lease_until IS NOT NULL THEN
+		RETURN NEW;
+	END IF;
+	-- What has ended is history; what somebody else processes, or is to get dependencies, waits.
+	NEW.waits_until := CASE
+		WHEN NEW.status IN ('completed', 'failed', 'cancelled') THEN NULL
+		WHEN NEW.status IN ('processing', 'blocked') THEN 'infinity'
+		ELSE GREATEST(NEW.waits_until, NEW.run_at) END;
+	RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_come BEFORE INSERT ON jobs
+	FOR EACH ROW WHEN (NEW.status <> 'pending' OR NEW.run_at > NEW.waits_until OR NOT isfinite(NEW.run_at) OR NEW.timeout_s IS NOT NULL
+		OR NEW.max_attempts NOT BETWEEN 1 AND 1000 OR length(NEW.job_type) NOT BETWEEN 1 AND 200 OR length(NEW.queue) NOT BETWEEN 1 AND 200
+		OR length(NEW.unique_key) NOT BETWEEN 1 AND 200 OR length(NEW.concurrency_key) NOT BETWEEN 1 AND 200)
+	EXECUTE FUNCTION cronward_job_comes();
+
+-- Dependencies -------------------------------------------------------------------------------------------
+
+-- A cycle among the edges "$1[n] depends on $2[n]", as ids, the first one again at its end; NULL: there
+-- is none.  Takes away what depends on nothing until nothing is left, or what is left goes round.
+CREATE OR REPLACE FUNCTION cronward_dependency_cycle(job_ids uuid[], needed uuid[]) RETURNS uuid[] LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	names uuid[];
+	waits integer[]; -- how many prerequisites a node still has
+	first integer[]; -- where in `dependents` those of a node begin
+	dependents integer[];
+	of_edge integer[];
+	ready integer[] := '{}';
+	count_ready integer := 0;
+	done integer := 0;
+	node integer;
+	path integer[] := '{}';
+BEGIN
+	SELECT array_agg(u.id ORDER BY u.id) INTO names FROM (SELECT unnest(job_ids) AS id UNION SELECT unnest(needed)) u;
+	IF names IS NULL THEN
+		RETURN NULL;
+	END IF;
+	WITH node AS MATERIALIZED (
+		SELECT id, n::integer FROM unnest(names) WITH ORDINALITY AS u (id, n)
+	)
+	SELECT array_agg(j.n ORDER BY p.n), array_agg(p.n ORDER BY p.n) INTO dependents, of_edge
+	  FROM unnest(job_ids, needed) AS e (job_id, depends_on) JOIN node j ON j.id = e.job_id JOIN node p ON p.id = e.depends_on;
+	waits := array_fill(0, ARRAY[cardinality(names)]);
+	first := array_fill(0, ARRAY[cardinality(names)]);
+	FOR edge IN REVERSE cardinality(dependents)..1 LOOP
+		waits[dependents[edge]] := waits[dependents[edge]] + 1;
+		first[of_edge[edge]] := edge;
+	END LOOP;
+	FOR i IN 1..cardinality(names) LOOP
+		IF waits[i] = 0 THEN
+			count_ready := count_ready + 1;
+			ready[count_ready] := i;
+		END IF;
+	END LOOP;
+	WHILE done < count_ready LOOP
+		done := done + 1;
+		node := ready[done];
+		FOR edge IN first[node]..cardinality(dependents) LOOP
+			EXIT WHEN first[node] = 0 OR of_edge[edge] <> node;
+			waits[dependents[edge]] := waits[dependents[edge]] - 1;
+			IF waits[dependents[edge]] = 0 THEN
+				count_ready := count_ready + 1;
+				ready[count_ready] := dependents[edge];
+			END IF;
+		END LOOP;
+	END LOOP;
+	IF done = cardinality(names) THEN
+		RETURN NULL;
+	END IF;
+	-- Each node that is left has a prerequisite that is left, so going from one to the next comes round.
+	node := (SELECT min(i) FROM generate_subscripts(waits, 1) i WHERE waits[i] > 0);
+	WHILE node <> ALL (path) LOOP
+		path := path || node;
+		node := (SELECT min(of_edge[edge]) FROM generate_subscripts(dependents, 1) edge WHERE dependents[edge] = node AND waits[of_edge[edge]] > 0);
+	END LOOP;
+	path := path[array_position(path, node):] || node;
+	RETURN ARRAY(SELECT names[i] FROM unnest(path) WITH ORDINALITY AS p (i, n) ORDER BY n);
+END
+$$;
+
+-- A job has ended, however: its dependents are free of it, or fail with it.  Who fails takes its own
+-- dependents along, all in one statement, however long the chain; the triggers that this fires find
+-- nothing open any more.  Edges are counted as they are closed, so what ends twice is counted once.
+CREATE OR REPLACE FUNCTION cronward_dependents_go_on(ended uuid, has_failed boolean, reason text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	failing uuid[];
+BEGIN
+	PERFORM FROM job_dependencies WHERE depends_on = ended AND is_open LIMIT 1;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF has_failed THEN
+		failing := ARRAY(
+			WITH RECURSIVE f (id) AS (
+				SELECT d.job_id FROM job_dependencies d
+				 WHERE d.depends_on = ended AND d.is_open
+				   AND (SELECT j.on_dependency_failure = 'fail' AND j.waits_until IS NOT NULL FROM jobs j WHERE j.id = d.job_id)
+				UNION
+				SELECT d.job_id FROM f JOIN job_dependencies d ON d.depends_on = f.id AND d.is_open
+				 WHERE (SELECT j.on_dependency_failure = 'fail' AND j.waits_until IS NOT NULL FROM jobs j WHERE j.id = d.job_id))
+			SELECT id FROM f);
+		PERFORM FROM jobs WHERE id = ANY (failing) ORDER BY id FOR NO KEY UPDATE;
+	END IF;
+
+	-- All edges out of what ends here, and what they lead to.
+	WITH closed AS (
+		UPDATE job_dependencies SET is_open = false WHERE depends_on = ANY (failing || ended) AND is_open RETURNING job_id, depends_on
+	), open AS MATERIALIZED (
+		SELECT job_id, count(*)::integer AS edges, min(depends_on::text) AS depends_on, job_id IN (SELECT unnest(failing)) AS fails
+		  FROM closed GROUP BY job_id
+	), locked AS MATERIALIZED (
+		SELECT id FROM jobs WHERE id = ANY (ARRAY(SELECT job_id FROM open)) ORDER BY id FOR NO KEY UPDATE
+	), gone AS (
+		UPDATE jobs j
+		   SET open_dependencies = GREATEST(j.open_dependencies - o.edges, 0),
+		       status = CASE WHEN o.fails THEN 'failed' WHEN j.status = 'blocked' AND j.open_dependencies <= o.edges THEN 'pending' ELSE j.status END,
+		       waits_until = CASE WHEN o.fails THEN NULL
+		                          WHEN j.waits_until = 'infinity' AND j.open_dependencies <= o.edges THEN j.run_at ELSE j.waits_until END,
+		       error_message = CASE WHEN NOT o.fails THEN j.error_message
+		                            WHEN o.depends_on = ended::text THEN left(format('its dependency %s %s', ended, reason), 1024)
+		                            ELSE left(format('its dependency %s failed: %s %s', o.depends_on, ended, reason), 1024) END,
+		       completed_at = CASE WHEN o.fails THEN clock_timestamp() ELSE j.completed_at END,
+		       dead_at = CASE WHEN o.fails THEN clock_timestamp() ELSE j.dead_at END,
+		       updated_at = clock_timestamp()
+		  FROM open o
+		 WHERE j.id = ANY (ARRAY(SELECT id FROM locked)) AND j.id = o.job_id AND j.waits_until IS NOT NULL
+		RETURNING j.id, j.error_message, o.fails
+	)
+	INSERT INTO job_logs (job_id, level, message)
+	SELECT id, 'error', 'failed for good: ' || error_message FROM gone WHERE fails;
+
+	PERFORM FROM app_webhooks WHERE failing <> '{}' AND (events = '{}' OR events && '{job.failed,job.*}') LIMIT 1;
+	IF FOUND THEN
+		INSERT INTO platform_events (event_type, payload)
+		SELECT 'job.failed', cronward_job_event(j) FROM jobs j WHERE j.id = ANY (failing) AND j.status = 'failed';
+	END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION cronward_job_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM cronward_dependents_go_on(NEW.id, NEW.status <> 'completed',
+		CASE NEW.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(NEW.error_message, 'no reason was given') END);
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_end AFTER UPDATE ON jobs
+	FOR EACH ROW WHEN (OLD.is_awaited AND OLD.waits_until IS NOT NULL AND NEW.waits_until IS NULL)
+	EXECUTE FUNCTION cronward_job_ends();
+
+-- Who deletes a live job fails or frees its dependents, and frees its slot; what has ended has done
+-- both, so pruning fires nothing.
+CREATE OR REPLACE FUNCTION cronward_job_is_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM cronward_dependents_go_on(OLD.id, true, 'was deleted');
+	DELETE FROM job_slots WHERE job_id = OLD.id;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_are_deleted AFTER DELETE ON jobs
+	FOR EACH ROW WHEN (OLD.waits_until IS NOT NULL AND (OLD.is_awaited OR OLD.lease_until IS NOT NULL AND OLD.concurrency_key IS NOT NULL))
+	EXECUTE FUNCTION cronward_job_is_deleted();
+
+-- New edges.  Jobs are locked in the order of their ids, those that are depended on already in a way
+-- that many may share.  A cycle needs a dependent that others depend on; where those others are not of
+-- this statement, their edges may be followed by somebody else's at this moment, so that is looked at one
+-- after the other.  Whoever makes the first edge to a job has its row in common with who makes it depend.
+CREATE OR REPLACE FUNCTION cronward_dependencies_come() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	bad record;
+	ended record;
+	cycle uuid[];
+	is_followed boolean := false;
+BEGIN
+	SELECT job_id INTO bad FROM fresh WHERE job_id = depends_on LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('job %s cannot depend on itself', bad.job_id);
+	END IF;
+	FOR round IN 1..2 LOOP
+		IF NOT is_followed THEN
+			PERFORM FROM fresh f JOIN job_dependencies d ON d.depends_on = f.job_id
+			  WHERE NOT EXISTS (SELECT FROM fresh g WHERE g.job_id = d.job_id AND g.depends_on = d.depends_on) LIMIT 1;
+			IF FOUND THEN
+				is_followed := true;
+				PERFORM pg_advisory_xact_lock(17239, 4);
+			END IF;
+		END IF;
+		EXIT WHEN round = 2;
+		PERFORM FROM jobs
+		  WHERE id = ANY (ARRAY(SELECT job_id FROM fresh
+		                        UNION
+		                        SELECT f.depends_on FROM fresh f WHERE NOT (SELECT j.is_awaited FROM jobs j WHERE j.id = f.depends_on)))
+		  ORDER BY id FOR NO KEY UPDATE;
+		PERFORM FROM jobs WHERE id = ANY (ARRAY(SELECT depends_on FROM fresh)) ORDER BY id FOR SHARE;
+	END LOOP;
+
+	SELECT f.job_id, f.depends_on, j.id AS job, p.id AS needed, j.status, j.waits_until IS NOT NULL AND j.lease_until IS NULL AS may_wait INTO bad
+	  FROM fresh f LEFT JOIN LATERAL (SELECT * FROM jobs WHERE id = f.job_id OFFSET 0) j ON true
+	  LEFT JOIN LATERAL (SELECT id FROM jobs WHERE id = f.depends_on OFFSET 0) p ON true
+	 WHERE j.id IS NULL OR p.id IS NULL OR j.waits_until IS NULL OR j.lease_until IS NOT NULL
+	 LIMIT 1;
+	IF NOT FOUND THEN
+		NULL;
+	ELSIF bad.needed IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('job %s cannot depend on %s: there is no such job', bad.job_id, bad.depends_on);
+	ELSIF bad.job IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('job %s cannot depend on %s: there is no job %1$s', bad.job_id, bad.depends_on);
+	ELSE
+		RAISE EXCEPTION USING ERRCODE = 'CW409',
+			MESSAGE = format('job %s cannot depend on %s any more: it is %s', bad.job_id, bad.depends_on, bad.status);
+	END IF;
+
+	IF is_followed THEN
+		WITH RECURSIVE up (id) AS (
+			SELECT depends_on FROM fresh
+			UNION
+			SELECT d.depends_on FROM up JOIN job_dependencies d ON d.job_id = up.id
+		)
+		SELECT cronward_dependency_cycle(array_agg(d.job_id), array_agg(d.depends_on)) INTO cycle
+		  FROM job_dependencies d WHERE d.job_id = ANY (ARRAY(SELECT id FROM up UNION SELECT job_id FROM fresh));
+	ELSIF EXISTS (SELECT FROM fresh f JOIN fresh g ON g.depends_on = f.job_id) THEN
+		SELECT cronward_dependency_cycle(array_agg(job_id), array_agg(depends_on)) INTO cycle FROM fresh;
+	END IF;
+	IF cycle IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = 'dependencies go round in a cycle: ' || CASE WHEN cardinality(cycle) > 12
+			THEN array_to_string(cycle[:10], ' depends on ') || format(' depends on … (%s jobs)', cardinality(cycle) - 1)
+			ELSE array_to_string(cycle, ' depends on ') END;
+	END IF;
+
+	UPDATE jobs j
+	   SET is_awaited = j.is_awaited OR o.is_needed,
+	       open_dependencies = j.open_dependencies + o.edges,
+	       status = CASE WHEN o.edges > 0 THEN 'blocked' ELSE j.status END,
+	       waits_until = CASE WHEN o.edges > 0 THEN 'infinity' ELSE j.waits_until END
+	  FROM (SELECT id, sum(edge)::integer AS edges, bool_or(edge = 0) AS is_needed
+	          FROM (SELECT job_id AS id, is_open::integer AS edge FROM fresh UNION ALL SELECT depends_on, 0 FROM fresh) e GROUP BY id) o
+	 WHERE j.id = ANY (ARRAY(SELECT job_id FROM fresh UNION SELECT depends_on FROM fresh)) AND j.id = o.id
+	   AND (o.edges > 0 OR NOT j.is_awaited);
+
+	FOR ended IN
+		SELECT p.* FROM (SELECT DISTINCT depends_on FROM fresh) f
+		 CROSS JOIN LATERAL (SELECT id, status, error_message FROM jobs WHERE id = f.depends_on AND waits_until IS NULL OFFSET 0) p
+	LOOP
+		PERFORM cronward_dependents_go_on(ended.id, ended.status <> 'completed',
+			CASE ended.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(ended.error_message, 'no reason was given') END);
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER job_dependencies_come AFTER INSERT ON job_dependencies
+	REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION cronward_dependencies_come();
+
+-- An open edge that somebody deletes keeps nobody any more.
+CREATE OR REPLACE FUNCTION cronward_dependencies_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM gone WHERE is_open LIMIT 1;
+	IF FOUND THEN
+		PERFORM FROM jobs WHERE id = ANY (ARRAY(SELECT job_id FROM gone WHERE is_open)) ORDER BY id FOR NO KEY UPDATE;
+		UPDATE jobs j
+		   SET open_dependencies = GREATEST(j.open_dependencies - o.edges, 0),
+		       status = CASE WHEN j.status = 'blocked' AND j.open_dependencies <= o.edges THEN 'pending' ELSE j.status END,
+		       waits_until = CASE WHEN j.waits_until = 'infinity' AND j.open_dependencies <= o.edges THEN j.run_at ELSE j.waits_until END,
+		       updated_at = clock_timestamp()
+		  FROM (SELECT job_id, count(*)::integer AS edges FROM gone WHERE is_open GROUP BY job_id) o
+		 WHERE j.id = ANY (ARRAY(SELECT job_id FROM gone WHERE is_open)) AND j.id = o.job_id AND j.waits_until IS NOT NULL;
+	END IF;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER job_dependencies_go AFTER DELETE ON job_dependencies
+	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION cronward_dependencies_go();
+
+-- Slots of keys --------------------------------------------------------------------------------------------
+
+-- Whatever ends a lease gives back its slot.
+CREATE OR REPLACE FUNCTION cronward_job_lets_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM job_slots WHERE job_id = OLD.id;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_let_go AFTER UPDATE ON jobs
+	FOR EACH ROW WHEN (OLD.concurrency_key IS NOT NULL AND OLD.lease_until IS NOT NULL AND NEW.lease_until IS NULL)
+	EXECUTE FUNCTION cronward_job_lets_go();
+
+-- As many of a key's line come forward as slots were freed.
+CREATE OR REPLACE FUNCTION cronward_slots_go() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE jobs
+	   SET waits_until = run_at, updated_at = clock_timestamp()
+	 WHERE id = ANY (ARRAY(
+		SELECT l.id
+		  FROM (SELECT concurrency_key, count(*) AS slots FROM gone GROUP BY concurrency_key ORDER BY concurrency_key) k
+		 CROSS JOIN LATERAL (
+			SELECT j.id FROM jobs j
+			 WHERE j.concurrency_key = k.concurrency_key AND j.waits_until = 'infinity' AND j.open_dependencies = 0
+			 ORDER BY j.priority DESC, j.run_at, j.id
+			 LIMIT k.slots
+			   FOR NO KEY UPDATE SKIP LOCKED) l));
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER job_slots_go AFTER DELETE ON job_slots
+	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION cronward_slots_go();
+
+-- Running again -----------------------------------------------------------------------------------------
+
+-- Jobs that have ended, and that the caller has locked, are as new; those that depend on live jobs
+-- are blocked by them again.
+CREATE OR REPLACE FUNCTION cronward_jobs_revive(ended uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM jobs
+	  WHERE id = ANY (ARRAY(SELECT depends_on FROM job_dependencies WHERE job_id = ANY (ended))) AND waits_until IS NOT NULL
+	  ORDER BY id FOR SHARE;
+	UPDATE job_dependencies d
+	   SET is_open = NOT d.is_open
+	 WHERE d.job_id = ANY (ended)
+	   AND d.is_open <> (d.depends_on = ANY (ended) OR COALESCE((SELECT p.waits_until IS NOT NULL FROM jobs p WHERE p.id = d.depends_on), false));
+	UPDATE jobs j
+	   SET status = CASE WHEN o.edges > 0 THEN 'blocked' ELSE 'pending' END,
+	       waits_until = CASE WHEN o.edges > 0 THEN 'infinity' ELSE clock_timestamp() END,
+	       open_dependencies = o.edges, run_at = clock_timestamp(), attempts = 0, lost = 0, progress = 0,
+	       lease_until = NULL, claim_token = NULL, awaits_callback = false, cancel_requested_at = NULL,
+	       started_at = NULL, completed_at = NULL, performed_at = NULL, dead_at = NULL,
+	       result = NULL, error_message = NULL, error_stack = NULL, updated_at = clock_timestamp()
+	  FROM unnest(ended) e (id)
+	 CROSS JOIN LATERAL (SELECT count(*)::integer AS edges FROM job_dependencies d WHERE d.job_id = e.id AND d.is_open OFFSET 0) o
+	 WHERE j.id = ANY (ended) AND j.id = e.id;
+END
+$$;
+
+-- retry_job(job) of 0013 for jobs that failed or were cancelled; by force also one that is completed runs
+-- again.  Its status afterwards.
+CREATE OR REPLACE FUNCTION retry_job(job uuid, force boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found record;
+	other uuid;
+BEGIN
+	SELECT j.status, j.waits_until, j.unique_key INTO found FROM jobs j WHERE j.id = job FOR NO KEY UPDATE;
+	IF found.status IS DISTINCT FROM 'completed' OR found.waits_until IS NOT NULL OR force IS NOT TRUE THEN
+		RETURN retry_job(job);
+	END IF;
+	SELECT j.id INTO other FROM jobs j WHERE j.unique_key = found.unique_key AND j.waits_until IS NOT NULL;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW409',
+			MESSAGE = format('Job %s cannot be run again: job %s is live and has its unique_key, %s', job, other, found.unique_key);
+	END IF;
+	PERFORM cronward_jobs_revive(ARRAY[job]);
+	RETURN (SELECT j.status FROM jobs j WHERE j.id = job);
+END
+$$;
+
+-- Tries up to max_count failed jobs again, those first that failed first.  A filter takes any of type,
+-- queue, workspace, after and before (when they failed) and error (a part of the message).  Answers for
+-- each with the reason why not where it is refused, as the API's POST /api/jobs/retry does.
+CREATE OR REPLACE FUNCTION retry_jobs(filter jsonb DEFAULT '{}', max_count integer DEFAULT 1000) RETURNS TABLE (job uuid, refused text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	wrong text;
+	since timestamptz;
+	til timestamptz;
+	workspace uuid;
+	chosen uuid[];
+BEGIN
+	wrong := CASE WHEN jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN 'a filter is an object'
+		WHEN max_count IS NULL OR max_count NOT BETWEEN 1 AND 10000 THEN format('max_count must be from 1 to 10000; it is %s', COALESCE(max_count::text, 'NULL'))
+		WHEN filter - '{type,queue,workspace,after,before,error}'::text[] <> '{}' THEN
+			format('a filter has type, queue, workspace, after, before and error; it does not have %s',
+				(SELECT min(k) FROM jsonb_object_keys(filter - '{type,queue,workspace,after,before,error}'::text[]) k)) END;
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = wrong;
+	END IF;
+	BEGIN
+		since := COALESCE((filter->>'after')::timestamptz, '-infinity');
+		til := COALESCE((filter->>'before')::timestamptz, 'infinity');
+		workspace := (filter->>'workspace')::uuid;
+	EXCEPTION WHEN data_exception THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = 'after and before must be times, workspace a UUID: ' || SQLERRM;
+	END;
+	chosen := ARRAY(
+		SELECT j.id
+		  FROM jobs j
+		 WHERE j.dead_at IS NOT NULL AND j.dead_at >= since AND j.dead_at < til
+		   AND (filter->>'type' IS NULL OR j.job_type = filter->>'type')
+		   AND (filter->>'queue' IS NULL OR j.queue = filter->>'queue')
+		   AND (workspace IS NULL OR j.workspace_id = workspace)
+		   AND (filter->>'error' IS NULL OR strpos(j.error_message, filter->>'error') > 0)
+		 ORDER BY j.dead_at, j.id
+		 LIMIT max_count);
+	RETURN QUERY SELECT * FROM cronward_jobs_retry(chosen);
+END
+$$;
+
+-- Rows that others change ------------------------------------------------------------------------------------
+
+-- An application that knows the columns of its own, and sets the status (retry or cancel from its own
+-- pages) or run_at, is understood.  What is under a lease ends only by its lease: it can be asked to stop.
+-- Rows from before cronward came are the application's alone.
+CREATE OR REPLACE FUNCTION cronward_job_is_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF NEW.waits_until IS NULL AND NEW.created_at < (SELECT a.at FROM cronward_adopted a WHERE a.name = 'jobs') THEN
+		RETURN NULL;
+	END IF;
+	IF NEW.lease_until > clock_timestamp() THEN
+		IF NEW.status IN ('cancelled', 'failed') THEN
+			UPDATE jobs j SET status = OLD.status, cancel_requested_at = COALESCE(j.cancel_requested_at, clock_timestamp()) WHERE j.id = NEW.id;
+		ELSIF NEW.status <> OLD.status THEN
+			RAISE EXCEPTION USING ERRCODE = 'CW409',
+				MESSAGE = format('job %s is being processed: it can be cancelled, and not be set %s', NEW.id, NEW.status);
+		END IF;
+	ELSIF NEW.status IN ('completed', 'failed', 'cancelled') THEN
+		UPDATE jobs j
+		   SET waits_until = NULL, lease_until = NULL, claim_token = NULL, awaits_callback = false, open_dependencies = 0,
+		       completed_at = COALESCE(j.completed_at, clock_timestamp()),
+		       dead_at = CASE WHEN j.status = 'failed' THEN COALESCE(j.dead_at, clock_timestamp()) END
+		 WHERE j.id = NEW.id;
+	ELSIF NEW.waits_until IS NULL AND NEW.status = 'pending' THEN
+		PERFORM cronward_jobs_revive(ARRAY[NEW.id]);
+		IF NEW.run_at > clock_timestamp() THEN
+			UPDATE jobs j SET run_at = NEW.run_at, waits_until = CASE WHEN j.open_dependencies > 0 THEN j.waits_until ELSE NEW.run_at END WHERE j.id = NEW.id;
+		END IF;
+	ELSIF NEW.waits_until IS NOT NULL THEN
+		UPDATE jobs j
+		   SET status = CASE WHEN j.open_dependencies > 0 THEN 'blocked' ELSE NEW.status END,
+		       waits_until = CASE WHEN j.open_dependencies > 0 OR NEW.status IN ('processing', 'blocked') THEN 'infinity'
+		                          ELSE NEW.run_at END,
+		       lease_until = NULL, claim_token = NULL, awaits_callback = false
+		 WHERE j.id = NEW.id;
+	END IF;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_are_changed AFTER UPDATE ON jobs
+	FOR EACH ROW WHEN ((OLD.status <> NEW.status OR OLD.run_at <> NEW.run_at)
+		AND OLD.waits_until IS NOT DISTINCT FROM NEW.waits_until AND OLD.claim_token IS NOT DISTINCT FROM NEW.claim_token
+		AND OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until)
+	EXECUTE FUNCTION cronward_job_is_changed();
+
+-- Whose rights -----------------------------------------------------------------------------------------------
+
+-- Who may write one row of a job's need not have rights to the others.  These act with their owner's
+-- rights, whoever fires them; who may execute one may hang it on a table of his own (see 0007).
+DO $$
+DECLARE name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['cronward_job_comes', 'cronward_job_ends', 'cronward_job_is_deleted', 'cronward_dependencies_come',
+		'cronward_dependencies_go', 'cronward_job_lets_go', 'cronward_slots_go', 'cronward_job_is_changed'] LOOP
+		EXECUTE format('ALTER FUNCTION %I() SECURITY DEFINER SET search_path = %I, pg_temp', name, current_schema());
+		EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', name);
+	END LOOP;
+END
+$$;

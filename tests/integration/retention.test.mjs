@@ -108,6 +108,7 @@ test('what is not finished stays, however old, and what ended late counts from i
     await stand.db.rows(`INSERT INTO jobs (job_type, status, waits_until, created_at, updated_at) VALUES ('x', $1, NULL, ${ago(100)}, ${ago(100)})`, [status]);
   await stand.db.rows(`INSERT INTO jobs (job_type, status, waits_until, created_at, completed_at) VALUES ('late', 'completed', NULL, ${ago(100)}, ${ago(1)})`);
   await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, updated_at) VALUES ('waits', 'failed', ${ago(100)}, ${ago(100)})`);
+  await stand.db.rows(`UPDATE jobs SET waits_until = now() WHERE job_type = 'waits'`); // an INSERT would have taken it for history
   const mail = (address, status, scheduled, next, waits = 'NULL') => stand.db.rows(
     `INSERT INTO email_queue (to_address, status, created_at, scheduled_for, next_attempt_at, waits_until) VALUES ($1, $2, ${ago(100)}, ${scheduled}, ${next}, ${waits})`, [address, status]);
   for (const status of ['pending', 'processing', 'sent', 'failed']) await mail('a@example.com', status, ago(100), 'NULL');
