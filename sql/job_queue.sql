@@ -288,8 +288,13 @@ SELECT (SELECT count(*) FROM d) AS slots, (SELECT count(*) FROM u) AS jobs;
 -- call back.  What is held waits the longer the older it is, up to an hour, as webhook_retry has
 -- it; what was to be cancelled while it ran and has to be tried again is due at once, for the
 -- claim that then finds the mark.
+-- What has performed_at is done, whatever was heard of it: its connection was lost or it was to be
+-- stopped, and its work had just been committed.  Committed only since this statement began, it is
+-- left alone, and the next claim completes it.
 WITH r AS MATERIALIZED (
-	SELECT *
+	SELECT id, token, retry_ms, http, error, stack, result, effect, subject, took_ms,
+	       CASE WHEN verdict IN ('retry', 'dead', 'cancel') AND EXISTS (
+			SELECT 1 FROM jobs p WHERE p.id = r.id AND p.performed_at IS NOT NULL) THEN 'done' ELSE verdict END AS verdict
 	  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::int[], $6::text[], $7::text[],
 	              $8::text[], $9::text[], $10::uuid[], $11::int[])
 	    AS r (id, token, verdict, retry_ms, http, error, stack, result, effect, subject, took_ms)
@@ -325,6 +330,7 @@ WITH r AS MATERIALIZED (
 	  FROM r
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM r)) AND d.id = r.id
 	   AND CASE WHEN d.claim_token = r.token THEN r.verdict <> 'await' OR NOT d.awaits_callback ELSE false END
+	   AND (d.performed_at IS NULL OR r.verdict NOT IN ('retry', 'dead', 'cancel'))
 	RETURNING d.id, r.verdict, r.effect, r.subject,
 	       CASE WHEN r.verdict IN ('done', 'cancel', 'await') THEN 'info'
 	            WHEN r.verdict IN ('retry', 'hold') THEN 'warn' ELSE 'error' END AS level,
