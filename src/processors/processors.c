@@ -7,5 +7,6 @@
 
 const struct processor *const processors[] = {
 	&processor_http,
+	&processor_sql,
 	NULL,
 };
