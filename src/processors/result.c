@@ -2,10 +2,10 @@
  * result - what somebody answered, as a value that PostgreSQL takes as jsonb.
  *
  * One value that it does not take would fail the statement that settles it together with many
- * others.  So what is not certainly fine goes as text: depth and NUL are jansson's to refuse, and
- * numbers beyond what numeric holds are looked for here.
+ * others.
  */
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "processors/processor.h"
 
@@ -15,76 +15,26 @@
 
 enum {
 	RESULT_MAX = 64 * 1024,
-	RESULT_NUMBER_MAX = 400,    /* characters; numeric holds 16383 behind the point */
-	RESULT_EXPONENT_DIGITS = 3, /* a double's */
 	RESULT_CHARACTER_BYTES = 4,
 };
 
 #define RESULT_SPACE " \t\r\n"
-#define RESULT_NUMBER "0123456789+-.eE"
 
-static bool result_is_json(const char *text, size_t len);
-static bool result_numbers_fit(const char *text);
-static bool result_number_fits(const char *number, size_t len);
 static const char *result_as_text(struct arena *, const char *body, size_t len);
 static size_t result_clean(char *to, const char *from, size_t len);
 
 const char *
 job_result(struct item *item, const char *body, size_t len)
 {
-	size_t rest = len;
-	char *copy;
+	size_t at = 0;
 
-	while (rest > 0 && strchr(RESULT_SPACE, body[len - rest]) && body[len - rest] != '\0')
-		rest--;
-	if (rest == 0)
+	while (at < len && body[at] != '\0' && strchr(RESULT_SPACE, body[at]))
+		at++;
+	if (at == len)
 		return NULL;
-	copy = len <= RESULT_MAX ? arena_copy(item->memory, body, len) : NULL;
-	if (copy && result_is_json(copy, len))
-		return copy;
+	if (len <= RESULT_MAX && !json_fault(body, len, NULL))
+		return arena_copy(item->memory, body, len);
 	return result_as_text(item->memory, body, len < RESULT_MAX ? len : RESULT_MAX);
-}
-
-static bool
-result_is_json(const char *text, size_t len)
-{
-	/* Whole numbers of any length are fine with PostgreSQL, and not with jansson. */
-	json_auto_t *value = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
-
-	/* What parses holds no NUL, which jansson takes for no JSON. */
-	return value && !memchr(text, '\0', len) && result_numbers_fit(text);
-}
-
-/* Of what is JSON: skips its texts. */
-static bool
-result_numbers_fit(const char *text)
-{
-	while (*text) {
-		size_t len = strspn(text, RESULT_NUMBER);
-
-		if (len > 0 && !result_number_fits(text, len))
-			return false;
-		if (len == 0 && *text == '"')
-			for (text++; *text && *text != '"'; text++)
-				text += *text == '\\' && text[1];
-		text += len > 0 ? len : *text != '\0';
-	}
-	return true;
-}
-
-static bool
-result_number_fits(const char *number, size_t len)
-{
-	size_t mantissa = strcspn(number, "eE"), digits;
-
-	if (len > RESULT_NUMBER_MAX)
-		return false;
-	if (mantissa >= len)
-		return true;
-	digits = len - mantissa - 1;
-	if (digits > 0 && strchr("+-", number[mantissa + 1]))
-		digits--;
-	return digits <= RESULT_EXPONENT_DIGITS;
 }
 
 static const char *
@@ -101,7 +51,7 @@ result_as_text(struct arena *a, const char *body, size_t len)
 	return copy;
 }
 
-/* As UTF-8 without NUL, byte for byte at most as long: a character that was cut goes. */
+/* As UTF-8 without NUL, and no longer: what is no character, or half of one, becomes '?'. */
 static size_t
 result_clean(char *to, const char *from, size_t len)
 {

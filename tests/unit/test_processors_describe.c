@@ -116,14 +116,14 @@ all_else_becomes_a_text(void **state)
 		{ "ok", "\"ok\"" },
 		{ "a \"b\"\n", "\"a \\\"b\\\"\\n\"" },
 		{ "{\"a\": 1e-9999}", "\"{\\\"a\\\": 1e-9999}\"" },
-		{ "1e999", "\"1e999\"" },
+		{ "1e9999", "\"1e9999\"" },
 		{ "\"\\u0000\"", "\"\\\"\\\\u0000\\\"\"" },
 		{ "\xff\xfe\xc3", "\"???\"" },
 		{ "[1,", "\"[1,\"" },
 	};
 	const char *const values[JOB__MAX] = { NULL };
 	struct job_item j;
-	char *deep = malloc(20001), *digits = malloc(1002);
+	char *deep = malloc(20001), *digits = malloc(2002);
 
 	(void)state;
 	job_item_make(&j, values);
@@ -135,9 +135,9 @@ all_else_becomes_a_text(void **state)
 	memset(deep + 10000, ']', 10000);
 	deep[20000] = '\0';
 	assert_int_equal(result(&j, deep)[0], '"');
-	memset(digits, '1', 1001);
+	memset(digits, '1', 2001);
 	memcpy(digits, "0.", 2);
-	digits[1001] = '\0';
+	digits[2001] = '\0';
 	assert_int_equal(result(&j, digits)[0], '"');
 	job_item_end(&j);
 	free(deep);
