@@ -25,6 +25,7 @@ enum {
 	HTTP_HEADER_BYTES_MAX = 4096, /* all headers of one request together */
 	HTTP_ERROR_MAX = 256,
 	HTTP_POLL_MAX = 64,
+	HTTP_KEPT_MAX = 4, /* headers of a reply that are handed out */
 };
 
 /* By default GET, or POST where there is a body. */
@@ -42,6 +43,8 @@ struct http_request {
 	size_t reply_max;   /* bytes of the reply's body to read; 0: HTTP_REPLY_MAX */
 	int64_t timeout_ms; /* of the whole request */
 	bool inspect;       /* the reply tells about the server, too: hsts, certificate_ends_s */
+	/* Names of headers whose values the reply is to have, in lower case with the colon. */
+	const char *keep[HTTP_KEPT_MAX];
 	unsigned headers_count;
 	size_t headers_len;
 	const char *headers[HTTP_HEADERS_MAX]; /* "Name: value", inside headers_text */
@@ -59,8 +62,9 @@ struct http_reply {
 	bool is_ours;      /* this host had no descriptor or memory left: try again later */
 	bool refused;      /* ours, before a byte was sent: scheme, address, form of the URL */
 	bool truncated;    /* the body was longer than asked for and was cut off */
-	const char *retry_after; /* the header's text, or NULL */
-	const char *body;        /* NUL-terminated; may hold NULs and any bytes */
+	const char *retry_after;         /* the header's text, or NULL */
+	const char *kept[HTTP_KEPT_MAX]; /* those of request.keep likewise, shorter than a date */
+	const char *body;                /* NUL-terminated; may hold NULs and any bytes */
 	size_t body_len;
 	struct http_timing timing;
 	/* Of requests that inspect. */

@@ -43,6 +43,8 @@ static bool transfer_has_header(
 static curl_socket_t transfer_open(void *, curlsocktype, struct curl_sockaddr *);
 static void transfer_note_address(struct transfer *, const struct sockaddr *);
 static size_t transfer_read_header(char *, size_t, size_t, void *);
+static void transfer_keep(struct transfer *, const char *line, size_t len);
+static void transfer_forget_kept(struct transfer *);
 static void transfer_note(char to[static TRANSFER_VALUE_MAX], const char *, size_t);
 static size_t transfer_read_body(char *, size_t, size_t, void *);
 
@@ -117,6 +119,7 @@ transfer_begin(struct transfer *t, const struct http_request *q)
 	    curl_easy_setopt(t->easy, CURLOPT_CERTINFO, q->inspect ? 1L : 0L) != CURLE_OK)
 		return -1;
 	t->inspect = q->inspect;
+	memcpy(t->keep, q->keep, sizeof(t->keep));
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, q->url) == CURLE_OK &&
 	    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, transfer_headers(t, q)) == CURLE_OK &&
 	    transfer_set_body(t, q) == CURLE_OK && transfer_set_method(t, q->method) == CURLE_OK &&
@@ -143,6 +146,7 @@ transfer_reset(struct transfer *t)
 	t->body_len = 0;
 	t->retry_after[0] = '\0';
 	t->hsts[0] = '\0';
+	transfer_forget_kept(t);
 	t->refused_address[0] = '\0';
 	t->error[0] = '\0';
 	t->detail[0] = '\0';
@@ -327,16 +331,36 @@ transfer_read_header(char *line, size_t one, size_t len, void *at)
 		t->headers_too_long = true;
 		return 0;
 	}
-	if (len >= sizeof(status) - 1 && memcmp(line, status, sizeof(status) - 1) == 0)
+	transfer_keep(t, line, len);
+	if (len >= sizeof(status) - 1 && memcmp(line, status, sizeof(status) - 1) == 0) {
 		t->retry_after[0] = '\0';
-	else if (len >= sizeof(retry_after) - 1 &&
-		 strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
+		transfer_forget_kept(t);
+	} else if (len >= sizeof(retry_after) - 1 &&
+		   strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
 		transfer_note(t->retry_after, line + sizeof(retry_after) - 1,
 		    len - (sizeof(retry_after) - 1));
 	else if (t->inspect && len >= sizeof(hsts) - 1 &&
 		 strncasecmp(line, hsts, sizeof(hsts) - 1) == 0)
 		transfer_note(t->hsts, line + sizeof(hsts) - 1, len - (sizeof(hsts) - 1));
 	return len;
+}
+
+static void
+transfer_keep(struct transfer *t, const char *line, size_t len)
+{
+	for (size_t i = 0; i < HTTP_KEPT_MAX && t->keep[i]; i++) {
+		size_t name_len = strlen(t->keep[i]);
+
+		if (len >= name_len && strncasecmp(line, t->keep[i], name_len) == 0)
+			transfer_note(t->kept[i], line + name_len, len - name_len);
+	}
+}
+
+static void
+transfer_forget_kept(struct transfer *t)
+{
+	for (size_t i = 0; i < HTTP_KEPT_MAX; i++)
+		t->kept[i][0] = '\0';
 }
 
 /* Keeps the first one; what is longer than a date is no date. */

@@ -50,6 +50,8 @@ struct transfer {
 	size_t body_len, body_room;
 	char retry_after[TRANSFER_VALUE_MAX];
 	char hsts[TRANSFER_VALUE_MAX];
+	const char *keep[HTTP_KEPT_MAX];
+	char kept[HTTP_KEPT_MAX][TRANSFER_VALUE_MAX];
 	bool inspect;
 	char refused_address[INET6_ADDRSTRLEN];
 	char error[HTTP_ERROR_MAX];
