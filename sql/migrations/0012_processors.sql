@@ -12,9 +12,6 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	    || jsonb_build_object('result', d.result)
 $$;
 
--- What an enrichment needs besides its payload; NULL: nothing is known.
-CREATE OR REPLACE FUNCTION cronward_enrichment_context(job_type text, workspace_id uuid, payload jsonb) RETURNS jsonb
-LANGUAGE sql STABLE AS $$ SELECT NULL::jsonb $$;
 
 -- The sql processor ------------------------------------------------------------------------------
 
@@ -125,4 +122,34 @@ $$;
 
 -- Enrichments ------------------------------------------------------------------------------------
 
-SELECT;
+-- What an enrichment needs besides its payload: the workspace's key as it is stored, and the row
+-- that the payload names, if it is that workspace's; "found" says what the row's enrichment is of.
+-- Asked within a claim, so whatever a payload is, it raises nothing, and long texts are cut where
+-- they still are too long.
+CREATE OR REPLACE FUNCTION cronward_enrichment_context(job_type text, workspace_id uuid, payload jsonb) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+	SELECT jsonb_build_object(
+		'key', (SELECT left(s.apollo_api_key_encrypted, 90000) FROM workspace_settings s WHERE s.workspace_id = $2),
+		'row', CASE n.target
+			WHEN 'account' THEN (
+				SELECT jsonb_build_object('id', a.id, 'domain', left(a.domain, 2000), 'name', left(a.name, 2000),
+					'enriched_at', to_char(a.enriched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+					'found', left(a.enrichment ->> 'primary_domain', 2000))
+				  FROM accounts a
+				 WHERE a.id = CASE WHEN n.account ~* n.form THEN n.account::uuid END AND a.workspace_id = $2)
+			WHEN 'contact' THEN (
+				SELECT jsonb_build_object('id', c.id, 'email', left(c.email, 2000),
+					'first_name', left(c.first_name, 2000), 'last_name', left(c.last_name, 2000),
+					'enriched_at', to_char(c.enriched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+					'found', left(c.enrichment ->> 'email', 2000))
+				  FROM contacts c
+				 WHERE c.id = CASE WHEN n.contact ~* n.form THEN n.contact::uuid END AND c.workspace_id = $2)
+		END)
+	  FROM (SELECT (SELECT t.target FROM job_types t WHERE t.job_type = $1) AS target,
+	               $3 ->> 'account_id' AS account, $3 ->> 'contact_id' AS contact,
+	               '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' AS form) n
+$$;
+
+-- Plain keys are looked for by each run, and are few.
+CREATE INDEX IF NOT EXISTS workspace_settings_plain ON workspace_settings (workspace_id)
+	WHERE apollo_api_key_encrypted <> '' AND NOT starts_with(apollo_api_key_encrypted, 'cw1.');

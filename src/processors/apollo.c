@@ -1,0 +1,498 @@
+/*
+ * apollo - enriches accounts and contacts through Apollo.io, with the key of their workspace.
+ *
+ * job_types.target says what: account, with the payload {"account_id", "domain"?, "name"?,
+ * "website"?, "linkedin_url"?}, or contact, with {"contact_id", "email"?, "first_name"?,
+ * "last_name"?, "name"?, "domain"?, "organization_name"?, "linkedin_url"?, "id"?,
+ * "reveal_personal_emails"?}.  What the payload leaves out is taken from the row.  What Apollo.io
+ * knows is the job's result, and settling writes it to the row in the same statement.
+ *
+ * An answer costs credits.  So a row that was enriched after its job was made, and holds what was
+ * asked for, is not asked for again; an answer that cannot be read is asked for once more and not
+ * oftener.  A rate limit is no job's failure: who meets it, and who would meet it next, are held
+ * back until it is over and lose no try.
+ *
+ * Tests: tests/integration/enrichment.test.mjs.
+ */
+#include "vendors/apollo.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/crypto.h"
+#include "base/text.h"
+#include "engine/run.h"
+#include "engine/sealed_columns.h"
+#include "http/echo.h"
+#include "http/http.h"
+#include "processors/processor.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	ENRICH_SUBJECT_MAX = 64,
+	ENRICH_FIELD_MAX = 1000, /* bytes of what is asked by */
+	ENRICH_TRIES_GARBLED = 2,
+	ENRICH_JITTER_PERCENT = 10,
+};
+
+/* What the two kinds of rows differ in. */
+static const struct enrich_kind {
+	const char *target; /* job_types.target, and the effect that settle knows */
+	const char *id;     /* of the payload */
+	enum apollo_subject subject;
+	enum apollo_field by; /* what an enrichment tells of its question */
+} enrich_kinds[] = {
+	{ "account", "account_id", APOLLO_ORGANIZATION, APOLLO_DOMAIN },
+	{ "contact", "contact_id", APOLLO_PERSON, APOLLO_EMAIL },
+};
+
+/* The pace of one key for one kind of question, within a run. */
+struct enrich_pace {
+	unsigned char key_digest[CRYPTO_SHA256_BYTES];
+	enum apollo_subject subject;
+	struct apollo_pace pace;
+	struct enrich_pace *next;
+};
+
+/* A job on its way through one step. */
+struct enrich {
+	struct run *run;
+	struct item *item;
+	const struct enrich_kind *kind;
+	const json_t *payload, *row;
+	const char *workspace, *stored_key;
+	struct apollo_question question;
+};
+
+static const char *enrich_target(struct run *, const struct job_type *, struct item *);
+static enum verdict enrich_step(struct run *, const struct job_type *, struct item *,
+    const struct http_reply *, struct http_request *);
+static const struct enrich_kind *enrich_kind_of(const struct job_type *, struct item *);
+static const char *enrich_missing(struct enrich *, const json_t *context);
+static const char *enrich_fill(struct enrich *);
+static const char *enrich_field(struct enrich *, enum apollo_field);
+static const char *enrich_domains(struct enrich *);
+static bool enrich_is_fresh(const struct enrich *);
+static enum verdict enrich_leave(struct enrich *);
+static enum verdict enrich_ask(struct enrich *, struct http_request *);
+static char *enrich_key(const struct enrich *, struct err *);
+static enum verdict enrich_send(struct enrich *, const char *key, struct http_request *);
+static enum verdict enrich_judge(struct enrich *, const struct http_reply *);
+static enum verdict enrich_done(struct enrich *, const struct apollo_answer *);
+static enum verdict enrich_unknown(struct enrich *);
+static enum verdict enrich_refuse(struct enrich *, const struct http_reply *, const char *says);
+static enum verdict enrich_garbled(struct enrich *, const char *says);
+static enum verdict enrich_hold(struct enrich *, int64_t wait_s, const char *says);
+static struct apollo_pace *enrich_pace(const struct enrich *, const char *key);
+static const char *enrich_by(const struct enrich *);
+static void enrich_note(struct enrich *, const char *level, const char *message);
+
+/* In the memory of the run that enrich_run names. */
+static struct enrich_pace *enrich_paces;
+static char enrich_run[CRYPTO_UUID_TEXT_MAX];
+
+const struct processor processor_apollo = {
+	.name = "apollo",
+	.target = enrich_target,
+	.step = enrich_step,
+};
+
+static const char *
+enrich_target(struct run *r, const struct job_type *type, struct item *item)
+{
+	(void)type;
+	(void)item;
+	return r->conf->apollo_url;
+}
+
+static enum verdict
+enrich_step(struct run *r, const struct job_type *type, struct item *item,
+    const struct http_reply *reply, struct http_request *q)
+{
+	const char *payload = item_text(item, JOB_PAYLOAD), *text = item_text(item, JOB_CONTEXT);
+	json_auto_t *context = text ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+	json_auto_t *given = payload ? json_loads(payload, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+	struct enrich e = {
+		.run = r,
+		.item = item,
+		.kind = enrich_kind_of(type, item),
+		.payload = given,
+		.workspace = item_text(item, JOB_WORKSPACE),
+	};
+	const char *missing;
+
+	if (!e.kind)
+		return VERDICT_DEAD;
+	missing = enrich_missing(&e, context);
+	if (!missing)
+		missing = enrich_fill(&e);
+	if (missing) {
+		item_fail(item, "%s", missing);
+		return VERDICT_DEAD;
+	}
+	if (reply)
+		return enrich_judge(&e, reply);
+	return enrich_is_fresh(&e) ? enrich_leave(&e) : enrich_ask(&e, q);
+}
+
+static const struct enrich_kind *
+enrich_kind_of(const struct job_type *type, struct item *item)
+{
+	for (size_t i = 0; i < sizeof enrich_kinds / sizeof *enrich_kinds; i++)
+		if (type->target && strcmp(type->target, enrich_kinds[i].target) == 0)
+			return &enrich_kinds[i];
+	item_fail(item, "the target of job type %s is \"%s\"; allowed are account and contact",
+	    type->name, type->target ? type->target : "");
+	return NULL;
+}
+
+/* What the job lacks to be asked at all, or NULL. */
+static const char *
+enrich_missing(struct enrich *e, const json_t *context)
+{
+	struct arena *a = e->item->memory;
+	const char *what = e->kind->target, *id;
+
+	if (!json_is_object(e->payload))
+		return arena_format(
+		    a, "the payload is no object; allowed is {\"%s\": …}", e->kind->id);
+	id = json_string_value(json_object_get(e->payload, e->kind->id));
+	if (!id || !text_is_uuid(id))
+		return arena_format(a, "payload.%s is %s; allowed is the id of a row of %ss",
+		    e->kind->id, json_object_get(e->payload, e->kind->id) ? "no uuid" : "missing",
+		    what);
+	if (!e->workspace)
+		return "the job has no workspace_id, so there is no key to ask with";
+	e->row = json_object_get(context, "row");
+	if (!json_is_object(e->row))
+		return arena_format(a, "there is no %s %s in workspace %s", what, id, e->workspace);
+	e->stored_key = json_string_value(json_object_get(context, "key"));
+	if (!e->stored_key || !*e->stored_key)
+		return arena_format(a,
+		    "workspace %s has no key for Apollo.io; put one into "
+		    "workspace_settings.apollo_api_key_encrypted",
+		    e->workspace);
+	return NULL;
+}
+
+/* Fills in the question; what is wrong with the payload, or NULL. */
+static const char *
+enrich_fill(struct enrich *e)
+{
+	const json_t *reveal = json_object_get(e->payload, "reveal_personal_emails");
+	const char *wrong = NULL;
+
+	e->question.subject = e->kind->subject;
+	for (int i = 0; !wrong && i < APOLLO_FIELD__MAX; i++)
+		if (apollo_takes(e->kind->subject, i))
+			wrong = enrich_field(e, i);
+	if (!wrong)
+		wrong = enrich_domains(e);
+	if (wrong)
+		return wrong;
+	if (reveal && !json_is_boolean(reveal) && !json_is_null(reveal))
+		return "payload.reveal_personal_emails is neither true nor false";
+	e->question.reveal_personal_emails = json_is_true(reveal);
+	wrong = apollo_question_lacks(&e->question);
+	return wrong ? arena_format(e->item->memory,
+			   "neither the payload nor the %s says enough to ask Apollo.io by: it "
+			   "takes %s",
+			   e->kind->target, wrong)
+		     : NULL;
+}
+
+/* From the payload, else from the row; an empty text says nothing. */
+static const char *
+enrich_field(struct enrich *e, enum apollo_field field)
+{
+	const char *name = apollo_field_name[field], *text;
+	const json_t *given = json_object_get(e->payload, name);
+
+	if (given && !json_is_string(given) && !json_is_null(given))
+		return arena_format(
+		    e->item->memory, "payload.%s is no text; allowed is a text or null", name);
+	text = json_string_value(given);
+	/* The id of a row is not the vendor's. */
+	if ((!text || !*text) && field != APOLLO_ID)
+		text = json_string_value(json_object_get(e->row, name));
+	if (text && strlen(text) > ENRICH_FIELD_MAX)
+		return arena_format(e->item->memory,
+		    "%s is longer than %d bytes, the most to ask Apollo.io by", name,
+		    ENRICH_FIELD_MAX);
+	e->question.fields[field] = text;
+	return NULL;
+}
+
+static const char *
+enrich_domains(struct enrich *e)
+{
+	const char *text = e->question.fields[APOLLO_DOMAIN];
+
+	if (!text || !*text)
+		return NULL;
+	e->question.fields[APOLLO_DOMAIN] = apollo_domain(e->item->memory, text);
+	return e->question.fields[APOLLO_DOMAIN]
+		   ? NULL
+		   : arena_format(e->item->memory,
+			 "the domain \"%.100s\" is none; allowed is one such as example.com", text);
+}
+
+/*
+ * Whether the row has what is asked for, and newer than the job: another job for the same row has
+ * asked meanwhile.  Both times come from the database, in one form of fixed width.
+ */
+static bool
+enrich_is_fresh(const struct enrich *e)
+{
+	const char *at = json_string_value(json_object_get(e->row, "enriched_at"));
+	const char *found = json_string_value(json_object_get(e->row, "found"));
+	const char *asked = e->question.fields[e->kind->by];
+	const char *made = item_text(e->item, JOB_CREATED_AT);
+
+	return at && found && asked && made && strcmp(at, made) > 0 &&
+	       strcasecmp(found, asked) == 0;
+}
+
+static enum verdict
+enrich_leave(struct enrich *e)
+{
+	const char *at = json_string_value(json_object_get(e->row, "enriched_at"));
+	json_auto_t *result = json_pack("{s:b,s:s}", "asked", 0, "enriched_at", at);
+	char *text = json_dumps(result, JSON_COMPACT);
+
+	e->item->result = text ? arena_text(e->item->memory, text) : NULL;
+	free(text);
+	enrich_note(e, "info",
+	    arena_format(e->item->memory,
+		"nothing was asked: the %s was enriched at %s, after this job was made",
+		e->kind->target, at));
+	return VERDICT_DONE;
+}
+
+static enum verdict
+enrich_ask(struct enrich *e, struct http_request *q)
+{
+	struct err why = { .code = ERR_OK };
+	char *key = enrich_key(e, &why);
+	enum verdict verdict;
+
+	if (!key)
+		return item_hold(e->item, why.message);
+	verdict = enrich_send(e, key, q);
+	crypto_wipe(key, strlen(key));
+	return verdict;
+}
+
+/* The key in the open, without spaces around it; to be wiped.  NULL with ${why}. */
+static char *
+enrich_key(const struct enrich *e, struct err *why)
+{
+	const char *opened = sealed_open(e->item->memory, e->run->keyring,
+	    &sealed_columns[SEALED_APOLLO_KEY], e->workspace, e->stored_key, why);
+	size_t len, from;
+	char *key;
+
+	if (!opened)
+		return NULL;
+	from = strspn(opened, " \t\r\n");
+	len = strlen(opened + from);
+	while (len > 0 && strchr(" \t\r\n", opened[from + len - 1]))
+		len--;
+	key = arena_copy(e->item->memory, opened + from, len);
+	if (opened != e->stored_key)
+		crypto_wipe((char *)opened, strlen(opened));
+	return key;
+}
+
+static enum verdict
+enrich_send(struct enrich *e, const char *key, struct http_request *q)
+{
+	struct apollo_pace *pace = enrich_pace(e, key);
+	int64_t wait_ms = apollo_pace_wait_ms(pace, clock_mono_ms());
+	int64_t timeout_ms = e->run->conf->vendor_timeout_s * 1000;
+
+	if (wait_ms > 0)
+		return enrich_hold(e, (wait_ms + 999) / 1000, NULL);
+	apollo_ask(e->item->memory, e->run->conf->apollo_url, key, &e->question, q);
+	if (q->refused) {
+		item_fail(e->item, "the key of workspace %s cannot be sent: %s", e->workspace,
+		    q->refused);
+		return VERDICT_DEAD;
+	}
+	if (q->timeout_ms > timeout_ms)
+		q->timeout_ms = timeout_ms;
+	apollo_pace_sent(pace);
+	enrich_note(e, "info",
+	    arena_format(e->item->memory, "asks Apollo.io for the %s by %s",
+		apollo_subject_name[e->kind->subject], enrich_by(e)));
+	return VERDICT_SEND;
+}
+
+static enum verdict
+enrich_judge(struct enrich *e, const struct http_reply *reply)
+{
+	struct apollo_answer answer;
+	struct err why = { .code = ERR_OK };
+	char *key = enrich_key(e, &why);
+
+	apollo_read(
+	    e->item->memory, e->kind->subject, reply, run_db_now_ms(e->run) / 1000, &answer);
+	if (key) {
+		apollo_pace_learn(enrich_pace(e, key), &answer, clock_mono_ms());
+		echo_hide(answer.says, key);
+		crypto_wipe(key, strlen(key));
+	}
+	if (reply->status == 0 && reply->is_ours)
+		return item_hold(e->item, reply->error);
+	switch (answer.outcome) {
+	case APOLLO_FOUND:
+		return enrich_done(e, &answer);
+	case APOLLO_UNKNOWN:
+		return enrich_unknown(e);
+	case APOLLO_LIMITED:
+		return enrich_hold(e, answer.wait_s, answer.says);
+	case APOLLO_REFUSED:
+		return enrich_refuse(e, reply, answer.says);
+	case APOLLO_GARBLED:
+		return enrich_garbled(e, answer.says);
+	case APOLLO_FAILED:
+		break;
+	}
+	item_fail(e->item, "Apollo.io: %s", answer.says);
+	return reply->refused ? VERDICT_DEAD : job_again(e->item, answer.wait_s);
+}
+
+static enum verdict
+enrich_done(struct enrich *e, const struct apollo_answer *answer)
+{
+	e->item->result = answer->object;
+	e->item->effect = e->kind->target;
+	e->item->subject =
+	    arena_text(e->item->memory, json_string_value(json_object_get(e->row, "id")));
+	enrich_note(e, "info",
+	    arena_format(e->item->memory, "Apollo.io knows the %s: written to %s %s",
+		apollo_subject_name[e->kind->subject], e->kind->target, e->item->subject));
+	return VERDICT_DONE;
+}
+
+/* An answer like any other, and the row stays as it is. */
+static enum verdict
+enrich_unknown(struct enrich *e)
+{
+	e->item->result = "{\"matched\": false}";
+	enrich_note(e, "warn",
+	    arena_format(e->item->memory, "Apollo.io knows no %s by this %s; the %s stays as it is",
+		apollo_subject_name[e->kind->subject], enrich_by(e), e->kind->target));
+	return VERDICT_DONE;
+}
+
+static enum verdict
+enrich_refuse(struct enrich *e, const struct http_reply *reply, const char *says)
+{
+	if (reply->status == 401)
+		item_fail(e->item,
+		    "Apollo.io refuses the key of workspace %s (%s); put a valid one into "
+		    "workspace_settings.apollo_api_key_encrypted, then retry the job",
+		    e->workspace, says);
+	else if (reply->status == 403)
+		item_fail(e->item,
+		    "Apollo.io does not let the key of workspace %s ask for a %s (%s); give the "
+		    "key that endpoint, or the account that plan, then retry the job",
+		    e->workspace, apollo_subject_name[e->kind->subject], says);
+	else if (reply->status == 404)
+		item_fail(e->item,
+		    "Apollo.io knows no such record or address (%s); is APOLLO_BASE_URL right?",
+		    says);
+	else if (reply->status / 100 == 3)
+		item_fail(e->item,
+		    "Apollo.io: %s, a redirect, which is not followed; is APOLLO_BASE_URL right?",
+		    says);
+	else
+		item_fail(
+		    e->item, "Apollo.io refuses what was asked by %s (%s)", enrich_by(e), says);
+	return VERDICT_DEAD;
+}
+
+static enum verdict
+enrich_garbled(struct enrich *e, const char *says)
+{
+	const char *attempts = item_text(e->item, JOB_ATTEMPTS);
+	bool is_last = !attempts || strtoll(attempts, NULL, 10) + 1 >= ENRICH_TRIES_GARBLED;
+
+	item_fail(e->item, "Apollo.io: %s; it may have been paid for, so %s", says,
+	    is_last ? "it is not asked again" : "it is asked once more and not oftener");
+	return is_last ? VERDICT_DEAD : job_again(e->item, -1);
+}
+
+/* Not tried, for ${wait_s}: the limit is the vendor's, and no failure of this job. */
+static enum verdict
+enrich_hold(struct enrich *e, int64_t wait_s, const char *says)
+{
+	int64_t wait_ms = wait_s * 1000;
+
+	item_hold(e->item,
+	    says ? arena_format(e->item->memory,
+		       "Apollo.io's rate limit for this key (%s); again in %" PRId64 " s", says,
+		       wait_s)
+		 : arena_format(e->item->memory,
+		       "held back, not sent: Apollo.io's rate limit for this key lasts %" PRId64
+		       " s more",
+		       wait_s));
+	/* Not all at once when it ends. */
+	e->item->retry_ms = wait_ms + wait_ms * ENRICH_JITTER_PERCENT / 100 *
+					  (int64_t)crypto_random_below(1001) / 1000;
+	return VERDICT_HOLD;
+}
+
+/* Whoever shares the key shares the limit, whatever the workspace. */
+static struct apollo_pace *
+enrich_pace(const struct enrich *e, const char *key)
+{
+	unsigned char digest[CRYPTO_SHA256_BYTES];
+	struct enrich_pace *pace;
+
+	if (strcmp(enrich_run, e->run->id) != 0) {
+		memcpy(enrich_run, e->run->id, sizeof enrich_run);
+		enrich_paces = NULL;
+	}
+	crypto_sha256(key, strlen(key), digest);
+	for (pace = enrich_paces; pace; pace = pace->next)
+		if (pace->subject == e->kind->subject &&
+		    memcmp(pace->key_digest, digest, sizeof digest) == 0)
+			return &pace->pace;
+	pace = arena_alloc(e->run->arena, sizeof *pace);
+	memcpy(pace->key_digest, digest, sizeof digest);
+	pace->subject = e->kind->subject;
+	pace->pace.left = -1;
+	pace->next = enrich_paces;
+	enrich_paces = pace;
+	return &pace->pace;
+}
+
+/* The names of what it is asked by, and none of the values, which may be a person's. */
+static const char *
+enrich_by(const struct enrich *e)
+{
+	struct text names = { .at = NULL };
+	const char *copy;
+
+	for (int i = 0; i < APOLLO_FIELD__MAX; i++)
+		if (e->question.fields[i] && *e->question.fields[i])
+			text_add_format(
+			    &names, "%s%s", names.len > 0 ? ", " : "", apollo_field_name[i]);
+	copy = arena_copy(e->item->memory, names.at, names.len);
+	text_finish(&names);
+	return copy;
+}
+
+static void
+enrich_note(struct enrich *e, const char *level, const char *message)
+{
+	const struct item_note note = { .level = level, .message = message, .progress = -1 };
+
+	item_note(e->run, e->item, &note);
+}
