@@ -16,4 +16,13 @@ enum sealed_column_id {
 };
 extern const struct sealed_column sealed_columns[SEALED__MAX];
 
+struct run;
+
+/*
+ * Seals what is plain in the columns from ${first} to ${last}, before a run uses it for the first
+ * time, where there is a key.  The run goes on when that does not succeed: the next one seals what
+ * is left.
+ */
+void sealed_columns_close(struct run *r, enum sealed_column_id first, enum sealed_column_id last);
+
 #endif

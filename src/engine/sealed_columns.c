@@ -3,6 +3,12 @@
  */
 #include "engine/sealed_columns.h"
 
+#include "base/keyring.h"
+#include "base/log.h"
+#include "engine/run.h"
+
+static bool sealed_columns_may_close(void *);
+
 const struct sealed_column sealed_columns[SEALED__MAX] = {
 	[SEALED_WEBHOOK_SECRET] = {
 		.table = "app_webhooks",
@@ -40,3 +46,31 @@ const struct sealed_column sealed_columns[SEALED__MAX] = {
 		.keys = SQL_SEALED_APOLLO_KEY_KEYS,
 	},
 };
+
+void
+sealed_columns_close(struct run *r, enum sealed_column_id first, enum sealed_column_id last)
+{
+	struct sealed_job job = {
+		.db = r->db,
+		.ring = r->keyring,
+		.may_go_on = sealed_columns_may_close,
+		.owner = r,
+	};
+	struct err e = { .code = ERR_OK };
+
+	for (int i = (int)first; r->keyring->count > 0 && i <= (int)last; i++) {
+		if (sealed_close_plain(&job, &sealed_columns[i], &e) == 0)
+			continue;
+		log_message(LOG_WARN, "unsealed", "worker=%s run=%s plain secrets stay plain: %s",
+		    r->worker->name, r->id, e.message);
+		return;
+	}
+}
+
+static bool
+sealed_columns_may_close(void *owner)
+{
+	struct run *r = owner;
+
+	return run_renew(r) == 0 && run_may_start(r, run_statement_ms(r));
+}

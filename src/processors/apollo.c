@@ -97,6 +97,7 @@ static char enrich_run[CRYPTO_UUID_TEXT_MAX];
 
 const struct processor processor_apollo = {
 	.name = "apollo",
+	.needs_context = true,
 	.target = enrich_target,
 	.step = enrich_step,
 };

@@ -8,5 +8,6 @@
 const struct processor *const processors[] = {
 	&processor_http,
 	&processor_sql,
+	&processor_apollo,
 	NULL,
 };

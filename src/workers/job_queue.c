@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "engine/flow.h"
 #include "engine/run.h"
+#include "engine/sealed_columns.h"
 #include "processors/processor.h"
 #include "workers/workers.h"
 
@@ -113,6 +114,7 @@ job_queue_work(struct run *r)
 
 	if (job_queue_remember_limits(r) != 0)
 		return -1;
+	sealed_columns_close(r, SEALED_JOB_TYPE_SECRET, SEALED_APOLLO_KEY);
 	healed = run_query(r, SQL_JOB_QUEUE_HEAL, DB_NONE);
 	if (!healed || job_types_load(r, &job_types) != 0)
 		return -1;

@@ -10,8 +10,6 @@
  */
 #include "base/conf.h"
 #include "base/crypto.h"
-#include "base/keyring.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "engine/backoff.h"
 #include "engine/flow.h"
@@ -46,8 +44,6 @@ enum {
 };
 
 static int webhook_retry_work(struct run *);
-static void webhook_seal_plain(struct run *);
-static bool webhook_may_seal(void *);
 static void webhook_retry_reply(const struct run *, json_t *);
 static enum verdict webhook_step(
     struct run *, struct item *, const struct http_reply *, struct http_request *);
@@ -121,38 +117,8 @@ webhook_retry_work(struct run *r)
 
 	snprintf(disable_after_h, sizeof disable_after_h, "%" PRId64, c->webhook_disable_after_h);
 
-	if (r->keyring->count > 0)
-		webhook_seal_plain(r);
+	sealed_columns_close(r, SEALED_WEBHOOK_SECRET, SEALED_WEBHOOK_PREVIOUS);
 	return flow_run(r, &webhook_flow, &limits);
-}
-
-/*
- * Before their first use.  Deliveries go on when it does not succeed: the next run seals what is
- * left.
- */
-static void
-webhook_seal_plain(struct run *r)
-{
-	struct sealed_job job = {
-		.db = r->db,
-		.ring = r->keyring,
-		.may_go_on = webhook_may_seal,
-		.owner = r,
-	};
-	struct err e = { .code = ERR_OK };
-
-	if (sealed_close_plain(&job, &sealed_columns[SEALED_WEBHOOK_SECRET], &e) != 0 ||
-	    sealed_close_plain(&job, &sealed_columns[SEALED_WEBHOOK_PREVIOUS], &e) != 0)
-		log_message(LOG_WARN, "unsealed", "worker=%s run=%s plain secrets stay plain: %s",
-		    r->worker->name, r->id, e.message);
-}
-
-static bool
-webhook_may_seal(void *owner)
-{
-	struct run *r = owner;
-
-	return run_renew(r) == 0 && run_may_start(r, run_statement_ms(r));
 }
 
 static void
