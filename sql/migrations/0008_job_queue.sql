@@ -16,6 +16,12 @@ SELECT cronward_add_column('jobs', 'performed_at', 'timestamptz');
 SELECT cronward_add_column('jobs', 'cancel_requested_at', 'timestamptz');
 SELECT cronward_add_column('jobs', 'dead_at', 'timestamptz');
 
+-- All rows of a page are claimed one after the other, and their second versions must find room in it for
+-- that to be HOT: of 60,000 jobs at a fillfactor of 70 only 20,749 did, and a drain took 32 us of the
+-- server per job; at 50 28 us, and at 45 all did, and it took 25.5 us.  What is settled then takes the
+-- place of the versions before, so the table ends up no larger.
+ALTER TABLE jobs SET (fillfactor = 45);
+
 COMMENT ON COLUMN jobs.attempts IS 'tries whose outcome was settled';
 COMMENT ON COLUMN jobs.lost IS 'leases that ran out since the last settled try';
 COMMENT ON COLUMN jobs.timeout_s IS 'of one try; NULL: the type''s, else JOB_TIMEOUT_S';

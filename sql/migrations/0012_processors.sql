@@ -2,14 +2,17 @@
 
 -- Settling -------------------------------------------------------------------------------------
 
--- The payload of job.completed and job.failed.
+-- The payload of job.completed and job.failed.  In PL/pgSQL, so that settling need not plan it where
+-- nobody wants events.
 CREATE OR REPLACE FUNCTION cronward_job_event(d jobs) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-	SELECT jsonb_strip_nulls(jsonb_build_object(
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+	RETURN jsonb_strip_nulls(jsonb_build_object(
 			'id', d.id, 'type', d.job_type, 'queue', d.queue, 'workspace_id', d.workspace_id,
 			'status', d.status, 'attempts', d.attempts, 'max_attempts', d.max_attempts,
 			'created_at', d.created_at, 'completed_at', d.completed_at, 'error', d.error_message))
-	    || jsonb_build_object('result', d.result)
+	    || jsonb_build_object('result', d.result);
+END
 $$;
 
 
