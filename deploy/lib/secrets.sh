@@ -2,7 +2,7 @@
 # Secrets are made once and kept: a cron service holds copies of them.  STATE/secrets has them as
 # files for the pools, to be rotated there; VAR/cronward.env has copies for a shell.
 
-SECRETS=(CRON_SECRET CRON_JOB_API_KEY)
+SECRETS=(CRON_SECRET CRON_JOB_API_KEY WORKER_SECRET_TOKEN)
 
 secrets_make() {
 	local name previous

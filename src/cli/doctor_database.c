@@ -20,6 +20,7 @@ enum {
 };
 
 static void privileges_of_others(struct doctor *);
+static void privileges_to_see(struct doctor *);
 static int64_t database_ask_clock(struct doctor *, int64_t *ret_ahead_ms);
 static void server_version(struct doctor *, const PGresult *);
 static void server_durability(struct doctor *, const PGresult *);
@@ -169,6 +170,7 @@ doctor_privileges(struct doctor *d)
 	if (PQntuples(rows) == 0)
 		doctor_ok(d, "the role may do what the program does");
 	privileges_of_others(d);
+	privileges_to_see(d);
 	if (PQntuples(owner) == 0 || db_bool(owner, 0, "is_ours"))
 		return;
 	snprintf(todo, sizeof(todo), "GRANT %s TO %s", db_text(owner, 0, "owner"),
@@ -228,6 +230,18 @@ privileges_of_others(struct doctor *d)
 		    "%s may make functions in schema %s, and have them run with this role's rights",
 		    db_text(rows, row, "who"), db_text(rows, row, "schema"));
 	}
+}
+
+/* To a run, a job that it cannot see is one that is not there. */
+static void
+privileges_to_see(struct doctor *d)
+{
+	AUTO(PQclear) PGresult *rows = doctor_query(d, SQL_DOCTOR_HIDDEN);
+
+	for (int row = 0; row < PQntuples(rows); row++)
+		doctor_fail(d, db_text(rows, row, "todo"),
+		    "row-level security hides rows of %s from %s", db_text(rows, row, "names"),
+		    db_text(rows, row, "role"));
 }
 
 /* The shortest round trip in ms; how far our clock is ahead, by that one.  -1: said already. */

@@ -6,7 +6,7 @@ import { makeDeb } from '../lib/package.mjs';
 import { until } from '../lib/wait.mjs';
 import { newSecret } from '../lib/webhooks.mjs';
 
-const POOLS = { workers: 7, api: 4, inbound: 4, async: 2 };
+const POOLS = { workers: 8, api: 4, inbound: 4, async: 2 };
 const RESTARTS = 4;
 const DEB = '/root/cronward.deb';
 

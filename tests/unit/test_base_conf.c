@@ -50,7 +50,7 @@ static const struct {
 	{ "EMAIL_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
 	{ "EXECUTION_RETENTION_DAYS", "30", "1", "36500", "0", "36501" },
 	{ "AUDIT_RETENTION_DAYS", "365", "1", "36500", "0", "36501" },
-	{ "POOL_WORKERS", "7", "1", "256", "0", "257" },
+	{ "POOL_WORKERS", "8", "1", "256", "0", "257" },
 	{ "POOL_API", "4", "1", "256", "0", "257" },
 	{ "POOL_INBOUND", "4", "1", "256", "0", "257" },
 	{ "POOL_ASYNC", "2", "1", "256", "0", "257" },
