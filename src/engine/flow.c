@@ -50,6 +50,7 @@ flow_run(struct run *r, const struct flow *f, const struct flow_limits *limits)
 	s->flow = f;
 	s->limits = limits;
 	flow_hosts_init(&s->hosts, r->arena, (int)limits->inflight_host_max);
+	s->hosts.by_urgency = f->is_laned;
 	flow_store_init(s);
 	if (flow_store_bury(s) != 0)
 		s->phase = FLOW_OVER;

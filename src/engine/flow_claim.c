@@ -35,6 +35,8 @@ static void flow_claim_prepare_laned(struct flow_state *);
 static void flow_claim_advance(struct flow_state *, const PGresult *);
 static void flow_claim_resize(struct flow_state *, size_t bytes);
 static void flow_claim_intake(struct flow_state *, PGresult *);
+static void flow_claim_read_laned(const struct flow_state *, struct flow_item *);
+static int flow_claim_compare(const void *, const void *);
 static void flow_claim_queue_laned(struct flow_state *, struct flow_item *);
 static void flow_claim_queue(
     struct flow_state *, struct flow_item *, const char *target, const struct flow_carrier *);
@@ -285,10 +287,15 @@ flow_claim_intake(struct flow_state *s, PGresult *rows)
 			    .timing = { -1, -1, -1, -1, -1 } },
 		};
 		if (s->lanes)
+			flow_claim_read_laned(s, &b->items[i]);
+	}
+	if (s->lanes)
+		qsort(b->items, (size_t)count, sizeof *b->items, flow_claim_compare);
+	for (int i = 0; i < count; i++)
+		if (s->lanes)
 			flow_claim_queue_laned(s, &b->items[i]);
 		else
 			flow_claim_queue(s, &b->items[i], db_text(rows, i, "target"), NULL);
-	}
 	if (b->open > 0)
 		return;
 	PQclear(rows);
@@ -297,17 +304,42 @@ flow_claim_intake(struct flow_state *s, PGresult *rows)
 }
 
 static void
-flow_claim_queue_laned(struct flow_state *s, struct flow_item *item)
+flow_claim_read_laned(const struct flow_state *s, struct flow_item *item)
 {
 	const PGresult *rows = item->batch->rows;
-	const struct flow_carrier *carrier = NULL;
-	const char *target = NULL;
-	int row = item->item.row, known = 0;
+	int row = item->item.row;
 
-	if (db_bool(rows, row, "is_parked"))
-		return;
+	item->urgency = flow_lanes_at(s, db_number(rows, row, "lane"))->priority;
+	item->due_at = db_number(rows, row, "cursor_at");
 	item->frees = db_bool(rows, row, "frees");
 	item->item.timeout_ms = db_number(rows, row, "timeout_s") * 1000;
+}
+
+/* The order in which the database would have claimed them one by one. */
+static int
+flow_claim_compare(const void *a, const void *b)
+{
+	const struct flow_item *one = a, *other = b;
+	int column = one->batch->column_id;
+
+	if (one->urgency != other->urgency)
+		return one->urgency > other->urgency ? -1 : 1;
+	if (one->due_at != other->due_at)
+		return one->due_at < other->due_at ? -1 : 1;
+	return strcmp(PQgetvalue(one->batch->rows, one->item.row, column),
+	    PQgetvalue(other->batch->rows, other->item.row, column));
+}
+
+static void
+flow_claim_queue_laned(struct flow_state *s, struct flow_item *item)
+{
+	const struct flow_carrier *carrier = NULL;
+	const char *target = NULL;
+	int known = 0;
+
+	if (db_bool(item->batch->rows, item->item.row, "is_parked"))
+		return;
+	item->turn = s->lanes->items++;
 	target = s->flow->target(s->run, &item->item, &carrier);
 	while (carrier && known < s->carriers_count && s->carriers[known] != carrier)
 		known++;

@@ -15,6 +15,9 @@
 #include <limits.h>
 #include <string.h>
 
+static struct flow_item *flow_hosts_most_urgent(struct flow_hosts *, int places);
+static bool flow_item_is_before(const struct flow_item *one, const struct flow_item *other);
+static void flow_host_line_up(struct flow_host *, struct flow_item *);
 static bool flow_host_has_room(const struct flow_host *, int places);
 static struct flow_host *flow_host_find(struct flow_hosts *, const char *origin, size_t len);
 static char *flow_host_name(struct flow_hosts *, const char *origin, size_t len);
@@ -39,7 +42,7 @@ flow_hosts_queue(struct flow_hosts *h, struct flow_item *item, const char *targe
 		item->host->carrier = carrier;
 		item->host->limit = INT_MAX;
 	}
-	flow_list_push(&item->host->waiting, item);
+	flow_host_line_up(item->host, item);
 	h->waiting++;
 	flow_host_make_ready(h, item->host);
 }
@@ -48,6 +51,9 @@ struct flow_item *
 flow_hosts_next(struct flow_hosts *h, int places)
 {
 	const struct flow_host *first_without_room = NULL;
+
+	if (h->by_urgency)
+		return flow_hosts_most_urgent(h, places);
 
 	while (h->ring_first && h->ring_first != first_without_room) {
 		struct flow_host *host = h->ring_first;
@@ -115,6 +121,50 @@ flow_hosts_slow(struct flow_hosts *h, struct text *origins)
 	return others;
 }
 
+/* The ring has no part in it: there are few hosts, and each is looked at. */
+static struct flow_item *
+flow_hosts_most_urgent(struct flow_hosts *h, int places)
+{
+	struct flow_host *best = NULL;
+	struct flow_item *item = NULL;
+
+	for (struct flow_host *host = h->all; host; host = host->all_next)
+		if (host->waiting.first && host->inflight < host->limit &&
+		    (!best || flow_item_is_before(host->waiting.first, best->waiting.first)) &&
+		    flow_host_has_room(host, places))
+			best = host;
+	if (!best)
+		return NULL;
+	item = flow_list_shift(&best->waiting);
+	h->waiting--;
+	best->inflight++;
+	return item;
+}
+
+static bool
+flow_item_is_before(const struct flow_item *one, const struct flow_item *other)
+{
+	return one->urgency > other->urgency ||
+	       (one->urgency == other->urgency && one->turn < other->turn);
+}
+
+/* Behind all that are as urgent. */
+static void
+flow_host_line_up(struct flow_host *host, struct flow_item *item)
+{
+	struct flow_item **at = &host->waiting.first;
+
+	if (!host->waiting.last || host->waiting.last->urgency >= item->urgency) {
+		flow_list_push(&host->waiting, item);
+		return;
+	}
+	while ((*at)->urgency >= item->urgency)
+		at = &(*at)->next;
+	item->next = *at;
+	*at = item;
+	host->waiting.count++;
+}
+
 static bool
 flow_host_has_room(const struct flow_host *host, int places)
 {
@@ -161,7 +211,8 @@ flow_host_name(struct flow_hosts *h, const char *origin, size_t len)
 static void
 flow_host_make_ready(struct flow_hosts *h, struct flow_host *host)
 {
-	if (host->is_ready || host->waiting.count == 0 || host->inflight >= host->limit)
+	if (h->by_urgency || host->is_ready || host->waiting.count == 0 ||
+	    host->inflight >= host->limit)
 		return;
 	host->is_ready = true;
 	host->ring_next = NULL;

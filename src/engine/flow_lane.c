@@ -24,7 +24,11 @@ enum {
 	LANES_SLOW_MS = 1000,  /* so late: smaller ones leave more to others and to later choice */
 };
 
-static void flow_lanes_fill(struct flow_lanes *, const PGresult *);
+static const char LANES_ID_MIN[] = "00000000-0000-0000-0000-000000000000";
+
+static void flow_lanes_fill(struct flow_lanes *);
+static void flow_lanes_take_turns(struct flow_lanes *);
+static void flow_lanes_write(struct flow_lanes *);
 static void flow_lanes_rewind(struct flow_state *);
 static void flow_lanes_drained(struct flow_state *);
 static void flow_lanes_rest(struct flow_state *);
@@ -38,6 +42,7 @@ flow_lanes_finish(struct flow_state *s)
 
 	if (!l)
 		return;
+	PQclear(l->found);
 	text_finish(&l->queues);
 	text_finish(&l->priorities);
 	text_finish(&l->ats);
@@ -89,8 +94,9 @@ flow_lanes_take(struct flow_state *s)
 	if (l->unit.state == DB_UNIT_DONE) {
 		l->is_wanted = false;
 		s->claim.failures = 0;
-		flow_lanes_fill(l, l->unit.result);
-		PQclear(l->unit.result);
+		PQclear(l->found);
+		l->found = l->unit.result;
+		flow_lanes_fill(l);
 		flow_lanes_rewind(s);
 		if (l->count == 0)
 			flow_lanes_drained(s);
@@ -107,25 +113,26 @@ flow_lanes_claim_args(struct flow_state *s, const char **args, int count)
 	struct flow_lanes *l = s->lanes;
 
 	args[count++] = l->due_at;
-	args[count++] = l->queues.at;
 	if (s->phase == FLOW_MAIN) {
-		text_reset(&l->ats);
-		text_reset(&l->ids);
-		text_array_begin(&l->ats);
-		text_array_begin(&l->ids);
-		for (int i = 0; i < l->count; i++) {
-			text_array_add_number(&l->ats, l->lanes[i].at);
-			text_array_add_plain(&l->ids, l->lanes[i].id);
-		}
-		text_array_end(&l->ats);
-		text_array_end(&l->ids);
+		flow_lanes_take_turns(l);
+		flow_lanes_write(l);
+		args[count++] = l->queues.at;
 		args[count++] = l->priorities.at;
 		args[count++] = l->ats.at;
 		args[count++] = l->ids.at;
+	} else {
+		args[count++] = l->queues.at;
 	}
 	for (int i = 0; i < s->limits->claim_args_count; i++)
 		args[count++] = s->limits->claim_args[i];
 	return count;
+}
+
+const struct flow_lane *
+flow_lanes_at(const struct flow_state *s, int64_t given)
+{
+	assert(given >= 1 && given <= s->lanes->count);
+	return &s->lanes->lanes[s->lanes->order[given - 1]];
 }
 
 void
@@ -139,14 +146,14 @@ flow_lanes_advance(struct flow_state *s, const PGresult *rows, int limit)
 		was_at_start = l->lanes[i].at == FLOW_CURSOR_START.at;
 	/* An UPDATE returns its rows in any order. */
 	for (int i = 0; i < count; i++) {
-		int64_t lane = db_number(rows, i, "lane") - 1, at = db_number(rows, i, "cursor_at");
+		int64_t given = db_number(rows, i, "lane"), at = db_number(rows, i, "cursor_at");
 		const char *id = db_text(rows, i, "id");
+		struct flow_lane *lane = &l->lanes[flow_lanes_at(s, given) - l->lanes];
 
-		assert(lane >= 0 && lane < l->count);
-		if (!flow_lane_is_behind(&l->lanes[lane], at, id))
+		if (!flow_lane_is_behind(lane, at, id))
 			continue;
-		l->lanes[lane].at = at;
-		snprintf(l->lanes[lane].id, FLOW_ID_MAX, "%s", id);
+		lane->at = at;
+		snprintf(lane->id, FLOW_ID_MAX, "%s", id);
 	}
 	l->claimed += count;
 	if (count == limit)
@@ -172,28 +179,64 @@ flow_lanes_advance_suspect(struct flow_state *s, int count)
 }
 
 static void
-flow_lanes_fill(struct flow_lanes *l, const PGresult *rows)
+flow_lanes_fill(struct flow_lanes *l)
 {
-	int count = PQntuples(rows);
+	int count = PQntuples(l->found);
 
 	assert(count > 0);
 	l->count = 0;
-	snprintf(l->due_at, sizeof l->due_at, "%s", db_text(rows, 0, "due_at"));
-	text_reset(&l->queues);
-	text_reset(&l->priorities);
-	text_array_begin(&l->queues);
-	text_array_begin(&l->priorities);
+	snprintf(l->due_at, sizeof l->due_at, "%s", db_text(l->found, 0, "due_at"));
 	for (int i = 0; i < count && l->count < FLOW_LANES_MAX; i++) {
-		const char *queue = db_text(rows, i, "queue");
+		const char *queue = db_text(l->found, i, "queue");
 
 		if (!queue)
 			continue;
-		text_array_add(&l->queues, queue);
-		text_array_add_number(&l->priorities, db_number(rows, i, "priority"));
-		l->count++;
+		l->order[l->count] = l->count;
+		l->lanes[l->count++] = (struct flow_lane){
+			.queue = queue,
+			.priority = (int)db_number(l->found, i, "priority"),
+		};
 	}
-	text_array_end(&l->queues);
-	text_array_end(&l->priorities);
+	flow_lanes_write(l);
+}
+
+/* Those of one priority begin with another one in each claim. */
+static void
+flow_lanes_take_turns(struct flow_lanes *l)
+{
+	int first = 0;
+
+	l->turns++;
+	while (first < l->count) {
+		int next = first + 1;
+
+		while (next < l->count && l->lanes[next].priority == l->lanes[first].priority)
+			next++;
+		for (int i = first; i < next; i++)
+			l->order[i] = first + (int)((i - first + l->turns) % (next - first));
+		first = next;
+	}
+}
+
+static void
+flow_lanes_write(struct flow_lanes *l)
+{
+	struct text *const all[] = { &l->queues, &l->priorities, &l->ats, &l->ids };
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		text_reset(all[i]);
+		text_array_begin(all[i]);
+	}
+	for (int i = 0; i < l->count; i++) {
+		const struct flow_lane *lane = &l->lanes[l->order[i]];
+
+		text_array_add(&l->queues, lane->queue);
+		text_array_add_number(&l->priorities, lane->priority);
+		text_array_add_number(&l->ats, lane->at);
+		text_array_add_plain(&l->ids, lane->id);
+	}
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		text_array_end(all[i]);
 }
 
 /* Back to the start of every lane. */
@@ -202,11 +245,10 @@ flow_lanes_rewind(struct flow_state *s)
 {
 	struct flow_lanes *l = s->lanes;
 
-	for (int i = 0; i < l->count; i++)
-		l->lanes[i] = (struct flow_lane){
-			.at = FLOW_CURSOR_START.at,
-			.id = "00000000-0000-0000-0000-000000000000",
-		};
+	for (int i = 0; i < l->count; i++) {
+		l->lanes[i].at = FLOW_CURSOR_START.at;
+		snprintf(l->lanes[i].id, FLOW_ID_MAX, "%s", LANES_ID_MIN);
+	}
 	l->rewound_ms = clock_mono_ms();
 	l->has_freed = false;
 }

@@ -44,6 +44,9 @@ struct flow_item {
 	struct flow_item *next; /* in whatever list it is on */
 	enum verdict verdict;
 	int64_t ended_ms; /* CLOCK_MONOTONIC */
+	int urgency;      /* of its lane: what is higher goes first ... */
+	int64_t turn;     /* ... then what is lower */
+	int64_t due_at;   /* microseconds since 1970 */
 	bool frees;       /* its end may let others go */
 	bool is_stopped;  /* by request: its end is VERDICT_CANCEL, whatever comes */
 	/* Among those under way. */
@@ -82,7 +85,8 @@ struct flow_host {
 struct flow_hosts {
 	struct arena *memory;
 	int limit_max;
-	int waiting; /* items of all hosts */
+	bool by_urgency; /* whose first item is the most urgent goes first, not host by host */
+	int waiting;     /* items of all hosts */
 	struct flow_host *ring_first, *ring_last, *all;
 	struct flow_host *buckets[FLOW_HOST_BUCKETS];
 };
@@ -110,6 +114,8 @@ static const struct flow_cursor FLOW_CURSOR_START = { -62135596800000000, 0 }; /
 
 /* A queue and a priority in it: how far this pass has come. */
 struct flow_lane {
+	const char *queue; /* in the look's answer */
+	int priority;
 	int64_t at;           /* the cursor: microseconds since 1970 ... */
 	char id[FLOW_ID_MAX]; /* ... and a uuid */
 };
@@ -117,6 +123,10 @@ struct flow_lane {
 struct flow_lanes {
 	int count;
 	struct flow_lane lanes[FLOW_LANES_MAX];
+	int order[FLOW_LANES_MAX]; /* in which the last claim was given them */
+	int64_t turns;             /* claims so far */
+	int64_t items;             /* that were queued so far */
+	PGresult *found;           /* what names the lanes */
 	/* Arguments of claims, the lanes in the same order in each. */
 	struct text queues, priorities, ats, ids;
 	char due_at[RUN_TIME_TEXT_MAX];
@@ -272,6 +282,8 @@ void flow_lanes_send(struct flow_state *);
 void flow_lanes_take(struct flow_state *);
 /* Adds the claim's arguments behind the ${count} that are there; how many there are then. */
 int flow_lanes_claim_args(struct flow_state *, const char **args, int count);
+/* The lane that the last claim knew as number ${given}, from 1. */
+const struct flow_lane *flow_lanes_at(const struct flow_state *, int64_t given);
 /* Moves cursors and phase on by what a claim of ${limit} rows has brought. */
 void flow_lanes_advance(struct flow_state *, const PGresult *, int limit);
 /* Likewise, by a claim of ${count} rows that were lost twice. */

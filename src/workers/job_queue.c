@@ -148,7 +148,7 @@ job_queue_run_flow(struct run *r)
 		.settle_args_count = 1,
 	};
 
-	snprintf(timeout_s, sizeof timeout_s, "%" PRId64, c->job_timeout_s);
+	snprintf(timeout_s, sizeof timeout_s, "%" PRId64, limits.timeout_ms / 1000);
 	snprintf(callback_s, sizeof callback_s, "%" PRId64, c->job_callback_s);
 	return flow_run(r, &job_flow, &limits);
 }
@@ -204,7 +204,9 @@ job_types_take(struct run *r, struct job_types *t, const PGresult *rows)
 		type->target = arena_text(r->arena, db_text(rows, i, "target"));
 		type->secret = secret ? arena_text(r->arena, secret) : NULL;
 		type->headers = headers ? arena_text(r->arena, headers) : NULL;
-		type->timeout_s = db_number(rows, i, "timeout_s");
+		/* Longer than the run itself it could not be: no job of the type would ever begin. */
+		type->timeout_s =
+		    run_item_timeout_ms(r, db_number(rows, i, "timeout_s")) / 1000;
 		if (type->timeout_s > 0)
 			json_object_set_new(timeouts, type->name, json_integer(type->timeout_s));
 		if (type->processor && type->processor->needs_context)

@@ -1,35 +1,221 @@
 // job-queue: how jobs live, whatever carries them out.
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
-import { Stand } from '../lib/stand.mjs';
+import { Jobs } from '../lib/jobs.mjs';
+import { until } from '../lib/wait.mjs';
 
-const stand = await Stand.create();
-after(() => stand.end());
+const jobs = await Jobs.create();
+after(() => jobs.end());
+beforeEach(() => jobs.clear());
 
-beforeEach(async () => {
-  await stand.db.rows('TRUNCATE jobs, job_logs, job_dependencies, job_slots');
-});
-
-const run = async (options) => {
-  const { code, stdout, stderr } = await stand.cli(['run', 'job-queue', ...(options?.args ?? [])], options);
-  assert.ok(code === 0 || options?.mayFail, `${code}: ${stderr}`);
-  return stdout;
-};
+const within = (value, least, most, what) => assert.ok(value >= least && value <= most, `${what}: ${value}, not ${least} to ${most}`);
 
 test('a job whose type nobody knows fails clearly, and uses up no try', async () => {
-  const { id } = await stand.db.one(`INSERT INTO jobs (job_type, payload) VALUES ('nobody_knows_it', '{"a": 1}') RETURNING id`);
-  await run({ mayFail: true });
-  const job = await stand.db.one('SELECT * FROM jobs WHERE id = $1', [id]);
-  assert.equal(job.status, 'failed');
-  assert.equal(job.attempts, 0);
+  const id = await jobs.add('nobody_knows_it');
+  const reply = await jobs.run();
+  assert.deepEqual([reply.success, reply.processed, reply.succeeded, reply.failed], [true, 1, 0, 1]);
+  const job = await jobs.job(id);
+  assert.deepEqual([job.status, job.attempts, job.waits_until], ['failed', 0, null]);
   assert.match(job.error_message, /no job type "nobody_knows_it": insert it into job_types/);
-  const logs = await stand.db.rows('SELECT * FROM job_logs WHERE job_id = $1', [id]);
-  assert.equal(logs.length, 1);
-  assert.equal(logs[0].level, 'error');
+  const logs = await jobs.logs(id);
+  assert.deepEqual(logs.map(({ level }) => level), ['error']);
 });
 
-test('nothing due is a success', async () => {
-  await stand.db.rows(`INSERT INTO jobs (job_type, run_at, waits_until) VALUES ('later', now() + interval '1 hour', now() + interval '1 hour')`);
-  assert.match(await run(), /success/);
-  assert.equal(await stand.db.value(`SELECT status FROM jobs`), 'pending');
+test('nothing due is a success, and what comes later stays', async () => {
+  const id = await jobs.add('later', { waits_until: '2999-01-01' });
+  const reply = await jobs.run();
+  assert.deepEqual([reply.processed, reply.message, reply.run.more], [0, '0 jobs processed', false]);
+  assert.equal((await jobs.job(id)).status, 'pending');
+});
+
+test('a job that succeeds has its result, its times and its log', async () => {
+  await jobs.http('ok', '/ok/it');
+  const id = await jobs.add('ok', { payload: { a: [1, 2] } });
+  assert.equal((await jobs.run()).message, '1 job processed');
+  const job = await jobs.job(id);
+  assert.deepEqual([job.status, job.attempts, job.progress, job.result, job.error_message], ['completed', 1, 100, 'ok', null]);
+  assert.ok(job.started_at <= job.completed_at && job.waits_until === null && job.lease_until === null && job.claim_token === null);
+  assert.match((await jobs.logs(id))[0].message, /^completed in \d+ ms, try 1 of 5$/);
+  const sent = JSON.parse(jobs.receiver.requests[0].body);
+  assert.deepEqual([sent.id, sent.type, sent.attempt, sent.payload], [id, 'ok', 1, { a: [1, 2] }]);
+});
+
+test('a job is tried five times, 60, 120, 240 and 480 s apart, then it has failed', async () => {
+  await jobs.http('bad', '/status/500');
+  const id = await jobs.add('bad');
+  for (const [i, wait] of [60, 120, 240, 480].entries()) {
+    await jobs.run();
+    const { status, attempts } = await jobs.job(id);
+    assert.deepEqual([status, attempts], ['pending', i + 1]);
+    within(await jobs.db.value(`SELECT extract(epoch FROM waits_until - updated_at)::float8 FROM jobs`), wait, wait * 1.1 + 0.1, 'the wait');
+    await jobs.makeDue();
+  }
+  await jobs.run();
+  const job = await jobs.job(id);
+  assert.deepEqual([job.status, job.attempts, job.waits_until], ['failed', 5, null]);
+  assert.match(job.error_message, /^HTTP 500/);
+  assert.ok(job.dead_at && job.completed_at);
+  const logs = await jobs.logs(id);
+  assert.deepEqual(logs.map(({ level }) => level), ['warn', 'warn', 'warn', 'warn', 'error']);
+  assert.match(logs[0].message, /HTTP 500.*; next try in 6\d s/);
+  assert.match(logs[4].message, /^failed for good: HTTP 500/);
+});
+
+test('no more than JOB_MAX_CONCURRENT are under way at once', async () => {
+  await jobs.http('slow', '/slow/100');
+  await jobs.addMany('slow', 20);
+  assert.equal((await jobs.run()).succeeded, 20);
+  assert.equal(jobs.receiver.inflightMax, 5);
+  jobs.receiver.inflightMax = 0;
+  await jobs.addMany('slow', 6);
+  await jobs.run({ env: { JOB_MAX_CONCURRENT: '2' } });
+  assert.equal(jobs.receiver.inflightMax, 2);
+});
+
+test('the most urgent go first, those of one priority in the order of their time', async () => {
+  await jobs.http('ok', '/ok');
+  for (const [n, priority] of [0, -10, 10, 5, 0, 10].entries()) await jobs.add('ok', { payload: { n }, priority });
+  await jobs.run({ env: { JOB_MAX_CONCURRENT: '1' } });
+  assert.deepEqual(jobs.receiver.requests.map(({ body }) => JSON.parse(body).payload.n), [2, 5, 3, 0, 4, 1]);
+});
+
+test('a paused queue rests, whatever waits in it, and goes on when it is resumed', async () => {
+  await jobs.http('ok', '/ok');
+  await jobs.db.rows(`INSERT INTO job_queues (name, paused) VALUES ('mail', true)`);
+  await jobs.addMany('ok', 3, { queue: 'mail', priority: 100 });
+  await jobs.addMany('ok', 2);
+  assert.equal((await jobs.run()).succeeded, 2);
+  await jobs.db.rows(`UPDATE job_queues SET paused = false`);
+  assert.equal((await jobs.run()).succeeded, 3);
+});
+
+test('queues of one priority are served in turn', async () => {
+  await jobs.http('slow', '/slow/20');
+  await jobs.addMany('slow', 60, { queue: 'heap' });
+  await jobs.addMany('slow', 3, { queue: 'small' });
+  const run = jobs.run({ env: { JOB_MAX_CONCURRENT: '1' } });
+  await until(async () => await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE queue = 'small' AND status = 'completed'`) === 3,
+    { what: 'the small queue to be served' });
+  const left = await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE queue = 'heap' AND status <> 'completed'`);
+  await run;
+  assert.ok(left > 20, `${left} of the heap were left`);
+});
+
+test('a job past its time-out is stopped, and that is a failed try', async () => {
+  await jobs.http('hang', '/hang');
+  const own = await jobs.add('hang', { timeout_s: 1 });
+  await jobs.type('hang_by_type', 'http', jobs.receiver.url('/hang'), { defaults: { timeout_s: 2 } });
+  const types = await jobs.add('hang_by_type');
+  const began = Date.now();
+  await jobs.run();
+  within(Date.now() - began, 2000, 4000, 'ms');
+  for (const [id, seconds] of [[own, 1], [types, 2]]) {
+    const job = await jobs.job(id);
+    assert.deepEqual([job.status, job.attempts], ['pending', 1]);
+    assert.match(job.error_message, new RegExp(`timed out after ${seconds} s`));
+  }
+});
+
+test('while it runs a job has a lease of its time-out and 10 s', async () => {
+  await jobs.http('slow', '/slow/700');
+  await jobs.add('slow', { timeout_s: 7 });
+  const run = jobs.run();
+  const leased = await until(() => jobs.db.rows(
+    `SELECT status, extract(epoch FROM lease_until - started_at)::float8 AS s FROM jobs WHERE lease_until IS NOT NULL`).then((rows) => rows[0]),
+  { what: 'a lease', everyMs: 10 });
+  assert.equal(leased.status, 'processing');
+  within(leased.s, 16.9, 17.1, 'the lease');
+  await run;
+});
+
+test('a job that is found processing with an expired lease is taken again, alone after two losses, buried after five', async () => {
+  await jobs.http('ok', '/ok');
+  const leave = (lost) => jobs.add('ok', { status: 'processing', lost, lease_until: '2020-01-01', claim_token: '00000000-0000-4000-8000-000000000001' });
+  const fine = [await leave(0), await leave(1), await leave(3)], poison = await leave(4);
+  await jobs.run();
+  for (const id of fine) assert.deepEqual((({ status, attempts, lost }) => [status, attempts, lost])(await jobs.job(id)), ['completed', 1, 0]);
+  const dead = await jobs.job(poison);
+  assert.deepEqual([dead.status, dead.attempts], ['failed', 0]);
+  assert.match(dead.error_message, /poison/);
+});
+
+test('a job that is due only after the run began is run all the same, before the run ends', async () => {
+  await jobs.http('slow', '/slow/1500');
+  await jobs.http('ok', '/ok');
+  await jobs.add('slow');
+  const run = jobs.run();
+  await until(() => jobs.receiver.requests.length === 1, { what: 'the first job to be under way' });
+  const late = await jobs.add('ok');
+  await until(async () => (await jobs.job(late)).status === 'completed', { what: 'the late one', timeoutMs: 1000 });
+  assert.equal((await run).succeeded, 2);
+});
+
+test('JOB_POLL_INTERVAL_S keeps a run looking inside its budget', async () => {
+  await jobs.http('ok', '/ok');
+  const began = Date.now();
+  const run = jobs.run({ env: { JOB_POLL_INTERVAL_S: '1' }, args: ['--budget', '4'] });
+  await until(async () => await jobs.db.value(`SELECT count(*)::int FROM cron_job_executions WHERE status = 'running'`) === 1, { what: 'the run' });
+  const id = await jobs.add('ok');
+  await until(async () => (await jobs.job(id)).status === 'completed', { what: 'the job of a later look', timeoutMs: 3000 });
+  assert.equal((await run).succeeded, 1);
+  within(Date.now() - began, 3900, 6000, 'ms of the run');
+});
+
+test('JOB_RUN_MAX caps a run, and says that there is more', async () => {
+  await jobs.http('ok', '/ok');
+  await jobs.addMany('ok', 30);
+  const reply = await jobs.run({ env: { JOB_RUN_MAX: '12' } });
+  assert.deepEqual([reply.processed, reply.run.more], [12, true]);
+  assert.deepEqual([(await jobs.run()).processed, await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE status = 'completed'`)], [18, 30]);
+});
+
+test('the budget ends a run; what was claimed and not begun is handed back unharmed', async () => {
+  await jobs.http('slow', '/slow/400');
+  await jobs.addMany('slow', 60);
+  const reply = await jobs.run({ args: ['--budget', '2'] });
+  assert.ok(reply.run.more && reply.processed >= 20 && reply.processed <= 40, JSON.stringify(reply));
+  assert.deepEqual(await jobs.db.rows(`SELECT DISTINCT attempts, lost, lease_until, claim_token FROM jobs WHERE status = 'pending'`),
+    [{ attempts: 0, lost: 0, lease_until: null, claim_token: null }]);
+  assert.equal(await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE status = 'processing'`), 0);
+});
+
+test('a job that takes longer than what is left waits for the next run; shorter ones are still begun', async () => {
+  await jobs.http('ok', '/ok');
+  const long = await jobs.add('ok', { timeout_s: 20, priority: 10 });
+  const short = await jobs.add('ok', { timeout_s: 1 });
+  const reply = await jobs.run({ args: ['--budget', '3'] });
+  assert.deepEqual([reply.succeeded, reply.run.more], [1, true]);
+  assert.deepEqual([(await jobs.job(long)).status, (await jobs.job(short)).status], ['pending', 'completed']);
+  assert.equal((await jobs.run()).succeeded, 1);
+});
+
+test('a job under way is stopped when somebody cancels it', async () => {
+  await jobs.http('hang', '/hang');
+  const id = await jobs.add('hang', { timeout_s: 20 });
+  const run = jobs.run();
+  await until(() => jobs.receiver.requests.length === 1, { what: 'the job to be under way' });
+  await jobs.db.rows(`UPDATE jobs SET cancel_requested_at = clock_timestamp() WHERE id = $1`, [id]);
+  const began = Date.now();
+  await until(async () => (await jobs.job(id)).status === 'cancelled', { what: 'the job to be stopped', timeoutMs: 5000 });
+  assert.ok(Date.now() - began < 3500, 'within some seconds');
+  assert.equal((await jobs.job(id)).attempts, 0);
+  await run;
+});
+
+test('a job that was cancelled while its process died is not run again', async () => {
+  await jobs.http('ok', '/ok');
+  const id = await jobs.add('ok', { status: 'processing', lease_until: '2020-01-01', cancel_requested_at: '2020-01-01',
+    claim_token: '00000000-0000-4000-8000-000000000001' });
+  await jobs.run();
+  assert.equal((await jobs.job(id)).status, 'cancelled');
+  assert.equal(jobs.receiver.requests.length, 0);
+});
+
+test('what was performed is settled, and never performed again', async () => {
+  await jobs.http('ok', '/ok');
+  const id = await jobs.add('ok', { performed_at: '2020-01-01', result: { sum: 3 } });
+  await jobs.run();
+  const job = await jobs.job(id);
+  assert.deepEqual([job.status, job.result, job.attempts], ['completed', { sum: 3 }, 1]);
+  assert.equal(jobs.receiver.requests.length, 0);
 });
