@@ -46,11 +46,19 @@ UPDATE cron_locks
 RETURNING fence;
 
 -- name: ring
--- Whoever has brought work and found the lock held leaves word.  No row: nobody holds it any more.
--- The row's own lock puts ring and end in an order: end sees the word, or ring sees that it ended.
-UPDATE cron_locks SET is_rung = true
- WHERE name = $1::text AND holder IS NOT NULL AND expires_at > clock_timestamp()
-RETURNING name;
+-- Whoever has brought work and found the lock held leaves word.  No row: nobody holds it any more, or
+-- nobody did just now.  The row's own lock puts ring and end in an order: end sees the word, or ring
+-- sees that it ended.  Word that was left before and not yet heard will do: whoever hears it begins
+-- later than now.
+WITH left_now AS (
+	UPDATE cron_locks SET is_rung = true
+	 WHERE name = $1::text AND holder IS NOT NULL AND expires_at > clock_timestamp() AND NOT is_rung
+	RETURNING name
+)
+SELECT name FROM left_now
+UNION ALL
+SELECT name FROM cron_locks
+ WHERE name = $1::text AND holder IS NOT NULL AND expires_at > clock_timestamp() AND is_rung;
 
 -- name: end
 -- Frees the lock first, as begin takes it first: two that meet wait for each other in one order.

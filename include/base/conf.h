@@ -47,6 +47,7 @@ struct conf {
 	char *app_url;          /* "https://host" without a slash at its end; NULL: not known */
 	char *cron_job_org_url; /* of its API, in the same form */
 	char *apollo_url;       /* likewise */
+	char *region, *env;     /* where this runs, as GET /api/jobs/worker tells; NULL: not said */
 	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
 	struct keyring keyring; /* of sealed secrets */

@@ -8,6 +8,30 @@ struct call;
 
 /* Runs the route's worker. */
 void handle_worker(struct call *c);
+/* GET of the job queue's: how it does; a run for those who say that they want one. */
+void handle_job_worker(struct call *c);
+
+/* POST /api/jobs: one job, or an array of them; with ?run=1 a run begins after the reply. */
+void handle_jobs_enqueue(struct call *c);
+/* GET /api/jobs: pages of jobs that fit, the newest first. */
+void handle_jobs_list(struct call *c);
+/* POST /api/jobs/retry: all that failed and fit. */
+void handle_jobs_retry(struct call *c);
+/* GET /api/jobs/{id} and its /logs; POST its /retry and /cancel. */
+void handle_job_show(struct call *c);
+void handle_job_logs(struct call *c);
+void handle_job_retry(struct call *c);
+void handle_job_cancel(struct call *c);
+/*
+ * POST /api/jobs/{id}/progress, /complete, /fail: what a processor that answered 202 reports, with
+ * the token of its claim.
+ */
+void handle_job_progress(struct call *c);
+void handle_job_complete(struct call *c);
+void handle_job_fail(struct call *c);
+/* POST /api/queues/{name}/pause and /resume. */
+void handle_queue_pause(struct call *c);
+void handle_queue_resume(struct call *c);
 
 /* GET /healthz: the process answers.  Touches nothing. */
 void handle_healthz(struct call *c);
@@ -15,5 +39,11 @@ void handle_healthz(struct call *c);
 void handle_readyz(struct call *c);
 /* GET /api/cron/executions/{id}: one run, as its row tells. */
 void handle_execution(struct call *c);
+
+/*
+ * For c->afterwards of a call that brought jobs: a run of the job queue, or, where one is under
+ * way, another one behind it.
+ */
+void worker_ring(struct call *c);
 
 #endif

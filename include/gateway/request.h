@@ -23,7 +23,7 @@ enum {
 	REQUEST_METHOD_TEXT_MAX = 16,
 	REQUEST_QUERY_MAX = 1024,
 	REQUEST_PARAMETERS_MAX = 16,
-	REQUEST_BODY_MAX = 64 * 1024,
+	REQUEST_BODY_MAX = 64 * 1024, /* where a route does not say more */
 };
 
 struct request_parameter {
@@ -42,6 +42,7 @@ struct request {
 	/* Filled in by request_query(). */
 	size_t parameters_count;
 	struct request_parameter parameters[REQUEST_PARAMETERS_MAX];
+	size_t body_max; /* REQUEST_BODY_MAX until somebody says otherwise */
 	/* Filled in by request_body(). */
 	const char *body;
 	size_t body_len;

@@ -22,6 +22,8 @@ struct route {
 	void (*handle[METHOD__MAX])(struct call *);
 	unsigned secrets; /* AUTH_SECRET()s, one of which opens it; 0: open to all */
 	bool quiet;       /* asked for every few seconds: its calls are logged at debug */
+	bool has_queues;  /* its runs can be narrowed to some queues */
+	size_t body_max;  /* bytes; 0: REQUEST_BODY_MAX */
 };
 
 /* Ended by a row without a path. */

@@ -89,6 +89,8 @@ const char *job_describe(struct item *item, size_t *ret_len);
  * s ..., or ${retry_after_s} where that is >= 0), or VERDICT_DEAD when its tries are used up.
  */
 enum verdict job_again(struct item *item, int64_t retry_after_s);
+/* The wait alone, in ms, after failure number ${failures}. */
+int64_t job_wait_ms(int64_t failures, int64_t retry_after_s);
 
 /*
  * What ${body} says, as a result that PostgreSQL takes: itself where it is JSON, else a JSON

@@ -5,7 +5,9 @@
 
 #include "base/crypto.h"
 #include "base/secret.h"
+#include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char callback_key_of[] = "cronward-callback-key";
@@ -40,6 +42,18 @@ callback_token_matches(
 	return matches;
 }
 
+bool
+callback_token_claim(const struct secret *s, const char *job, const char *given, size_t given_len,
+    char ret_claim[static CRYPTO_UUID_TEXT_MAX])
+{
+	if (given_len < CRYPTO_UUID_TEXT_MAX)
+		return false;
+	memcpy(ret_claim, given, CRYPTO_UUID_TEXT_MAX - 1);
+	ret_claim[CRYPTO_UUID_TEXT_MAX - 1] = '\0';
+	return text_is_uuid(ret_claim) &&
+	       callback_token_matches(s, job, ret_claim, given, given_len);
+}
+
 static bool
 callback_token_of(const struct secret_source *from, const char *job, const char *claim,
     char ret_token[static CALLBACK_TOKEN_MAX])
@@ -52,14 +66,16 @@ callback_token_of(const struct secret_source *from, const char *job, const char 
 		{ claim, strlen(claim) },
 	};
 	unsigned char key[CRYPTO_SHA256_BYTES], mac[CRYPTO_SHA256_BYTES];
+	int len;
 
 	ret_token[0] = '\0';
-	if (!secret_source_is_usable(from))
+	if (!secret_source_is_usable(from) || strlen(claim) != CRYPTO_UUID_TEXT_MAX - 1)
 		return false;
 	crypto_hmac_sha256(from->value, from->len, &word, 1, key);
 	crypto_hmac_sha256(key, sizeof(key), parts, sizeof(parts) / sizeof(parts[0]), mac);
-	crypto_base64_encode(ret_token, mac, sizeof(mac));
-	callback_token_for_urls(ret_token);
+	len = snprintf(ret_token, CRYPTO_UUID_TEXT_MAX + 1, "%s.", claim);
+	crypto_base64_encode(ret_token + len, mac, sizeof(mac));
+	callback_token_for_urls(ret_token + len);
 	crypto_wipe(key, sizeof(key));
 	crypto_wipe(mac, sizeof(mac));
 	return true;

@@ -55,6 +55,13 @@ const char *const conf_secret_name[SECRET__MAX] = {
 		.offset = offsetof(struct conf, field_)                                            \
 	}
 
+#define CONF_LABEL(name_, field_, fallback_, help_)                                                \
+	{                                                                                          \
+		.name = (name_), .kind = &conf_label, .fallback = (fallback_),                     \
+		.allowed = "up to 64 letters, digits and ._-", .help = (help_),                    \
+		.offset = offsetof(struct conf, field_)                                            \
+	}
+
 #define CONF_HIDDEN(name_, kind_, field_, allowed_, help_)                                         \
 	{                                                                                          \
 		.name = (name_), .kind = &(kind_), .fallback = "", .allowed = (allowed_),          \
@@ -90,6 +97,10 @@ static const struct conf_setting conf_settings[] = {
 	CONF_OTHER("APP_URL", conf_address, app_url,
 	    "scheme and host such as https://cron.example.com",
 	    "where callers reach this service; for `cronward doctor` and `cronward callers`"),
+	CONF_LABEL("CRONWARD_REGION", region, "local",
+	    "where this service runs; GET /api/jobs/worker tells it"),
+	CONF_LABEL("CRONWARD_ENV", env, "production",
+	    "what this service is for; GET /api/jobs/worker tells it"),
 	CONF_HIDDEN("CRON_JOB_ORG_API_KEY", conf_secret_text, secrets[SECRET_CRON_JOB_ORG].current,
 	    "16-4096 characters", "key of cron-job.org's API; for `cronward callers cron-job.org`"),
 	CONF_HIDDEN("CRON_JOB_ORG_API_KEY_FILE", conf_secret_file,
@@ -226,6 +237,8 @@ conf_finish(struct conf *c)
 	keyring_finish(&c->keyring);
 	free(c->database_password_file);
 	free(c->app_url);
+	free(c->region);
+	free(c->env);
 	free(c->cron_job_org_url);
 	free(c->apollo_url);
 	free(c->egress_ca_file);

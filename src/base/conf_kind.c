@@ -21,7 +21,8 @@
 enum {
 	CONF_ITEM_MAX = 64,  /* one entry of a list */
 	CONF_QUOTE_MAX = 80, /* what a message shows of a wrong value */
-	CONF_V4_BITS = 96,   /* of ::ffff:0:0/96, where the IPv4 addresses stand */
+	CONF_LABEL_MAX = 64,
+	CONF_V4_BITS = 96, /* of ::ffff:0:0/96, where the IPv4 addresses stand */
 	CONF_MS_PER_S = 1000,
 	CONF_LENGTH_MAX_S = 30 * 24 * 60 * 60,
 };
@@ -44,6 +45,8 @@ static int conf_egress_parse(
 static int conf_path_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static int conf_address_parse(
+    struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
+static int conf_label_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static void conf_hidden_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_secret_show(const struct conf *c, const struct conf_setting *s, struct text *to);
@@ -81,6 +84,7 @@ const struct conf_kind conf_word = { conf_word_parse, conf_word_show };
 const struct conf_kind conf_schedule = { conf_schedule_parse, conf_schedule_show };
 const struct conf_kind conf_egress = { conf_egress_parse, conf_egress_show };
 const struct conf_kind conf_address = { conf_address_parse, conf_path_show };
+const struct conf_kind conf_label = { conf_label_parse, conf_path_show };
 const struct conf_kind conf_path = { conf_path_parse, conf_path_show };
 
 /* A password with an unescaped '/' or '@' ends up as port or host, and so in error messages. */
@@ -245,6 +249,21 @@ conf_address_parse(struct conf *c, const struct conf_setting *s, const char *val
 		len--;
 	if (scheme == 0 || len == scheme || strcspn(value + scheme, "/?#@ \\\"'") < len - scheme)
 		return conf_wrong(e, s, value, "is not scheme and host");
+	*CONF_FIELD(c, s, char *) = conf_copy(value, len);
+	return 0;
+}
+
+static int
+conf_label_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t len = strlen(value);
+
+	if (len == 0)
+		return 0;
+	if (len > CONF_LABEL_MAX || value[strspn(value, allowed)])
+		return conf_wrong(e, s, value, "is too long, or holds something else");
 	*CONF_FIELD(c, s, char *) = conf_copy(value, len);
 	return 0;
 }

@@ -41,7 +41,8 @@ int
 call_deny(struct call *c)
 {
 	c->outcome = "denied";
-	if (c->route->secrets)
+	/* A route without secrets may ask for a proof of its own. */
+	if (c->route->secrets || c->err.code == ERR_UNAUTHORIZED)
 		denied_note(&c->gateway->denied, c->route->path, err_info[c->err.code].name);
 	return -1;
 }
@@ -92,7 +93,7 @@ call_hide_secrets(struct conf *conf, char *const *params)
 static int
 call_admit(struct call *c)
 {
-	const struct request *q = &c->request;
+	struct request *q = &c->request;
 
 	c->route = route_find(q->path, c->rest);
 	if (!c->route)
@@ -104,6 +105,8 @@ call_admit(struct call *c)
 		    q->method_text);
 		return call_deny(c);
 	}
+	if (c->route->body_max > 0)
+		q->body_max = c->route->body_max;
 	if (c->route->secrets &&
 	    auth_check(c->gateway->conf, q, c->route->secrets, &c->secrets, &c->err) != 0)
 		return call_deny(c);

@@ -3,13 +3,22 @@
  *
  * With `Prefer: respond-async` the run begins, the caller gets 202 and the address of the
  * execution, the connection is closed, and the same process then does the work.
+ *
+ * Whoever brings work while a run is under way rings (engine/run.h), and whoever ends a run that
+ * was rung at begins another one once its caller has the reply.
  */
 #include "gateway/handle.h"
 
+#include "base/arena.h"
+#include "base/clock.h"
 #include "base/conf.h"
+#include "base/log.h"
+#include "base/stop.h"
 #include "gateway/call.h"
+#include "gateway/filter.h"
 #include "gateway/route.h"
 #include "http/http.h"
+#include "workers/workers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,39 +26,80 @@
 enum {
 	/* A caller gives up after 30 s: a call that is older than this when taken up is refused. */
 	WORKER_WAIT_MAX_MS = 5000,
+	WORKER_RINGS_MAX = 10, /* a lock may be taken and let go of between two looks at it */
 };
 
-static int worker_read(struct call *, bool *ret_busy_is_fine);
-static int worker_prepare(struct call *, bool async);
+/* What a call says about the run that it wants. */
+struct worker_wish {
+	bool is_async, busy_is_fine;
+	const char *queues;
+};
+
+static int worker_read(struct call *, struct worker_wish *);
+static int worker_prepare(struct call *, const struct worker_wish *);
+static int worker_lend(struct gateway *, struct run_lent *, struct err *);
 static void worker_begin_failed(struct call *, bool busy_is_fine);
 static void worker_reply_skipped(struct call *);
 static void worker_promise(struct call *);
 static void worker_finish(struct call *);
+static void worker_finish_promised(struct call *);
+static void worker_go_on(struct call *);
+static enum err_code worker_run_again(struct call *, const struct worker *, bool *ret_is_rung);
+static void worker_log_again(const struct run *);
 
 void
 handle_worker(struct call *c)
 {
-	bool async = request_prefers(&c->request, "respond-async");
-	bool busy_is_fine = false;
+	struct worker_wish wish = { .is_async = request_prefers(&c->request, "respond-async") };
 
-	if (worker_read(c, &busy_is_fine) != 0) {
+	if (worker_read(c, &wish) != 0) {
 		call_deny(c);
 		return;
 	}
 	c->outcome = run_outcome_name[RUN_FAILURE];
-	if (worker_prepare(c, async) != 0)
+	if (worker_prepare(c, &wish) != 0)
 		return;
 	if (run_begin(&c->run) != 0) {
-		worker_begin_failed(c, busy_is_fine);
+		worker_begin_failed(c, wish.busy_is_fine);
 		return;
 	}
-	if (async) {
+	if (wish.is_async) {
 		worker_promise(c);
 		return;
 	}
 	worker_finish(c);
+	if (c->run.is_rung)
+		c->afterwards = worker_go_on;
 	if (c->err.code == ERR_OK)
 		reply_json(&c->reply, c->gateway->arena, 200, run_reply(&c->run));
+}
+
+/*
+ * First the bell, then the lock: under load somebody has it, and one statement is all that it
+ * takes.
+ */
+void
+worker_ring(struct call *c)
+{
+	const struct worker *worker = &worker_job_queue;
+	bool is_heard = false, is_rung = false;
+
+	for (int i = 0; i < WORKER_RINGS_MAX && !stop_requested(); i++) {
+		struct run bell = { .worker = worker, .db = c->gateway->db };
+
+		if (run_ring(&bell, &is_heard) != 0) {
+			worker_log_again(&bell);
+			return;
+		}
+		if (is_heard)
+			return;
+		if (worker_run_again(c, worker, &is_rung) == ERR_BUSY)
+			continue;
+		c->run.worker = worker;
+		c->run.is_rung = is_rung;
+		worker_go_on(c);
+		return;
+	}
 }
 
 /*
@@ -57,7 +107,7 @@ handle_worker(struct call *c)
  * it must be complete and not too long.  Nor do query parameters that nobody knows.
  */
 static int
-worker_read(struct call *c, bool *ret_busy_is_fine)
+worker_read(struct call *c, struct worker_wish *wish)
 {
 	struct request *q = &c->request;
 	const char *busy = NULL;
@@ -68,13 +118,16 @@ worker_read(struct call *c, bool *ret_busy_is_fine)
 	if (busy && strcmp(busy, "200") != 0)
 		return err_set(
 		    &c->err, ERR_BAD_REQUEST, "The parameter busy may only be 200, or be left out");
-	*ret_busy_is_fine = busy != NULL;
+	wish->busy_is_fine = busy != NULL;
+	if (c->route->has_queues &&
+	    filter_queues(q, c->gateway->arena, &wish->queues, &c->err) != 0)
+		return -1;
 	return request_body(q, c->in, c->gateway->arena, &c->err);
 }
 
 /* Everything that a run needs, before it begins. */
 static int
-worker_prepare(struct call *c, bool async)
+worker_prepare(struct call *c, const struct worker_wish *wish)
 {
 	struct gateway *g = c->gateway;
 	const struct request *q = &c->request;
@@ -84,20 +137,30 @@ worker_prepare(struct call *c, bool async)
 		return err_set(&c->err, ERR_UNAVAILABLE,
 		    "The call waited %lld s for a free process, too long to begin a run",
 		    (long long)(q->wait_ms / 1000));
+	if (worker_lend(g, &lent, &c->err) != 0)
+		return -1;
+	run_init(&c->run, c->route->worker, &lent, q->arrived_ms,
+	    wish->is_async ? g->conf->async_budget_s : g->conf->run_budget_s);
+	c->run.queues = wish->queues;
+	snprintf(c->run.caller, sizeof(c->run.caller), "%s", q->caller);
+	return 0;
+}
+
+/* What a run borrows; the HTTP client is made at the first need. */
+static int
+worker_lend(struct gateway *g, struct run_lent *lent, struct err *e)
+{
 	if (!g->http)
-		g->http = http_create(g->conf, conf_requests_max(g->conf), &c->err);
+		g->http = http_create(g->conf, conf_requests_max(g->conf), e);
 	if (!g->http)
 		return -1;
-	lent = (struct run_lent){
+	*lent = (struct run_lent){
 		.conf = g->conf,
 		.db = g->db,
 		.http = g->http,
 		.arena = g->arena,
 		.keyring = conf_keyring(g->conf),
 	};
-	run_init(&c->run, c->route->worker, &lent, q->arrived_ms,
-	    async ? g->conf->async_budget_s : g->conf->run_budget_s);
-	snprintf(c->run.caller, sizeof(c->run.caller), "%s", q->caller);
 	return 0;
 }
 
@@ -133,7 +196,7 @@ worker_promise(struct call *c)
 	const struct run *r = &c->run;
 
 	c->outcome = NULL;
-	c->afterwards = worker_finish;
+	c->afterwards = worker_finish_promised;
 	reply_header(&c->reply, "Location", "/api/cron/executions/%s", r->id);
 	reply_header(&c->reply, "Preference-Applied", "respond-async");
 	reply_json(&c->reply, c->gateway->arena, 202,
@@ -152,4 +215,68 @@ worker_finish(struct call *c)
 	c->outcome = run_outcome_name[run_outcome(r)];
 	if (r->err.code != ERR_OK)
 		err_pass(&c->err, &r->err);
+}
+
+static void
+worker_finish_promised(struct call *c)
+{
+	worker_finish(c);
+	worker_go_on(c);
+}
+
+/*
+ * More runs for as long as the last one was rung at, within the budget of a call that nobody waits
+ * for: beyond that the next call finds what is due.
+ */
+static void
+worker_go_on(struct call *c)
+{
+	int64_t end_ms = clock_mono_ms() + c->gateway->conf->async_budget_s * 1000;
+	bool is_rung = c->run.is_rung;
+
+	while (is_rung && !stop_requested() && clock_mono_ms() < end_ms)
+		worker_run_again(c, c->run.worker, &is_rung);
+}
+
+/*
+ * One run behind the reply.  ERR_OK, or why it did not begin; with ERR_BUSY somebody else has the
+ * lock and began later than what was to be done was there.  The arena is the run's alone by now.
+ */
+static enum err_code
+worker_run_again(struct call *c, const struct worker *worker, bool *ret_is_rung)
+{
+	struct gateway *g = c->gateway;
+	struct run_lent lent;
+	struct run r = { .worker = worker };
+
+	arena_reset(g->arena);
+	if (worker_lend(g, &lent, &r.err) == 0) {
+		run_init(&r, worker, &lent, clock_mono_ms(), g->conf->run_budget_s);
+		snprintf(r.caller, sizeof(r.caller), "%s", c->request.caller);
+	}
+	*ret_is_rung = false;
+	if (r.err.code == ERR_OK && run_begin(&r) == 0) {
+		run_work(&r);
+		run_end(&r);
+		*ret_is_rung = r.is_rung;
+	}
+	if (r.begun || r.err.code != ERR_BUSY)
+		worker_log_again(&r);
+	return r.begun ? ERR_OK : r.err.code;
+}
+
+/* Its call has one line; each run behind it has another. */
+static void
+worker_log_again(const struct run *r)
+{
+	struct log_line l;
+
+	log_begin(&l, r->err.code == ERR_OK ? LOG_INFO : LOG_WARN, "run");
+	log_text(&l, "worker", r->worker->name);
+	log_text(&l, "run", r->begun ? r->id : "-");
+	log_text(&l, "outcome", run_outcome_name[run_outcome(r)]);
+	log_number(&l, "items", r->processed);
+	log_number(&l, "ms", r->duration_ms);
+	log_err(&l, &r->err);
+	log_end(&l);
 }

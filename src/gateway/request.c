@@ -34,7 +34,7 @@ static int request_body_read(struct request *, FCGX_Stream *, struct arena *, st
 void
 request_read(struct request *q, char *const *params)
 {
-	*q = (struct request){ .params = params };
+	*q = (struct request){ .params = params, .body_max = REQUEST_BODY_MAX };
 	request_read_method(q);
 	request_read_path(q);
 	request_read_times(q);
@@ -122,9 +122,9 @@ request_body(struct request *q, FCGX_Stream *in, struct arena *a, struct err *e)
 	q->body_len = 0;
 	if (text && *text && !text_to_int64(text, 0, INT64_MAX, &declared))
 		return err_set(e, ERR_BAD_REQUEST, "Content-Length is not a number of bytes");
-	if (declared > REQUEST_BODY_MAX)
+	if ((uint64_t)declared > q->body_max)
 		return err_set(e, ERR_TOO_LARGE,
-		    "The body is longer than %d bytes, the most that is allowed", REQUEST_BODY_MAX);
+		    "The body is longer than %zu bytes, the most that is allowed", q->body_max);
 	q->body_len = (size_t)declared;
 	return request_body_read(q, in, a, e);
 }

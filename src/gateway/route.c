@@ -9,6 +9,7 @@
 #include "base/conf.h"
 #include "gateway/auth.h"
 #include "gateway/handle.h"
+#include "gateway/jobs.h"
 #include "workers/workers.h"
 
 #include <string.h>
@@ -17,6 +18,10 @@
 #define ROUTE_BOTH(handler)                                                                        \
 	{                                                                                          \
 		[METHOD_GET] = (handler), [METHOD_POST] = (handler)                                \
+	}
+#define ROUTE_POST(handler)                                                                        \
+	{                                                                                          \
+		[METHOD_POST] = (handler)                                                          \
 	}
 #define ROUTE_GET(handler)                                                                         \
 	{                                                                                          \
@@ -27,7 +32,11 @@
  * Every secret that opens a worker: who asks for an execution must know one of them before the
  * database is asked which worker it was, and then that worker's own.
  */
-#define ROUTE_WORKER_SECRETS AUTH_SECRET(SECRET_CRON_JOB_API_KEY)
+#define ROUTE_WORKER_SECRETS                                                                       \
+	(AUTH_SECRET(SECRET_CRON_JOB_API_KEY) | AUTH_SECRET(SECRET_WORKER_TOKEN))
+
+/* Who may enqueue jobs may see and change them. */
+#define ROUTE_JOBS AUTH_SECRET(SECRET_WORKER_TOKEN)
 
 const struct route routes[] = {
 	{
@@ -47,6 +56,70 @@ const struct route routes[] = {
 	    .secrets = AUTH_SECRET(SECRET_CRON_JOB_API_KEY),
 	    .worker = &worker_data_archival,
 	    .handle = ROUTE_BOTH(handle_worker),
+	},
+	{
+	    .path = "/api/jobs/worker",
+	    .secrets = ROUTE_JOBS,
+	    .worker = &worker_job_queue,
+	    .handle = { [METHOD_GET] = handle_job_worker, [METHOD_POST] = handle_worker },
+	    .has_queues = true,
+	},
+	{
+	    .path = "/api/jobs",
+	    .secrets = ROUTE_JOBS,
+	    .handle = { [METHOD_GET] = handle_jobs_list, [METHOD_POST] = handle_jobs_enqueue },
+	    .body_max = JOBS_BODY_MAX,
+	},
+	{
+	    .path = "/api/jobs/retry",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_POST(handle_jobs_retry),
+	},
+	{
+	    .path = "/api/jobs/{id}",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_GET(handle_job_show),
+	},
+	{
+	    .path = "/api/jobs/{id}/logs",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_GET(handle_job_logs),
+	},
+	{
+	    .path = "/api/jobs/{id}/retry",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_POST(handle_job_retry),
+	},
+	{
+	    .path = "/api/jobs/{id}/cancel",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_POST(handle_job_cancel),
+	},
+	/* These three ask for the token of the job's claim. */
+	{
+	    .path = "/api/jobs/{id}/progress",
+	    .handle = ROUTE_POST(handle_job_progress),
+	    .body_max = JOBS_CALLBACK_MAX,
+	},
+	{
+	    .path = "/api/jobs/{id}/complete",
+	    .handle = ROUTE_POST(handle_job_complete),
+	    .body_max = JOBS_CALLBACK_MAX,
+	},
+	{
+	    .path = "/api/jobs/{id}/fail",
+	    .handle = ROUTE_POST(handle_job_fail),
+	    .body_max = JOBS_CALLBACK_MAX,
+	},
+	{
+	    .path = "/api/queues/{name}/pause",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_POST(handle_queue_pause),
+	},
+	{
+	    .path = "/api/queues/{name}/resume",
+	    .secrets = ROUTE_JOBS,
+	    .handle = ROUTE_POST(handle_queue_resume),
 	},
 	{
 	    .path = "/api/cron/executions/",

@@ -48,18 +48,25 @@ job_describe(struct item *item, size_t *ret_len)
 enum verdict
 job_again(struct item *item, int64_t retry_after_s)
 {
-	static const struct backoff backoff = {
-		.first_s = DESCRIBE_FIRST_S,
-		.factor = DESCRIBE_FACTOR,
-		.cap_s = BACKOFF_RETRY_AFTER_MAX_S,
-	};
 	int64_t failures = describe_attempts(item) + 1;
 	const char *max = item_text(item, JOB_MAX_ATTEMPTS);
 
 	if (!max || failures >= strtoll(max, NULL, 10))
 		return VERDICT_DEAD;
-	item->retry_ms = backoff_ms(&backoff, failures, retry_after_s);
+	item->retry_ms = job_wait_ms(failures, retry_after_s);
 	return VERDICT_RETRY;
+}
+
+int64_t
+job_wait_ms(int64_t failures, int64_t retry_after_s)
+{
+	static const struct backoff backoff = {
+		.first_s = DESCRIBE_FIRST_S,
+		.factor = DESCRIBE_FACTOR,
+		.cap_s = BACKOFF_RETRY_AFTER_MAX_S,
+	};
+
+	return backoff_ms(&backoff, failures, retry_after_s);
 }
 
 static void

@@ -43,28 +43,36 @@ a_token_is_what_the_header_promises(void **state)
 
 	(void)state;
 	assert_true(callback_token_make(&s, JOB, CLAIM, token));
-	assert_string_equal(token, "UmPFJ4EaJaiB7f3kxlxvzQ7Dmfo_WMDaOApIbxe_RPg");
+	assert_string_equal(token, CLAIM ".UmPFJ4EaJaiB7f3kxlxvzQ7Dmfo_WMDaOApIbxe_RPg");
 }
 
 static void
 a_token_is_good_for_its_job_and_claim_alone(void **state)
 {
 	const struct secret s = secret_of((char[]){ "a secret of 16 or more" }, NULL);
-	char token[CALLBACK_TOKEN_MAX], changed[CALLBACK_TOKEN_MAX];
+	char token[CALLBACK_TOKEN_MAX], changed[CALLBACK_TOKEN_MAX], claim[CRYPTO_UUID_TEXT_MAX];
 
 	(void)state;
 	assert_true(callback_token_make(&s, JOB, CLAIM, token));
-	assert_int_equal(strlen(token), 43);
+	assert_int_equal(strlen(token), 36 + 1 + 43);
 	assert_true(matches(&s, JOB, CLAIM, token));
 	assert_false(matches(&s, JOB, OTHER, token));
 	assert_false(matches(&s, OTHER, CLAIM, token));
 	assert_false(matches(&s, CLAIM, JOB, token));
 	assert_false(matches(&s, JOB, CLAIM, ""));
 	assert_false(matches(&s, JOB, CLAIM, CLAIM));
+	assert_true(callback_token_claim(&s, JOB, token, strlen(token), claim));
+	assert_string_equal(claim, CLAIM);
+	assert_false(callback_token_claim(&s, OTHER, token, strlen(token), claim));
+	assert_false(callback_token_claim(&s, JOB, CLAIM, strlen(CLAIM), claim));
+	assert_false(callback_token_claim(&s, JOB, token + 37, strlen(token + 37), claim));
+	for (size_t i = 0; i <= strlen(token); i++)
+		assert_int_equal(callback_token_claim(&s, JOB, token, i, claim), token[i] == '\0');
 	for (size_t i = 0; i < strlen(token); i++) {
 		memcpy(changed, token, sizeof(changed));
 		changed[i] = changed[i] == 'A' ? 'B' : 'A';
 		assert_false(matches(&s, JOB, CLAIM, changed));
+		assert_false(callback_token_claim(&s, JOB, changed, strlen(changed), claim));
 	}
 	assert_false(callback_token_matches(&s, JOB, CLAIM, token, strlen(token) - 1));
 }

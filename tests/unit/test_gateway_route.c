@@ -87,6 +87,24 @@ a_placeholder_is_one_whole_segment(void **state)
 }
 
 static void
+a_fixed_path_beats_a_placeholder(void **state)
+{
+	char rest[REQUEST_PATH_MAX];
+
+	(void)state;
+	assert_string_equal(route_find("/api/jobs/worker", rest)->path, "/api/jobs/worker");
+	assert_string_equal(route_find("/api/jobs/retry", rest)->path, "/api/jobs/retry");
+	assert_string_equal(route_find("/api/jobs/worker/logs", rest)->path, "/api/jobs/{id}/logs");
+	assert_string_equal(rest, "worker");
+	assert_string_equal(
+	    route_find("/api/queues/a b/pause", rest)->path, "/api/queues/{name}/pause");
+	assert_string_equal(rest, "a b");
+	for (const struct route *route = routes; route->path; route++)
+		if (!strchr(route->path, '{') && route->path[strlen(route->path) - 1] != '/')
+			assert_ptr_equal(route_find(route->path, rest), route);
+}
+
+static void
 every_worker_is_found_by_name(void **state)
 {
 	(void)state;
@@ -108,7 +126,8 @@ no_worker_is_open(void **state)
 			continue;
 		assert_true(route->secrets != 0);
 		assert_ptr_equal(route->handle[METHOD_POST], handle_worker);
-		assert_ptr_equal(route->handle[METHOD_GET], handle_worker);
+		assert_true(route->handle[METHOD_GET] == handle_worker ||
+			    route->handle[METHOD_GET] == handle_job_worker);
 		assert_null(route->handle[METHOD_OTHER]);
 	}
 }
@@ -143,6 +162,7 @@ main(void)
 		cmocka_unit_test(paths_are_matched_whole),
 		cmocka_unit_test(prefixes_hand_on_the_rest),
 		cmocka_unit_test(a_placeholder_is_one_whole_segment),
+		cmocka_unit_test(a_fixed_path_beats_a_placeholder),
 		cmocka_unit_test(every_worker_is_found_by_name),
 		cmocka_unit_test(no_worker_is_open),
 		cmocka_unit_test(executions_open_to_every_workers_secret),
