@@ -27,6 +27,8 @@ const behaviours = {
   // Answers an error with what `says` makes of the request.
   echo: (q, s, rest, receiver) => { s.statusCode = 500; s.end(receiver.says(q)); },
   status: (q, s, [code]) => { s.statusCode = Number(code); s.end('as asked'); },
+  // Answers this status with what `says` makes of the request.
+  say: (q, s, [code], receiver) => { s.statusCode = Number(code); s.end(receiver.says(q)); },
   gone: (q, s) => { s.statusCode = 410; s.end(); },
   hang: () => {},
   reset: (q) => q.socket.resetAndDestroy(),
