@@ -52,15 +52,6 @@ serve_1000_bytes_more(struct server *s, int fd)
 	}
 }
 
-static void
-serve_headers(struct server *s, int fd)
-{
-	while (server_read(s, fd))
-		server_say(fd, "HTTP/1.1 103 Early Hints\r\nX-Left: 9\r\n\r\n"
-			       "HTTP/1.1 204 No Content\r\nX-LEFT:  5 \r\nx-left: 6\r\n"
-			       "X-Left-Over: 7\r\nX-Empty:\r\n\r\n");
-}
-
 static struct server server;
 static struct conf conf;
 static struct http_request q;
@@ -220,29 +211,6 @@ as_much_of_a_reply_is_read_as_was_asked_for(void **state)
 		h = client_create(&conf, 1);
 	}
 	http_destroy(h);
-}
-
-static void
-headers_that_are_asked_for_are_kept(void **state)
-{
-	struct http *h = client_create(&conf, 1);
-	struct http_reply reply;
-
-	(void)state;
-	server_start(&server, serve_headers);
-	fill();
-	q.keep[0] = "x-left:";
-	q.keep[1] = "x-empty:";
-	q.keep[2] = "x-missing:";
-	reply = client_send(h, &q);
-	assert_string_equal(reply.kept[0], "5");
-	assert_null(reply.kept[1]);
-	assert_null(reply.kept[2]);
-	assert_null(reply.kept[3]);
-	fill();
-	assert_null(client_send(h, &q).kept[0]);
-	http_destroy(h);
-	server_stop(&server);
 }
 
 static void
@@ -495,7 +463,6 @@ main(void)
 		cmocka_unit_test(the_same_place_takes_get_and_post_in_turn),
 		cmocka_unit_test(a_method_goes_out_by_its_name_and_is_forgotten),
 		cmocka_unit_test(as_much_of_a_reply_is_read_as_was_asked_for),
-		cmocka_unit_test(headers_that_are_asked_for_are_kept),
 		cmocka_unit_test(a_long_body_goes_at_once),
 		cmocka_unit_test(a_reply_comes_whole),
 		cmocka_unit_test(replies_of_any_length_do_not_mix),
