@@ -49,8 +49,12 @@ cron_next(const struct cron *cron, const struct zone *zone, int64_t after_s)
 
 		if (next_s == CRON_NEVER || next_s < span.to_s)
 			return next_s;
-		/* Nothing comes before it, so nor do the spans on the way there matter. */
-		at_s = next_s - CRON_AHEAD_S > span.to_s ? next_s - CRON_AHEAD_S : span.to_s;
+		/* No local time before that comes up, so the spans until then need not be seen:
+		 * all but one that begins so soon that times which are over come again in it. */
+		if (at_s + CRON_AHEAD_S < span.to_s && next_s - CRON_AHEAD_S > span.to_s)
+			at_s = next_s - CRON_AHEAD_S;
+		else
+			at_s = span.to_s;
 	}
 	return CRON_NEVER;
 }

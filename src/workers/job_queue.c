@@ -17,6 +17,7 @@
 #include "engine/run.h"
 #include "engine/sealed_columns.h"
 #include "processors/processor.h"
+#include "workers/job_schedules.h"
 #include "workers/workers.h"
 
 #include <inttypes.h>
@@ -116,7 +117,7 @@ job_queue_work(struct run *r)
 		return -1;
 	sealed_columns_close(r, SEALED_JOB_TYPE_SECRET, SEALED_APOLLO_KEY);
 	healed = run_query(r, SQL_JOB_QUEUE_HEAL, DB_NONE);
-	if (!healed || job_types_load(r, &job_types) != 0)
+	if (!healed || job_schedules_run(r) != 0 || job_types_load(r, &job_types) != 0)
 		return -1;
 	rc = job_queue_run_flow(r);
 	for (int i = 0; processors[i]; i++)

@@ -50,6 +50,8 @@ async function fill() {
   await stand.db.rows(`ALTER TABLE job_dependencies DISABLE TRIGGER USER; INSERT INTO job_dependencies (job_id, depends_on, is_open) SELECT id, gen_random_uuid(), false FROM jobs; ALTER TABLE job_dependencies ENABLE TRIGGER USER`);
   await stand.db.rows(`INSERT INTO job_requests (idempotency_key, body_sha256, reply, created_at) SELECT 'k' || n, '', '{}', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
   for (const table of ['accounts', 'contacts']) await stand.db.rows(`INSERT INTO ${table} (workspace_id) SELECT gen_random_uuid() FROM generate_series(1, ${ROWS})`);
+  await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type) SELECT 's' || n, '@daily', 'x' FROM generate_series(1, 20000) n`);
+  await stand.db.rows(`UPDATE job_schedules SET next_at = now() + (random() - 0.1) * interval '1 day'`);
   await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) SELECT 'a@example.com', 'sent', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
 }
 
