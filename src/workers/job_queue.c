@@ -205,9 +205,9 @@ job_types_take(struct run *r, struct job_types *t, const PGresult *rows)
 		type->target = arena_text(r->arena, db_text(rows, i, "target"));
 		type->secret = secret ? arena_text(r->arena, secret) : NULL;
 		type->headers = headers ? arena_text(r->arena, headers) : NULL;
-		/* Longer than the run itself it could not be: no job of the type would ever begin. */
-		type->timeout_s =
-		    run_item_timeout_ms(r, db_number(rows, i, "timeout_s")) / 1000;
+		/* Longer than the run itself it could not be: no job of the type would ever begin.
+		 */
+		type->timeout_s = run_item_timeout_ms(r, db_number(rows, i, "timeout_s")) / 1000;
 		if (type->timeout_s > 0)
 			json_object_set_new(timeouts, type->name, json_integer(type->timeout_s));
 		if (type->processor && type->processor->needs_context)

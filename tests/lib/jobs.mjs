@@ -1,6 +1,7 @@
 // What tests of the job queue have in common: types, jobs, runs, and time that passes for rows.
 import assert from 'node:assert/strict';
 import { Stand } from './stand.mjs';
+import { newSecret } from './webhooks.mjs';
 
 export class Jobs {
   static async create({ env = {}, ...options } = {}) {
@@ -16,9 +17,9 @@ export class Jobs {
     return this.stand.end();
   }
 
-  // A type that is posted to this path of the receiver; `more` are columns of job_types.
-  async http(name, at, more = {}) {
-    await this.type(name, 'http', this.receiver.url(at, more.secret), more);
+  // A type that is posted to this path of the receiver, signed; `more` are columns of job_types.
+  async http(name, at, { secret = newSecret(), ...more } = {}) {
+    await this.type(name, 'http', this.receiver.url(at, secret), { secret, ...more });
     return name;
   }
 
@@ -27,7 +28,7 @@ export class Jobs {
     const names = Object.keys(columns);
     await this.db.rows(
       `INSERT INTO job_types (${names.join(', ')}) VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')})
-       ON CONFLICT (job_type) DO UPDATE SET processor = EXCLUDED.processor, target = EXCLUDED.target`,
+       ON CONFLICT (job_type) DO UPDATE SET processor = EXCLUDED.processor, target = EXCLUDED.target, secret = EXCLUDED.secret`,
       Object.values(columns));
     return name;
   }

@@ -149,7 +149,7 @@ export class Receiver extends EventEmitter {
     response.on('error', () => {});
     request.on('data', (part) => parts.push(part));
     request.on('end', () => {
-      this.#record(request, Buffer.concat(parts));
+      this.#record(request, Buffer.concat(parts), response);
       const [, name, ...rest] = request.url.split('/');
       const behave = behaviours[name] ?? behaviours.ok;
       behave(request, response, rest, this);
@@ -157,7 +157,7 @@ export class Receiver extends EventEmitter {
   }
 
   // Only whole requests count: one that broke off never reached the application behind us.
-  #record(request, body) {
+  #record(request, body, response) {
     const id = request.headers['webhook-id'];
     const secret = this.#secrets.get(request.url);
     this.#seen.set(id, this.timesSeen(id) + 1);
@@ -172,7 +172,7 @@ export class Receiver extends EventEmitter {
       body: this.keepBodies ? body.toString() : undefined,
     };
     this.requests.push(entry);
-    this.emit('request', entry);
+    this.emit('request', entry, response);
   }
 }
 
