@@ -117,8 +117,8 @@ RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS
        d.is_awaited OR d.concurrency_key IS NOT NULL AS frees,
        COALESCE(d.timeout_s, ($10::jsonb ->> d.job_type)::int, $9::int) AS timeout_s,
        d.job_type, d.workspace_id, d.queue, d.payload, d.attempts, d.max_attempts,
-       to_char(d.run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS run_at,
-       to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
+       trunc(date_part('epoch', d.run_at) * 1000) AS run_at,
+       trunc(date_part('epoch', d.created_at) * 1000) AS created_at,
        d.claim_token, d.awaits_callback, d.performed_at IS NOT NULL AS is_performed,
        d.cancel_requested_at IS NOT NULL AS is_cancelled,
        CASE WHEN d.job_type = ANY ($11::text[]) AND NOT m.is_parked
@@ -194,8 +194,8 @@ RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS
        d.is_awaited OR d.concurrency_key IS NOT NULL AS frees,
        COALESCE(d.timeout_s, ($6::jsonb ->> d.job_type)::int, $5::int) AS timeout_s,
        d.job_type, d.workspace_id, d.queue, d.payload, d.attempts, d.max_attempts,
-       to_char(d.run_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS run_at,
-       to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
+       trunc(date_part('epoch', d.run_at) * 1000) AS run_at,
+       trunc(date_part('epoch', d.created_at) * 1000) AS created_at,
        d.claim_token, d.awaits_callback, d.performed_at IS NOT NULL AS is_performed,
        d.cancel_requested_at IS NOT NULL AS is_cancelled,
        CASE WHEN d.job_type = ANY ($7::text[]) AND NOT m.is_parked

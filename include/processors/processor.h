@@ -35,7 +35,7 @@ enum job_column {
 	JOB_PAYLOAD,  /* JSON */
 	JOB_ATTEMPTS, /* settled tries so far */
 	JOB_MAX_ATTEMPTS,
-	JOB_RUN_AT, /* RFC 3339 */
+	JOB_RUN_AT, /* milliseconds since 1970, as is the next */
 	JOB_CREATED_AT,
 	JOB_CLAIM_TOKEN,
 	JOB_AWAITED,   /* t: it was answered 202 and nobody called back in time */

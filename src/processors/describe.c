@@ -3,6 +3,7 @@
  * when to try again.
  */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "engine/backoff.h"
 #include "processors/processor.h"
@@ -16,6 +17,7 @@ enum {
 };
 
 static void describe_text(struct text *, const char *key, const char *value);
+static void describe_time(struct text *, const char *key, const char *ms);
 static void describe_number(struct text *, const char *key, int64_t value);
 static void describe_escaped(struct text *, const char *value);
 static int64_t describe_attempts(const struct item *);
@@ -34,8 +36,8 @@ job_describe(struct item *item, size_t *ret_len)
 	describe_number(&t, ",\"attempt\":", describe_attempts(item) + 1);
 	describe_number(&t, ",\"max_attempts\":", max ? strtoll(max, NULL, 10) : 0);
 	describe_text(&t, ",\"workspace_id\":", item_text(item, JOB_WORKSPACE));
-	describe_text(&t, ",\"run_at\":", item_text(item, JOB_RUN_AT));
-	describe_text(&t, ",\"created_at\":", item_text(item, JOB_CREATED_AT));
+	describe_time(&t, ",\"run_at\":", item_text(item, JOB_RUN_AT));
+	describe_time(&t, ",\"created_at\":", item_text(item, JOB_CREATED_AT));
 	text_add_text(&t, ",\"payload\":");
 	text_add_text(&t, payload ? payload : "null");
 	text_add_char(&t, '}');
@@ -80,6 +82,16 @@ describe_text(struct text *t, const char *key, const char *value)
 	text_add_char(t, '"');
 	describe_escaped(t, value);
 	text_add_char(t, '"');
+}
+
+/* RFC 3339; null for what is no time, such as infinity. */
+static void
+describe_time(struct text *t, const char *key, const char *ms)
+{
+	char at[CLOCK_TEXT_MAX], *end = NULL;
+	int64_t unix_ms = ms ? strtoll(ms, &end, 10) : 0;
+
+	describe_text(t, key, end && end != ms ? clock_text(unix_ms, at) : NULL);
 }
 
 static void

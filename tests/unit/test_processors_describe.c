@@ -26,8 +26,8 @@ a_job_is_described_in_full(void **state)
 		[JOB_PAYLOAD] = "{\"n\": 12345678901234567890.5}",
 		[JOB_ATTEMPTS] = "2",
 		[JOB_MAX_ATTEMPTS] = "5",
-		[JOB_RUN_AT] = "2026-11-22T10:00:00Z",
-		[JOB_CREATED_AT] = "2026-11-22T09:00:00Z",
+		[JOB_RUN_AT] = "1795341600123",
+		[JOB_CREATED_AT] = "Infinity",
 	};
 	struct job_item j;
 	const char *text;
@@ -40,7 +40,7 @@ a_job_is_described_in_full(void **state)
 	assert_string_equal(text,
 	    "{\"id\":\"" ID "\",\"type\":\"a \\\"type\\\"\\\\\\u000a\\u0001 \xc3\xbc\","
 	    "\"queue\":\"default\",\"attempt\":3,\"max_attempts\":5,\"workspace_id\":null,"
-	    "\"run_at\":\"2026-11-22T10:00:00Z\",\"created_at\":\"2026-11-22T09:00:00Z\","
+	    "\"run_at\":\"2026-11-22T10:00:00.123Z\",\"created_at\":null,"
 	    "\"payload\":{\"n\": 12345678901234567890.5}}");
 	job_item_end(&j);
 }
