@@ -124,7 +124,7 @@ test('the reply is the result: JSON as it is, anything else as a text', async ()
 
 const tokenOf = (secret, job, claim) => {
   const key = createHmac('sha256', secret).update('cronward-callback-key').digest();
-  return createHmac('sha256', key).update(`cronward-callback\n${job}\n${claim}`).digest('base64url');
+  return `${claim}.${createHmac('sha256', key).update(`cronward-callback\n${job}\n${claim}`).digest('base64url')}`;
 };
 
 test('202 leaves the job to a callback, with a token that is bound to its claim', async () => {
@@ -146,6 +146,51 @@ test('202 leaves the job to a callback, with a token that is bound to its claim'
   const late = await rowOf(id);
   assert.deepEqual([late.status, late.attempts], ['pending', 1]);
   assert.match(late.error_message, /nobody called back in time/);
+});
+
+// What a receiver does with what it was given.
+const callBack = async (id, what, body, token = stand.receiver.requests.at(-1).headers['cronward-callback-token']) => {
+  const { status, json } = await stand.pool.call('POST', `/api/jobs/${id}/${what}`, { headers: { 'cronward-callback-token': token, 'content-type': 'application/json' }, body: Buffer.from(JSON.stringify(body)) });
+  return { ...json, status };
+};
+
+test('202, progress, complete: the end is the receiver\'s to say', async () => {
+  await stand.startPool({ size: 1 });
+  await typed('/status/202');
+  const id = await enqueue();
+  await run({ JOB_CALLBACK_S: '30' });
+  const before = await rowOf(id);
+  assert.equal((await callBack(id, 'progress', { progress: 40, message: 'half of it' })).status, 200);
+  const row = await rowOf(id);
+  assert.deepEqual([row.status, row.progress], ['processing', 40]);
+  assert.ok(row.lease_until > before.lease_until, 'progress extends the lease');
+  assert.equal((await callBack(id, 'complete', { result: { sent: [1, 'ü'] } })).status, 200);
+  const done = await rowOf(id);
+  assert.deepEqual([done.status, done.attempts, done.result], ['completed', 1, { sent: [1, 'ü'] }]);
+  assert.equal((await callBack(id, 'complete', { result: 2 })).status, 409, 'once');
+  assert.deepEqual((await rowOf(id)).result, { sent: [1, 'ü'] });
+});
+
+test('a token is good for its claim alone: not after the lease, nor for another job, nor changed', async () => {
+  await typed('/status/202');
+  const [id, other] = [await enqueue(), await enqueue()];
+  await run();
+  const tokens = Object.fromEntries(stand.receiver.requests.map(({ headers }) => [headers['idempotency-key'], headers['cronward-callback-token']]));
+  assert.equal((await callBack(id, 'complete', {}, tokens[other])).status, 401);
+  assert.equal((await callBack(id, 'complete', {}, tokens[id].replace(/.$/, (c) => (c === 'A' ? 'E' : 'A')))).status, 401);
+  assert.equal((await callBack(id, 'complete', {}, '')).status, 401);
+  await stand.db.rows(`UPDATE jobs SET lease_until = clock_timestamp() - interval '1 s', waits_until = clock_timestamp() - interval '1 s'`);
+  await run();
+  await makeDue();
+  await run();
+  assert.equal((await callBack(id, 'complete', {}, tokens[id])).status, 409);
+  const [row] = await jobsOf(id);
+  assert.deepEqual([row.status, row.attempts], ['processing', 1]);
+  const fresh = stand.receiver.requests.findLast(({ headers }) => headers['idempotency-key'] === id).headers;
+  assert.equal(fresh['cronward-attempt'], '2');
+  assert.equal((await callBack(id, 'fail', { error: 'no paper' }, fresh['cronward-callback-token'])).status, 200);
+  const failed = await rowOf(id);
+  assert.deepEqual([failed.status, failed.attempts, failed.error_message], ['pending', 2, 'no paper']);
 });
 
 test('the token is made from WORKER_SECRET_TOKEN, each try has another, and without APP_URL there is no URL', async () => {
