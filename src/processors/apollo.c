@@ -244,7 +244,7 @@ enrich_domains(struct enrich *e)
 
 /*
  * Whether the row has what is asked for, and newer than the job: another job for the same row has
- * asked meanwhile.  Both times come from the database, in one form of fixed width.
+ * asked meanwhile.  Both times come from the database; to the millisecond they have one form.
  */
 static bool
 enrich_is_fresh(const struct enrich *e)
@@ -252,10 +252,13 @@ enrich_is_fresh(const struct enrich *e)
 	const char *at = json_string_value(json_object_get(e->row, "enriched_at"));
 	const char *found = json_string_value(json_object_get(e->row, "found"));
 	const char *asked = e->question.fields[e->kind->by];
-	const char *made = item_text(e->item, JOB_CREATED_AT);
+	const char *made_ms = item_text(e->item, JOB_CREATED_AT);
+	char made[CLOCK_TEXT_MAX];
 
-	return at && found && asked && made && strcmp(at, made) > 0 &&
-	       strcasecmp(found, asked) == 0;
+	if (!at || !found || !asked || !made_ms)
+		return false;
+	clock_text(strtoll(made_ms, NULL, 10), made);
+	return strncmp(at, made, strlen(made) - 1) > 0 && strcasecmp(found, asked) == 0;
 }
 
 static enum verdict
