@@ -2,7 +2,9 @@
  * main - see `cronward help`.
  */
 #include "cli/cli.h"
+#include "processors/plugin.h"
 
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -16,6 +18,9 @@ main(int argc, char **argv)
 	 * check of AddressSanitizer needs to attach itself. */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
+	/* The process of a plug-in is no business of people's. */
+	if (argc > 1 && strcmp(argv[1], PLUGIN_HOST_COMMAND) == 0)
+		return plugin_host(argc, argv);
 	/* Each request in the air holds a descriptor; shells give fewer than a large setting asks
 	 * for. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {

@@ -73,6 +73,7 @@ struct conf {
 	int64_t job_timeout_s;       /* of a try, where neither job nor type says one */
 	int64_t job_callback_s;      /* after a 202, and after each sign of progress */
 	int64_t job_run_max;
+	char *processor_dir; /* of plug-ins; NULL: there are none */
 	int64_t vendor_timeout_s;
 
 	int64_t expiry_batch_size;

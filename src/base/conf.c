@@ -150,6 +150,10 @@ static const struct conf_setting conf_settings[] = {
 	    "back"),
 	CONF_NUMBER(
 	    "JOB_RUN_MAX", job_run_max, "0", 0, 1000000000, "jobs tried by one run; 0: no cap"),
+	CONF_OTHER("PROCESSOR_DIR", conf_folder, processor_dir,
+	    "an absolute path of a folder that not everybody may write to",
+	    "where the plug-ins are that carry out jobs (cronward/processor.h); unset: there are "
+	    "none"),
 	CONF_NUMBER("VENDOR_TIMEOUT_S", vendor_timeout_s, "10", 1, 30,
 	    "seconds that a vendor's API has for its reply"),
 	CONF_ADDRESS(
@@ -241,6 +245,7 @@ conf_finish(struct conf *c)
 	free(c->env);
 	free(c->cron_job_org_url);
 	free(c->apollo_url);
+	free(c->processor_dir);
 	free(c->egress_ca_file);
 	*c = (struct conf){ .database_url = NULL };
 }

@@ -14,8 +14,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -44,6 +46,8 @@ static int conf_egress_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static int conf_path_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
+static int conf_folder_parse(
+    struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static int conf_address_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static int conf_label_parse(
@@ -66,6 +70,7 @@ static int conf_wrong(
 static int conf_file_wrong(
     struct err *e, const struct conf_setting *s, const char *path, const char *fault);
 static const char *conf_file_fault(const char *path);
+static const char *conf_folder_fault(const char *path);
 static char *conf_copy(const char *from, size_t len);
 static void conf_item(const char **at, char item[static CONF_ITEM_MAX]);
 static bool conf_cidr_parse(struct conf_cidr *cidr, char *text);
@@ -85,6 +90,7 @@ const struct conf_kind conf_schedule = { conf_schedule_parse, conf_schedule_show
 const struct conf_kind conf_egress = { conf_egress_parse, conf_egress_show };
 const struct conf_kind conf_address = { conf_address_parse, conf_path_show };
 const struct conf_kind conf_label = { conf_label_parse, conf_path_show };
+const struct conf_kind conf_folder = { conf_folder_parse, conf_path_show };
 const struct conf_kind conf_path = { conf_path_parse, conf_path_show };
 
 /* A password with an unescaped '/' or '@' ends up as port or host, and so in error messages. */
@@ -230,6 +236,21 @@ conf_path_parse(struct conf *c, const struct conf_setting *s, const char *value,
 	fault = conf_file_fault(value);
 	if (fault)
 		return conf_file_wrong(e, s, value, fault);
+	*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
+	return 0;
+}
+
+/* What is put there is run: so nobody but those who may write there decides on it. */
+static int
+conf_folder_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
+{
+	const char *fault;
+
+	if (value[0] == '\0')
+		return 0;
+	fault = conf_folder_fault(value);
+	if (fault)
+		return conf_wrong(e, s, value, fault);
 	*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
 	return 0;
 }
@@ -394,6 +415,25 @@ conf_file_fault(const char *path)
 		fault = "is empty";
 	close(fd);
 	return fault;
+}
+
+/* NULL, or why the folder cannot be used. */
+static const char *
+conf_folder_fault(const char *path)
+{
+	struct stat st;
+
+	if (path[0] != '/')
+		return "is no absolute path";
+	if (strlen(path) >= PATH_MAX)
+		return "is too long";
+	if (stat(path, &st) != 0)
+		return strerror(errno);
+	if (!S_ISDIR(st.st_mode))
+		return "is no folder";
+	if (st.st_mode & S_IWOTH)
+		return "may be written to by everybody";
+	return access(path, X_OK) == 0 ? NULL : strerror(errno);
 }
 
 static char *
