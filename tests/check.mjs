@@ -21,7 +21,7 @@ const isMeasured = (file) => MEASURED.some((name) => file === `tests/fault/${nam
 // In the order in which they start, longest first.  `after`: parts that must have succeeded.
 // `alone`: nothing else runs beside it.
 const parts = {
-  'build': { command: [make, 'all', 'poison', 'build/release/demo-receiver', 'fault-programs'] },
+  'build': { command: [make, 'all', 'poison', 'build/release/demo-receiver', 'fault-programs', 'plugins'] },
   'chroot': { command: ['node', 'tests/run.mjs', 'chroot'] },
   'build clang': { command: [make, 'fuzz-programs'] },
   'integration': { command: ['node', 'tests/run.mjs', 'integration'], after: ['build'] },

@@ -9,7 +9,7 @@ SAN_B   := build/address-undefined
 # Seconds that `make fuzz` gives each target.
 FUZZ_S  ?= 60
 
-.PHONY: check faults bench unit unit-programs fuzz fuzz-programs fuzz-replay fuzzers lint tidy print-flags integration fault fault-programs poison test-packages
+.PHONY: check faults bench unit unit-programs fuzz fuzz-programs fuzz-replay fuzzers plugins lint tidy print-flags integration fault fault-programs poison test-packages
 
 check: test-packages
 	+node tests/check.mjs
@@ -42,7 +42,7 @@ build/poison/%.o: %.c Makefile | $B/sql_list.h $B/migration_list.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DCRONWARD_TEST_POISON $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-integration: test-packages all
+integration: test-packages all plugins
 	node tests/run.mjs integration $(FILES)
 
 fault: test-packages all poison fault-programs
@@ -58,7 +58,21 @@ unit: test-packages all
 	+$(MAKE) SAN=$(SAN_ALL) unit-programs
 	node tests/unit.mjs $(SAN_B)/tests/unit
 
-unit-programs: $(UNITS)
+unit-programs: $(UNITS) plugins
+
+# Plug-ins that do what they should not, and those of the example.
+PLUGINS := $(patsubst tests/plugins/%,build/plugins/%.so,$(basename $(wildcard tests/plugins/*.c*)))
+
+plugins: $(PLUGINS)
+	+$(MAKE) -s -C deploy/examples/processor OUT=$(CURDIR)/build/plugins
+
+build/plugins/%.so: tests/plugins/%.c include/cronward/processor.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -Wall -Wextra -Werror -Iinclude -O1 -g -fPIC -shared -o $@ $<
+
+build/plugins/%.so: tests/plugins/%.cc include/cronward/processor.h
+	@mkdir -p $(@D)
+	$(CXX) -std=c++11 -Wall -Wextra -Wpedantic -Werror -Iinclude -O1 -g -fPIC -shared -o $@ $<
 
 $B/tests/unit/%: $B/tests/unit/%.o $(LIBOBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka

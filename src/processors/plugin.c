@@ -34,9 +34,9 @@ static struct plugin_pool plugin_pool = { .always_ready = -1 };
 static const char *
 plugin_target(struct run *r, const struct job_type *type, struct item *item)
 {
-	(void)item;
+	(void)r;
 	/* One that cannot be has a process as little as one whose file is missing. */
-	return arena_format(r->arena, "%s:%s", processor_plugin.name,
+	return arena_format(item->memory, "%s:%s", processor_plugin.name,
 	    type->target && plugin_name_is_sound(type->target) ? type->target : "-");
 }
 

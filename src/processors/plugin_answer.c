@@ -43,6 +43,7 @@ static void answer_printed(struct plugin_pool *p, struct plugin_child *c, struct
 static enum verdict answer_lost(
     struct plugin_pool *p, struct plugin_child *c, struct item *item, int64_t now_us);
 static struct item *answer_first(struct plugin_child *c);
+static bool answer_first_has_begun(const struct plugin_child *c);
 static void answer_measure(struct plugin_shelf *shelf, int64_t took_us);
 static void answer_dead_shelf(struct plugin_child *c);
 static void answer_progress(
@@ -137,9 +138,9 @@ plugin_answer_last(struct plugin_pool *p, struct plugin_child *c, int64_t now_us
 	/* What it said before its end counts: those jobs were done. */
 	if (c->why != PLUGIN_BABBLED)
 		plugin_answer_take(p, c, now_us);
+	c->shelf->is_careful |= c->why == PLUGIN_BABBLED;
 	item = answer_first(c);
-	if (item && (c->has_begun || atomic_load(&c->shared->slots[c->first % PLUGIN_SLOTS]) ==
-					 PLUGIN_SLOT_BEGUN)) {
+	if (item && answer_first_has_begun(c)) {
 		answer_progress(p, c, item, now_us, true);
 		answer_printed(p, c, item);
 		plugin_pool_ended(p, item, answer_lost(p, c, item, now_us));
@@ -147,7 +148,7 @@ plugin_answer_last(struct plugin_pool *p, struct plugin_child *c, int64_t now_us
 		c->live--;
 		c->shelf->deaths = 0;
 	} else if (!c->shelf->fault[0] && c->why != PLUGIN_DISMISSED && c->why != PLUGIN_STOPPED &&
-		   (item || !c->was_ready)) {
+		   c->why != PLUGIN_BABBLED && (item || !c->was_ready)) {
 		answer_dead_shelf(c);
 	}
 	while ((item = answer_first(c))) {
@@ -344,6 +345,19 @@ answer_first(struct plugin_child *c)
 	while (c->first != c->next && !c->items[c->first % PLUGIN_SLOTS])
 		c->first++;
 	return c->first != c->next ? c->items[c->first % PLUGIN_SLOTS] : NULL;
+}
+
+/*
+ * Whether its first job has begun, so that its end is that job's.  Where the shared memory is not
+ * what it was, nobody is to blame but one that was there by itself.
+ */
+static bool
+answer_first_has_begun(const struct plugin_child *c)
+{
+	if (c->why == PLUGIN_BABBLED)
+		return c->is_alone;
+	return c->has_begun ||
+	       atomic_load(&c->shared->slots[c->first % PLUGIN_SLOTS]) != PLUGIN_SLOT_SENT;
 }
 
 static void

@@ -110,6 +110,7 @@ plugin_child_hand(struct plugin_child *c, struct item *item, int64_t now_us)
 	atomic_store_explicit(&c->shared->slots[slot], PLUGIN_SLOT_SENT, memory_order_release);
 	c->items[slot] = item;
 	c->handed_us[slot] = now_us;
+	c->is_alone = c->live == 0;
 	if (c->live++ == 0)
 		c->since_us = now_us;
 	c->next++;

@@ -29,7 +29,8 @@ static int64_t context_time_left_ms(struct cronward_context *c);
 static struct host *context_host(struct cronward_context *c);
 static void context_line(
     struct host *h, enum cronward_level level, const struct text *line, const char *json);
-static void context_format(struct text *to, const char *fmt, va_list args);
+static void context_format(struct text *to, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 void
 host_context_init(struct host *h)

@@ -153,19 +153,18 @@ static const char *
 host_load(struct host *h, const char *path)
 {
 	const char *fault = host_file_fault(path);
-	void *library;
 
 	if (fault) {
 		snprintf(host_fault, sizeof(host_fault), "%s: %s", path, fault);
 		return host_fault;
 	}
-	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
+	h->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!h->library) {
 		/* It names the file itself. */
 		snprintf(host_fault, sizeof(host_fault), "%s", dlerror());
 		return host_fault;
 	}
-	h->plugin = dlsym(library, "cronward_processor");
+	h->plugin = dlsym(h->library, "cronward_processor");
 	fault = h->plugin ? host_plugin_fault(h->plugin)
 			  : "exports no cronward_processor; see CRONWARD_PROCESSOR() in "
 			    "cronward/processor.h";

@@ -13,6 +13,7 @@ enum {
 
 struct host {
 	struct cronward_context context; /* first: the plug-in gives back its address */
+	void *library;                   /* of dlopen(); it stays */
 	const struct cronward_processor *plugin;
 	struct plugin_shared *shared;
 	uint32_t written; /* into the ring, published or not */

@@ -112,6 +112,7 @@ plugin_pool_rest(struct plugin_pool *p)
 	for (struct plugin_shelf *shelf = p->shelves; shelf; shelf = shelf->next) {
 		shelf->fault[0] = '\0';
 		shelf->deaths = 0;
+		shelf->is_careful = false;
 	}
 	p->run = NULL;
 	/* Those that go while nobody looks leave no zombie. */
@@ -355,7 +356,8 @@ pool_depth(const struct plugin_shelf *shelf, const struct plugin_child *c, int64
 {
 	int64_t depth;
 
-	if (shelf->average_us < 0 || (c->has_begun && now_us - c->began_us > POOL_LONG_US))
+	if (shelf->average_us < 0 || shelf->is_careful ||
+	    (c->has_begun && now_us - c->began_us > POOL_LONG_US))
 		return 1;
 	depth = POOL_AHEAD_US / (shelf->average_us + 1);
 	return depth < 1 ? 1 : depth > PLUGIN_SLOTS ? PLUGIN_SLOTS : (int)depth;

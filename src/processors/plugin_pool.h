@@ -38,6 +38,8 @@ struct plugin_shelf {
 	int64_t fault_us;
 	int64_t average_us; /* of a job; below 0: not known */
 	int deaths;         /* processes that ended without doing a job, one after the other */
+	/* One has written where it should not, and who it was is lost: no jobs ahead any more. */
+	bool is_careful;
 	/* Of the file that its processes have loaded. */
 	dev_t device;
 	ino_t inode;
@@ -63,6 +65,7 @@ struct plugin_child {
 	uint32_t first, next;
 	int live;
 	bool has_begun; /* the first of them */
+	bool is_alone;  /* it has been handed to a process that had no other */
 	int64_t began_us, noted_us;
 	int percent; /* that was noted; below 0: none */
 	struct item *items[PLUGIN_SLOTS];

@@ -9,5 +9,6 @@ const struct processor *const processors[] = {
 	&processor_http,
 	&processor_sql,
 	&processor_apollo,
+	&processor_plugin,
 	NULL,
 };

@@ -1,7 +1,7 @@
 // Every setting with wrong values: the program stops with one line that names the setting, says
 // what is allowed, and never shows a secret.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { tempFolder } from '../lib/clean.mjs';
@@ -21,6 +21,8 @@ const folder = tempFolder('settings');
 writeFileSync(path.join(folder, 'empty'), '');
 writeFileSync(path.join(folder, 'good'), 'a-secret-of-sixteen-or-more\n');
 mkdirSync(path.join(folder, 'folder'));
+mkdirSync(path.join(folder, 'open'));
+chmodSync(path.join(folder, 'open'), 0o777);
 const SECRET_TEXT = 'Hush-Hush-Hush-0123456789';
 
 // Values that must be refused, by what the table says is allowed.
@@ -41,6 +43,8 @@ function wrongValues({ name, allowed }) {
     case 'EGRESS_ALLOW':
       return ['banana', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0/8', '::1/129', '10.0.0.0/8,', '10.0.0.0/8 ::1', '10.0.0.0/', '/8', '10.0.0.256',
         Array(33).fill('10.0.0.1').join(',')];
+    case 'PROCESSOR_DIR':
+      return ['/nonexistent', path.join(folder, 'good'), path.join(folder, 'open'), 'relative', '.', `/${'x'.repeat(5000)}`];
     case 'APP_URL':
     case 'CRON_JOB_ORG_BASE_URL':
     case 'APOLLO_BASE_URL':

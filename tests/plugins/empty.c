@@ -1,0 +1,4 @@
+/*
+ * empty - exports nothing.
+ */
+typedef int empty;
