@@ -6,19 +6,15 @@
 #include "base/conf_kind.h"
 
 #include "base/arena.h"
+#include "base/conf_path.h"
 #include "base/crypto.h"
 #include "base/secret_file.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
 	CONF_ITEM_MAX = 64,  /* one entry of a list */
@@ -69,8 +65,6 @@ static int conf_wrong(
     struct err *e, const struct conf_setting *s, const char *value, const char *fault);
 static int conf_file_wrong(
     struct err *e, const struct conf_setting *s, const char *path, const char *fault);
-static const char *conf_file_fault(const char *path);
-static const char *conf_folder_fault(const char *path);
 static char *conf_copy(const char *from, size_t len);
 static void conf_item(const char **at, char item[static CONF_ITEM_MAX]);
 static bool conf_cidr_parse(struct conf_cidr *cidr, char *text);
@@ -395,45 +389,6 @@ static int
 conf_file_wrong(struct err *e, const struct conf_setting *s, const char *path, const char *fault)
 {
 	return err_set(e, ERR_NOT_CONFIGURED, "%s: \"%s\": %s", s->name, path, fault);
-}
-
-/* NULL, or why the file cannot be read. */
-static const char *
-conf_file_fault(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	const char *fault = NULL;
-	char byte;
-	ssize_t n;
-
-	if (fd < 0)
-		return strerror(errno);
-	n = read(fd, &byte, 1);
-	if (n < 0)
-		fault = strerror(errno);
-	else if (n == 0)
-		fault = "is empty";
-	close(fd);
-	return fault;
-}
-
-/* NULL, or why the folder cannot be used. */
-static const char *
-conf_folder_fault(const char *path)
-{
-	struct stat st;
-
-	if (path[0] != '/')
-		return "is no absolute path";
-	if (strlen(path) >= PATH_MAX)
-		return "is too long";
-	if (stat(path, &st) != 0)
-		return strerror(errno);
-	if (!S_ISDIR(st.st_mode))
-		return "is no folder";
-	if (st.st_mode & S_IWOTH)
-		return "may be written to by everybody";
-	return access(path, X_OK) == 0 ? NULL : strerror(errno);
 }
 
 static char *
