@@ -43,6 +43,9 @@ function wrongValues({ name, allowed }) {
     case 'EGRESS_ALLOW':
       return ['banana', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0/8', '::1/129', '10.0.0.0/8,', '10.0.0.0/8 ::1', '10.0.0.0/', '/8', '10.0.0.256',
         Array(33).fill('10.0.0.1').join(',')];
+    case 'CRONWARD_REGION':
+    case 'CRONWARD_ENV':
+      return ['a b', 'é', 'a/b', '"', 'x'.repeat(65)];
     case 'PROCESSOR_DIR':
       return ['/nonexistent', path.join(folder, 'good'), path.join(folder, 'open'), 'relative', '.', `/${'x'.repeat(5000)}`];
     case 'APP_URL':

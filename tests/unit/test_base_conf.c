@@ -62,8 +62,9 @@ static const char *const others[] = { "DATABASE_URL", "DATABASE_PASSWORD_FILE", 
 	"CRON_SECRET_PREVIOUS_FILE", "CRON_JOB_API_KEY", "CRON_JOB_API_KEY_FILE",
 	"CRON_JOB_API_KEY_PREVIOUS", "CRON_JOB_API_KEY_PREVIOUS_FILE", "WORKER_SECRET_TOKEN",
 	"WORKER_SECRET_TOKEN_FILE", "WORKER_SECRET_TOKEN_PREVIOUS",
-	"WORKER_SECRET_TOKEN_PREVIOUS_FILE", "APOLLO_BASE_URL", "PROCESSOR_DIR", "LOG_LEVEL",
-	"WEBHOOK_RETRY_SCHEDULE", "ARCHIVE_MODE", "EGRESS_ALLOW", "EGRESS_CA_FILE" };
+	"WORKER_SECRET_TOKEN_PREVIOUS_FILE", "APOLLO_BASE_URL", "PROCESSOR_DIR", "CRONWARD_REGION",
+	"CRONWARD_ENV", "LOG_LEVEL", "WEBHOOK_RETRY_SCHEDULE", "ARCHIVE_MODE", "EGRESS_ALLOW",
+	"EGRESS_CA_FILE" };
 
 enum {
 	NUMBERS = sizeof(numbers) / sizeof(numbers[0]),
@@ -244,7 +245,7 @@ defaults_reach_their_fields(void **state)
 	assert_int_equal(c.archive_retention_d, 0);
 	assert_int_equal(c.job_retention_d + c.email_retention_d, 30 + 30);
 	assert_int_equal(
-	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 7442);
+	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 8442);
 	assert_int_equal(c.webhook_run_max + c.expiry_run_max + c.archival_run_max, 0);
 	assert_int_equal(c.log_level, LOG_INFO);
 	assert_int_equal(c.archive_mode, ARCHIVE_ARCHIVE);
