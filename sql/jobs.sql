@@ -2,7 +2,7 @@
 -- What a run does with them is in job_queue.sql.
 
 -- name: enqueue
--- $1 Idempotency-Key (NULL: none), $2 SHA-256 of the body (hex), $3 an array of jobs; the reply is
+-- $1 Idempotency-Key (NULL: none), $2 SHA-256 of the body (hex), $3 a job or an array of jobs; the reply is
 -- [{"id", "isNew"} ...] in its order.
 SELECT reply, is_replay FROM cronward_enqueue_once($1::text, decode($2::text, 'hex'), $3::jsonb);
 

@@ -10,7 +10,7 @@ $$;
 CREATE INDEX IF NOT EXISTS job_logs_in_order ON job_logs (job_id, id);
 DROP INDEX IF EXISTS job_logs_of_job;
 
--- Enqueues ${jobs}, an array; the reply is [{"id", "isNew"} ...] in its order.  With a key (NULL: none)
+-- Enqueues ${jobs}, an array or one; the reply is [{"id", "isNew"} ...] in its order.  With a key (NULL: none)
 -- it is done once: asked again with the same body (its digest) the first reply comes back.  Two that
 -- come at once wait for each other at the key's row, which is there before any work is done.
 CREATE OR REPLACE FUNCTION cronward_enqueue_once(request_key text, digest bytea, jobs jsonb, OUT reply jsonb, OUT is_replay boolean)
@@ -30,6 +30,9 @@ BEGIN
 			is_replay := true;
 			RETURN;
 		END IF;
+	END IF;
+	IF jsonb_typeof(jobs) = 'array' AND jsonb_array_length(jobs) > 10000 THEN
+		RAISE EXCEPTION 'An array may hold up to 10000 jobs; this one has %', jsonb_array_length(jobs) USING ERRCODE = 'CW400';
 	END IF;
 	SELECT COALESCE(jsonb_agg(jsonb_build_object('id', e.id, 'isNew', e.is_new) ORDER BY e.n), '[]')
 	  INTO reply FROM enqueue_jobs(jobs) e;
@@ -53,8 +56,8 @@ DECLARE
 	bad uuid[];
 	whys text[];
 BEGIN
-	-- In one order, so that two of these never wait for each other in a circle; prerequisites, so
-	-- that none ends while it is decided whether to wait for it.
+	-- In one order, so that two of these never wait for each other in a circle; and what they depend
+	-- on, so that none of it ends while it is decided whether to wait for it.
 	PERFORM FROM jobs j WHERE j.id = ANY (ids) ORDER BY j.id FOR NO KEY UPDATE;
 	PERFORM FROM jobs j
 	  WHERE j.id = ANY (ARRAY(SELECT d.depends_on FROM job_dependencies d WHERE d.job_id = ANY (ids)))
@@ -97,21 +100,7 @@ BEGIN
 	  INTO chosen, bad, whys
 	  FROM a LEFT JOIN one ON one.id = a.id;
 
-	UPDATE job_dependencies d SET is_open = true
-	  FROM jobs p
-	 WHERE d.job_id = ANY (chosen) AND p.id = d.depends_on AND (p.waits_until IS NOT NULL OR p.id = ANY (chosen));
-	UPDATE jobs j
-	   SET status = CASE WHEN w.open = 0 THEN 'pending' ELSE 'blocked' END,
-	       waits_until = CASE WHEN w.open = 0 THEN clock_timestamp() ELSE 'infinity' END,
-	       open_dependencies = w.open, run_at = clock_timestamp(), attempts = 0, lost = 0, progress = 0,
-	       lease_until = NULL, claim_token = NULL, awaits_callback = false, cancel_requested_at = NULL,
-	       started_at = NULL, completed_at = NULL, performed_at = NULL, dead_at = NULL,
-	       result = NULL, error_message = NULL, error_stack = NULL, updated_at = clock_timestamp()
-	  FROM (SELECT c.id, count(d.depends_on)::int AS open
-	          FROM unnest(chosen) AS c (id)
-	          LEFT JOIN job_dependencies d ON d.job_id = c.id AND d.is_open
-	         GROUP BY c.id) w
-	 WHERE j.id = ANY (chosen) AND j.id = w.id;
+	PERFORM cronward_jobs_revive(COALESCE(chosen, '{}'));
 	INSERT INTO job_logs (job_id, message) SELECT c.id, 'tried again, with all its tries' FROM unnest(chosen) AS c (id);
 	RETURN QUERY SELECT c.id, NULL::text FROM unnest(chosen) AS c (id)
 	             UNION ALL SELECT b.id, b.why FROM unnest(bad, whys) AS b (id, why);

@@ -433,7 +433,7 @@ db_err_take(struct err *e, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *said = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	char text[ERR_MESSAGE_MAX - 96];
+	char text[ERR_MESSAGE_MAX];
 	enum err_code code = db_err_code(state ? state : "08");
 
 	if (!e || e->code != ERR_OK)

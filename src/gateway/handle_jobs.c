@@ -50,7 +50,7 @@ void
 handle_jobs_enqueue(struct call *c)
 {
 	char digest[2 * CRYPTO_SHA256_BYTES + 1];
-	const char *key = NULL, *jobs = NULL;
+	const char *key = NULL;
 	PGresult *rows;
 	bool is_single;
 
@@ -59,10 +59,8 @@ handle_jobs_enqueue(struct call *c)
 		return;
 	}
 	is_single = c->request.body[strspn(c->request.body, " \t\r\n")] == '{';
-	jobs =
-	    is_single ? arena_format(c->gateway->arena, "[%s]", c->request.body) : c->request.body;
 	enqueue_digest(c, digest);
-	rows = jobs_query(c, SQL_JOBS_ENQUEUE, DB_ARGS(key, digest, jobs));
+	rows = jobs_query(c, SQL_JOBS_ENQUEUE, DB_ARGS(key, digest, c->request.body));
 	if (rows)
 		enqueue_reply(c, rows, is_single);
 	else
