@@ -36,3 +36,15 @@ select cron.schedule('cronward-data-archival', '0 0 * * *', $ring$
         || (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_secret')),
     timeout_milliseconds := 30000)
 $ring$);
+
+select cron.schedule('cronward-job-queue', '* * * * *', $ring$
+  select net.http_post(
+    url := (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_app_url')
+      || '/api/jobs/worker?busy=200',
+    body := '{}'::jsonb,
+    headers := jsonb_build_object(
+      'Content-Type', 'application/json',
+      'Authorization', 'Bearer '
+        || (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_jobs_secret')),
+    timeout_milliseconds := 30000)
+$ring$);
