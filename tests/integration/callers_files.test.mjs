@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { callersList, cronTimes, shipped, shippedPath } from '../lib/callers.mjs';
+import { callersList, cronTimes, shipped, shippedPath, wordOf } from '../lib/callers.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
 import { root } from '../lib/program.mjs';
 
 const list = await callersList();
 const names = readdirSync(shippedPath('.'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
-const wanted = list.map((one) => [one.path, one.schedule]).sort();
+// GitHub calls no more often than every 5 minutes.
+const atGitHub = (schedule) => (schedule === '* * * * *' ? '*/5 * * * *' : schedule);
 const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 
 // Each file's calls as [path, schedule].
@@ -19,13 +20,20 @@ const callsOf = {
   'easycron/README.md': (at) => tableOf(at).map(([, , route, schedule]) => [route, schedule]),
   'vercel/vercel.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [new URL(one.path, 'https://x').searchParams.get('route'), one.schedule]),
   'vercel/vercel.rewrite.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [one.path.replace('?busy=200', ''), one.schedule]),
-  'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' (\S+)$/gm)].map(([, schedule, route]) => [route, schedule]),
-  'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*\$APP_URL([^?]+)\?busy=200"\)/gm)].map(([, schedule, route]) => [route, schedule]),
-  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/cron\.schedule\('[\w-]+', '([^']+)'[^]*?\|\| '([^?']+)\?busy=200'/g)].map(([, schedule, route]) => [route, schedule]),
+  'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' (\S+) (\w+)$/gm)].map(([, schedule, route, secret]) => [route, schedule, secret]),
+  'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*"@\$(\w+)" "\$APP_URL([^?]+)\?busy=200"\)/gm)]
+    .map(([, schedule, header, route]) => [route, schedule, header === 'JOBS_HEADER' ? 'WORKER_SECRET_TOKEN' : 'CRON_SECRET']),
+  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/cron\.schedule\('[\w-]+', '([^']+)'[^]*?\|\| '([^?']+)\?busy=200'[^]*?name = '(\w+)'/g)]
+    .map(([, schedule, route, name]) => [route, schedule, name === 'cronward_jobs_secret' ? 'WORKER_SECRET_TOKEN' : 'CRON_SECRET']),
 };
+// Those that say which secret goes with a call.
+const named = ['github-actions/cronward.yml', 'crontab/crontab', 'supabase/cronward.sql'];
 
 for (const [at, calls] of Object.entries(callsOf))
-  test(`${at} rings every worker by its schedule`, () => assert.deepEqual(calls(at).sort(), wanted));
+  test(`${at} rings every worker by its schedule${named.includes(at) ? ', with its secret' : ''}`, () => {
+    const wanted = list.map((one) => [one.path, at.startsWith('github') ? atGitHub(one.schedule) : one.schedule, ...(named.includes(at) ? [wordOf(one)] : [])]).sort();
+    assert.deepEqual(calls(at).sort(), wanted);
+  });
 
 test('tables name the worker of each URL', () => {
   for (const at of ['cron-job.org/README.md', 'easycron/README.md'])
@@ -35,7 +43,8 @@ test('tables name the worker of each URL', () => {
 test('GitHub is told the same times that the step knows', () => {
   const text = shipped('github-actions/cronward.yml');
   const crons = [...text.matchAll(/^ +- cron: '([^']+)'$/gm)].map(([, schedule]) => schedule);
-  assert.deepEqual([...crons].sort(), [...new Set(list.map((one) => one.schedule))].sort());
+  assert.deepEqual([...crons].sort(), [...new Set(list.map((one) => atGitHub(one.schedule)))].sort());
+  assert.match(shipped('github-actions/README.md').replaceAll('\n', ' '), /no more often than every 5 minutes/);
 });
 
 test('every caller has a page: what to do, and how to see that it works', () => {
@@ -68,6 +77,10 @@ test('systemd: a timer for each worker, named after it, for its route', () => {
     const unit = field(shipped(`systemd/cronward-ring-${one.worker}.timer`), 'Unit');
     assert.equal(unit, `cronward-ring@${one.path.slice(1).replaceAll('/', '-')}.service`);
     assert.ok(shipped('systemd/README.md').includes(`cronward-ring-${one.worker}.timer`));
+    // A drop-in of the instance's where the secret is another one.
+    const dropIn = shippedPath(`systemd/${unit}.d/secret.conf`);
+    assert.equal(existsSync(dropIn), wordOf(one) !== 'CRON_SECRET', unit);
+    if (existsSync(dropIn)) assert.ok(shipped('systemd/README.md').includes(`${unit}.d/secret.conf`));
   }
 });
 
@@ -95,7 +108,7 @@ test('systemd: the service that calls is shut in', async () => {
 
 test('nothing shipped holds a secret or a real address', () => {
   for (const at of readdirSync(shippedPath('.'), { recursive: true }).map(String)) {
-    if (path.extname(at) === '' && !/(header|crontab)$/.test(at)) continue;
+    if (path.extname(at) === '' && !/(header|header-jobs|crontab)$/.test(at)) continue;
     const file = shippedPath(at);
     let text;
     try {
@@ -103,7 +116,7 @@ test('nothing shipped holds a secret or a real address', () => {
     } catch {
       continue; // a folder
     }
-    assert.ok(!/Bearer (?!CRON_SECRET|\$|%s|'|`|\$\{)\S/.test(text), at);
+    assert.ok(!/Bearer (?!CRON_SECRET|WORKER_SECRET_TOKEN|\$|%s|'|`|\$\{)\S/.test(text), at);
     for (const [, host] of text.matchAll(/https:\/\/([\w.-]+)/g)) assert.ok(['cron.example.com', 'openapi.vercel.sh'].includes(host), `${at}: ${host}`);
   }
 });

@@ -2,7 +2,7 @@
 // The service's own program is curl's library with these options; here it is curl.
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
-import { callersList, curl, holdLock, runsOf, shipped } from '../lib/callers.mjs';
+import { callersList, curl, holdLock, runsOf, secretOf, shipped } from '../lib/callers.mjs';
 import { CronJobOrg } from '../lib/cron_job_org.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
@@ -36,7 +36,8 @@ const here = ['resolve', `cron.example.com:${site.portTls}:127.0.0.1`];
 // The URLs as the page has them.
 const urlsOf = (name) => [...shipped(`${name}/README.md`).matchAll(/^\| ([\w-]+) \| `https:\/\/cron\.example\.com([^`]+)`/gm)]
   .map(([, worker, at]) => ({ worker, url: origin + at }));
-const ring = (form, url, { secret = site.key, more = [] } = {}) => curl(url, [here, ...form.options, ['header', form.header(secret)], ...more]);
+const secretFor = (url) => secretOf(site, list.find((one) => url.includes(one.path)) ?? list[0]);
+const ring = (form, url, { secret = secretFor(url), more = [] } = {}) => curl(url, [here, ...form.options, ['header', form.header(secret)], ...more]);
 
 for (const [name, form] of Object.entries(FORMS)) {
   const urls = urlsOf(name);
@@ -119,7 +120,7 @@ test('a slash at the end is the same route, and no redirect that nobody would fo
 test('the jobs that the command makes are rung as they stand: method, URL, headers, body, time-out', async (t) => {
   const service = await CronJobOrg.start();
   t.after(() => service.stop());
-  const env = cleanEnv({ DATABASE_URL: site.secrets.DATABASE_URL, CRON_JOB_API_KEY: site.key, APP_URL: origin, CRON_JOB_ORG_API_KEY: service.key,
+  const env = cleanEnv({ DATABASE_URL: site.secrets.DATABASE_URL, CRON_JOB_API_KEY: site.key, WORKER_SECRET_TOKEN: site.secrets.WORKER_SECRET_TOKEN, APP_URL: origin, CRON_JOB_ORG_API_KEY: service.key,
     CRON_JOB_ORG_BASE_URL: service.origin, EGRESS_ALLOW: '127.0.0.2/32' });
   const done = await run(program(), ['callers', 'cron-job.org', '--apply'], { env });
   assert.equal(done.code, 0, done.stderr);

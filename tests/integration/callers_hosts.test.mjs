@@ -1,7 +1,7 @@
 // Callers that are curl on somebody's host: the very lines of the crontab, of the systemd unit and
 // of the GitHub workflow, run as cron, systemd and a runner run them.
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { callersList, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
@@ -22,15 +22,16 @@ const folder = tempFolder('callers');
 const WRONG = 'wrong-wrong-wrong-wrong';
 const once = Object.fromEntries(list.map((one) => [one.worker, 1]));
 
-// The header file as it ships, with a secret in its place.
-function headerFile(name, secret) {
-  const file = path.join(folder, `${name}-${secret === WRONG ? 'wrong' : 'right'}`);
-  writeFileSync(file, shipped(`${name}/header`).replace('CRON_SECRET', secret), { mode: 0o600 });
+// A header file as it ships, with the site's secrets, or a wrong one, in their places.
+function headerFile(name, wrong = false) {
+  const file = path.join(folder, `${name.replace('/', '-')}-${wrong ? 'wrong' : 'right'}`);
+  writeFileSync(file, shipped(name).replace('CRON_SECRET', wrong ? WRONG : site.key).replace('WORKER_SECRET_TOKEN', wrong ? WRONG : site.secrets.WORKER_SECRET_TOKEN), { mode: 0o600 });
   return file;
 }
+const headerFiles = (name, wrong) => ({ HEADER: headerFile(`${name}/header`, wrong), JOBS_HEADER: headerFile(`${name}/header-jobs`, wrong) });
 
 function noSecret(...texts) {
-  for (const text of texts) assert.ok(!text.includes(site.key), text);
+  for (const text of texts) for (const secret of [site.key, site.secrets.WORKER_SECRET_TOKEN]) assert.ok(!text.includes(secret), text);
 }
 
 // A curl that writes down its arguments and what it reads, and does nothing.
@@ -56,15 +57,15 @@ function asCron(command, more = {}) {
 test('crontab: each line rings its worker and says nothing', async () => {
   assert.equal(lines.length, list.length);
   for (const command of lines) {
-    const done = await asCron(command, { HEADER: headerFile('crontab', site.key) });
+    const done = await asCron(command, headerFiles('crontab'));
     assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
   }
   assert.deepEqual(await runsOf(site), once);
 });
 
 test('crontab: all at second 0', async () => {
-  const header = headerFile('crontab', site.key);
-  const done = await Promise.all([...lines, ...lines].map((command) => asCron(command, { HEADER: header })));
+  const headers = headerFiles('crontab');
+  const done = await Promise.all([...lines, ...lines].map((command) => asCron(command, headers)));
   assert.deepEqual(done.map((one) => [one.stdout, one.stderr]), done.map(() => ['', '']));
   assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.map((one) => one.worker).sort());
 });
@@ -72,40 +73,42 @@ test('crontab: all at second 0', async () => {
 test('crontab: what fails is mailed with the reply, and is not repeated; the secret is not in it', async () => {
   const refused = () => site.log('cronward.access.log').split('\n').filter((line) => line.includes('"status":401,')).length;
   const before = refused();
-  const done = await asCron(lines[0], { HEADER: headerFile('crontab', WRONG) });
+  const done = await asCron(lines[0], headerFiles('crontab', true));
   assert.match(done.stdout, /"code":\s*"unauthorized"/);
   await waited(() => refused() > before, { what: "nginx's log" });
   assert.equal(refused(), before + 1);
   assert.match(done.stderr, /401/);
   assert.ok(!`${done.stdout}${done.stderr}`.includes(WRONG));
-  const away = await asCron(lines[0], { HEADER: headerFile('crontab', site.key), APP_URL: 'https://127.0.0.1:1' });
+  const away = await asCron(lines[0], { ...headerFiles('crontab'), APP_URL: 'https://127.0.0.1:1' });
   assert.match(away.stderr, /curl: \(7\)/);
   noSecret(away.stdout, away.stderr);
 });
 
 test('crontab: a run under way is no failure', async () => {
   const free = await holdLock(query, list[0].worker);
-  const done = await asCron(lines[0], { HEADER: headerFile('crontab', site.key) });
+  const done = await asCron(lines[0], headerFiles('crontab'));
   await free();
   assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
 });
 
 test('crontab: the secret is in no argument', async () => {
   const { bin, read } = spy();
-  await asCron(lines[0], { HEADER: headerFile('crontab', site.key), PATH: `${bin}:/usr/bin:/bin` });
+  for (const command of lines) await asCron(command, { ...headerFiles('crontab'), PATH: `${bin}:/usr/bin:/bin` });
   noSecret(read('arguments'));
   assert.match(read('arguments'), /^35$/m);
 });
 
-test("crontab: the page's line makes the header file that ships, with the secret, for root alone", async () => {
-  const line = /^sudo sh -c '(.*)'$/m.exec(shipped('crontab/README.md'))[1];
-  const secret = path.join(folder, 'secret');
-  const made = path.join(folder, 'made');
-  writeFileSync(secret, `${site.key}\n`);
-  const done = await run('/bin/sh', ['-c', line.replace('/etc/cronward/secrets/CRON_JOB_API_KEY', secret).replace('/etc/cronward/header', made)]);
-  assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
-  assert.equal(readFileSync(made, 'utf8'), readFileSync(headerFile('crontab', site.key), 'utf8'));
-  assert.equal(statSync(made).mode & 0o777, 0o600);
+test("crontab: the page's lines make the header files that ship, with the secrets, for root alone", async () => {
+  const made = tempFolder('made');
+  for (const name of ['CRON_JOB_API_KEY', 'WORKER_SECRET_TOKEN']) writeFileSync(path.join(made, name), `${site.secrets[name]}\n`);
+  for (const [, line] of shipped('crontab/README.md').matchAll(/^sudo sh -c '(.*)'$/gm)) {
+    const done = await run('/bin/sh', ['-c', line.replace('/etc/cronward/secrets/', `${made}/`).replace('/etc/cronward/header', `${made}/header`)]);
+    assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
+  }
+  for (const name of ['header', 'header-jobs']) {
+    assert.equal(readFileSync(path.join(made, name), 'utf8'), readFileSync(headerFile(`crontab/${name}`), 'utf8'));
+    assert.equal(statSync(path.join(made, name)).mode & 0o777, 0o600);
+  }
 });
 
 // systemd: the command of the service, with the specifiers and variables that it uses.
@@ -113,10 +116,13 @@ const unit = shipped('systemd/cronward-ring@.service');
 const instances = readdirSync(shippedPath('systemd')).filter((at) => at.endsWith('.timer'))
   .map((at) => /^Unit=cronward-ring@(.+)\.service$/m.exec(shipped(`systemd/${at}`))[1]);
 
-function asSystemd(instance, secret, env = {}) {
-  assert.match(unit, /^LoadCredential=header:\/etc\/cronward\/header$/m);
+// The last that a unit and its drop-ins say of a credential counts.
+function asSystemd(instance, wrong = false, env = {}) {
+  const dropIn = shippedPath(`systemd/cronward-ring@${instance}.service.d/secret.conf`);
+  const text = unit + (existsSync(dropIn) ? readFileSync(dropIn, 'utf8') : '');
+  const file = [...text.matchAll(/^LoadCredential=header:\/etc\/cronward\/([\w-]+)$/gm)].at(-1)[1];
   const credentials = tempFolder('credentials');
-  writeFileSync(path.join(credentials, 'header'), readFileSync(headerFile('systemd', secret)), { mode: 0o400 });
+  writeFileSync(path.join(credentials, 'header'), readFileSync(headerFile(`systemd/${file}`, wrong)), { mode: 0o400 });
   const environment = { ...Object.fromEntries([...shipped('systemd/ring.env').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])), APP_URL: origin };
   const words = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ').map((word) => word.replaceAll('%I', instance.replaceAll('-', '/')).replaceAll('%d', credentials)
     .replaceAll(/\$\{(\w+)\}/g, (_, name) => environment[name]));
@@ -126,7 +132,7 @@ function asSystemd(instance, secret, env = {}) {
 test('systemd: the command rings the worker of each timer and leaves its reply for the journal', async () => {
   assert.equal(instances.length, list.length);
   for (const instance of instances) {
-    const { done, words } = asSystemd(instance, site.key);
+    const { done, words } = asSystemd(instance);
     const { code, stdout, stderr } = await done;
     assert.deepEqual([code, stderr], [0, ''], stdout);
     assert.ok(JSON.parse(stdout).run.id);
@@ -136,7 +142,7 @@ test('systemd: the command rings the worker of each timer and leaves its reply f
 });
 
 test('systemd: a refused call fails the unit and shows the reply', async () => {
-  const { code, stdout, stderr } = await asSystemd(instances[0], WRONG).done;
+  const { code, stdout, stderr } = await asSystemd(instances[0], true).done;
   assert.equal(code, 22);
   assert.match(`${stdout}${stderr}`, /unauthorized/);
   assert.ok(!`${stdout}${stderr}`.includes(WRONG));
@@ -156,7 +162,7 @@ const until = workflow.findIndex((line, i) => i > from && line !== '' && !line.s
 const script = path.join(folder, 'step.sh');
 writeFileSync(script, `${workflow.slice(from + 1, until < 0 ? undefined : until).map((line) => line.slice(indent.length)).join('\n')}\n`);
 const asRunner = (env) => run('bash', ['--noprofile', '--norc', '-eo', 'pipefail', script],
-  { env: cleanEnv({ CI: 'true', APP_URL: origin, CRON_SECRET: site.key, SCHEDULE: '', ...trust, ...env }) });
+  { env: cleanEnv({ CI: 'true', APP_URL: origin, CRON_SECRET: site.key, WORKER_SECRET_TOKEN: site.secrets.WORKER_SECRET_TOKEN, SCHEDULE: '', ...trust, ...env }) });
 
 test('GitHub: started by hand, it rings every worker and shows the replies', async () => {
   const done = await asRunner({});
@@ -167,23 +173,25 @@ test('GitHub: started by hand, it rings every worker and shows the replies', asy
 });
 
 test('GitHub: on schedule, it rings the workers of that schedule', async () => {
-  for (const schedule of new Set(list.map((one) => one.schedule))) {
+  // GitHub calls no more often than every 5 minutes.
+  const at = (one) => (one.schedule === '* * * * *' ? '*/5 * * * *' : one.schedule);
+  for (const schedule of new Set(list.map(at))) {
     await query('TRUNCATE cron_job_executions');
     const done = await asRunner({ SCHEDULE: schedule });
     assert.equal(done.code, 0, done.stderr);
-    assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.filter((one) => one.schedule === schedule).map((one) => one.worker).sort());
+    assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.filter((one) => at(one) === schedule).map((one) => one.worker).sort());
   }
 });
 
 test('GitHub: a call that fails makes the run red, after the others were made', async () => {
-  const done = await asRunner({ CRON_SECRET: WRONG });
+  const done = await asRunner({ CRON_SECRET: WRONG, WORKER_SECRET_TOKEN: WRONG });
   assert.equal(done.code, 1);
   assert.equal(done.stdout.match(/unauthorized/g).length, list.length);
   assert.ok(!`${done.stdout}${done.stderr}`.includes(WRONG));
 });
 
 test('GitHub: a secret or address that is missing is said, and nothing is called', async () => {
-  for (const name of ['APP_URL', 'CRON_SECRET']) {
+  for (const name of ['APP_URL', 'CRON_SECRET', 'WORKER_SECRET_TOKEN']) {
     const done = await asRunner({ [name]: '' });
     assert.notEqual(done.code, 0);
     assert.match(done.stderr, new RegExp(`${name}: is not set`));
@@ -204,6 +212,6 @@ test('GitHub: the secret goes through standard input and is in no argument', asy
   const done = await asRunner({ PATH: `${bin}:${process.env.PATH}` });
   assert.equal(done.code, 0, done.stderr);
   noSecret(read('arguments'));
-  assert.equal(read('input'), `Authorization: Bearer ${site.key}\n`.repeat(list.length));
+  assert.deepEqual(read('input').trim().split('\n').sort(), list.map((one) => `Authorization: Bearer ${site.secrets[one.secret]}`).sort());
   for (const word of ['-m', '35', '--fail-with-body', '--retry']) assert.ok(read('arguments').split('\n').includes(word), word);
 });

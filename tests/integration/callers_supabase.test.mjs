@@ -40,7 +40,7 @@ await db.rows(`
     'UPDATE vault.secrets SET secret = new_secret WHERE id = secret_id';`);
 // The page's own lines, with values in their places.
 for (const [sql] of shipped('supabase/README.md').matchAll(/^select vault\.create_secret\(.*\);$/gm))
-  await db.rows(sql.replace('https://cron.example.com', origin).replace("'CRON_SECRET'", `'${site.key}'`));
+  await db.rows(sql.replace('https://cron.example.com', origin).replace("'CRON_SECRET'", `'${site.key}'`).replace("'WORKER_SECRET_TOKEN'", `'${site.secrets.WORKER_SECRET_TOKEN}'`));
 await db.rows(shipped('supabase/cronward.sql'));
 beforeEach(async () => {
   await site.query('TRUNCATE cron_job_executions');
@@ -91,7 +91,7 @@ test('all at the same moment, twice: every one is answered 200', async () => {
 });
 
 test('the jobs hold neither secret nor address: both come from Vault, and a rotation there is enough', async () => {
-  for (const job of await jobs()) assert.ok(!job.command.includes(site.key) && !job.command.includes(origin));
+  for (const job of await jobs()) for (const word of [site.key, site.secrets.WORKER_SECRET_TOKEN, origin]) assert.ok(!job.command.includes(word));
   const rotate = /`(select vault\.update_secret[^`]+)`/.exec(shipped('supabase/README.md').replaceAll('\n', ' '))[1];
   const [job] = await jobs();
   await db.rows(rotate.replace("'…'", `'wrong-wrong-wrong-wrong'`));

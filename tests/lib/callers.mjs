@@ -12,6 +12,10 @@ export async function callersList() {
   return JSON.parse(await must(program(), ['callers', 'list', '--json'], { env: cleanEnv() }));
 }
 
+// The secret of a route's, as the site has it; pages have WORKER_SECRET_TOKEN or, for all others, CRON_SECRET.
+export const secretOf = (site, one) => site.secrets[one.secret];
+export const wordOf = (one) => (one.secret === 'WORKER_SECRET_TOKEN' ? one.secret : 'CRON_SECRET');
+
 export function shippedPath(at) {
   return path.join(root, 'deploy/callers', at);
 }
