@@ -39,5 +39,7 @@ void print_json(const json_t *value);
 void print_json_text(const char *json);
 /* One row of a result, a line for each column that is not NULL. */
 void print_record(const PGresult *rows, int row);
+/* Such a line: a name in a column of ${width}, and its value. */
+void print_named(int width, const char *name, const char *value);
 
 #endif

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "base/text.h"
+#include "cli/jobs.h"
 #include "db/db.h"
 #include "gateway/serve.h"
 
@@ -111,7 +112,15 @@ static const struct cli_command cli_commands[] = {
 		"\n"
 		"TIME is what PostgreSQL takes as timestamptz: 2026-11-22T04:53:12Z, '2026-11-22 "
 		"05:00',\n"
-		"yesterday.  What replay and purge do goes to the table audit_log.\n",
+		"yesterday.  What replay and purge do goes to the table audit_log.  Jobs that "
+		"failed\n"
+		"are with `cronward jobs`.\n",
+	},
+	{
+	    .name = "jobs",
+	    .summary = "list, show, enqueue, retry and cancel jobs; pause their queues",
+	    .run = cli_jobs,
+	    .help = jobs_help,
 	},
 	{
 	    .name = "seal",

@@ -180,7 +180,8 @@ dead_take_ids(struct dead_filter *f, int argc, char **argv)
 
 	for (int i = 0; i < argc; i++)
 		if (!text_to_int64(argv[i], 1, INT64_MAX, &id))
-			return cli_usage("dead", "'%s' is no delivery's id", argv[i]);
+			return cli_usage("dead", "'%s' is no delivery's id%s", argv[i],
+			    text_is_uuid(argv[i]) ? "; jobs have such, see `cronward jobs`" : "");
 	qsort(argv, (size_t)argc, sizeof(*argv), dead_compare_ids);
 	for (int i = 0; i < argc; i++)
 		if (kept == 0 || dead_compare_ids(&argv[kept - 1], &argv[i]) != 0)

@@ -106,15 +106,18 @@ print_record(const PGresult *rows, int row)
 	for (int i = 0; i < PQnfields(rows); i++)
 		if (widest < strlen(PQfname(rows, i)))
 			widest = strlen(PQfname(rows, i));
-	for (int i = 0; i < PQnfields(rows); i++) {
-		char *value;
+	for (int i = 0; i < PQnfields(rows); i++)
+		if (!PQgetisnull(rows, row, i))
+			print_named((int)widest, PQfname(rows, i), PQgetvalue(rows, row, i));
+}
 
-		if (PQgetisnull(rows, row, i))
-			continue;
-		value = print_clean(PQgetvalue(rows, row, i), (size_t)PQgetlength(rows, row, i));
-		printf("%-*s  %s\n", (int)widest, PQfname(rows, i), value);
-		free(value);
-	}
+void
+print_named(int width, const char *name, const char *value)
+{
+	char *clean = print_clean(value, strlen(value));
+
+	printf("%-*s  %s\n", width, name, clean);
+	free(clean);
 }
 
 void
