@@ -7,10 +7,10 @@
  * "reveal_personal_emails"?}.  What the payload leaves out is taken from the row.  What Apollo.io
  * knows is the job's result, and settling writes it to the row in the same statement.
  *
- * An answer costs credits.  So a row that was enriched after its job was made, and holds what was
- * asked for, is not asked for again; an answer that cannot be read is asked for once more and not
- * oftener.  A rate limit is no job's failure: who meets it, and who would meet it next, are held
- * back until it is over and lose no try.
+ * An answer costs credits.  So a row that was enriched after its job was made, with what was asked
+ * for, is not asked for again (of two jobs that are claimed together both are: unique_key prevents
+ * that), and an answer that cannot be read is asked for once more and no oftener.  A rate limit is no
+ * job's failure: who meets it, or would meet it next, is held back until it is over, without a try.
  *
  * Tests: tests/integration/enrichment.test.mjs.
  */
@@ -33,7 +33,6 @@
 #include <strings.h>
 
 enum {
-	ENRICH_SUBJECT_MAX = 64,
 	ENRICH_FIELD_MAX = 1000, /* bytes of what is asked by */
 	ENRICH_TRIES_GARBLED = 2,
 	ENRICH_JITTER_PERCENT = 10,
@@ -404,16 +403,18 @@ enrich_refuse(struct enrich *e, const struct http_reply *reply, const char *says
 		    e->workspace, says);
 	else if (reply->status == 403)
 		item_fail(e->item,
-		    "Apollo.io does not let the key of workspace %s ask for a %s (%s); give the "
+		    "Apollo.io does not let the key of workspace %s ask for %s (%s); give the "
 		    "key that endpoint, or the account that plan, then retry the job",
-		    e->workspace, apollo_subject_name[e->kind->subject], says);
+		    e->workspace,
+		    e->kind->subject == APOLLO_PERSON ? "a person" : "an organization", says);
 	else if (reply->status == 404)
 		item_fail(e->item,
 		    "Apollo.io knows no such record or address (%s); is APOLLO_BASE_URL right?",
 		    says);
 	else if (reply->status / 100 == 3)
 		item_fail(e->item,
-		    "Apollo.io: %s, a redirect, which is not followed; is APOLLO_BASE_URL right?",
+		    "Apollo.io answers with a redirect, which is not followed (%s); is "
+		    "APOLLO_BASE_URL right?",
 		    says);
 	else
 		item_fail(
