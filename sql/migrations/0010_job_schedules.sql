@@ -53,18 +53,19 @@ BEGIN
 END
 $$;
 
--- What is wrong with a time zone; NULL: nothing.  Names of IANA's alone: PostgreSQL takes
--- abbreviations and forms such as "FOO-3" besides, and whatever case, which the program's files do
--- not.  Digits would let such a form pass, and a name of one part might be an abbreviation, so those
--- that there are stand here; the list has not grown since 1993.
+-- What is wrong with a time zone; NULL: nothing.  Names of IANA's alone, as they are written there:
+-- PostgreSQL takes abbreviations, any case and forms such as "FOO-3" besides, for which there is no
+-- file.  In such a form there is a digit, and a name of one part might be an abbreviation, so those
+-- that there are stand here; nothing has been added to either since 1993.
 CREATE OR REPLACE FUNCTION cronward_time_zone_problem(zone text) RETURNS text
 LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF zone = 'UTC' THEN
 		RETURN NULL;
 	END IF;
-	IF zone ~ '^[A-Z][A-Za-z_+-]*(/[A-Z][A-Za-z_+-]*){1,2}$' AND octet_length(zone) <= 64
-	OR zone ~ '^Etc/GMT[+-]?1?[0-9]$'
+	IF zone ~ '^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Brazil|Canada|Chile|Etc|Europe|Indian|Mexico|Pacific|US)(/[A-Z][A-Za-z_-]+){1,2}$'
+	AND (zone !~ '[A-Z]{3}' OR zone ~ '^(Etc/(GMT|UCT|UTC)|Australia/(ACT|LHI|NSW))$') AND octet_length(zone) <= 64
+	OR zone ~ '^Etc/GMT(0|[+-][0-9]|[+-]1[0-2]|-1[34])$'
 	OR zone = ANY ('{CET,CST6CDT,Cuba,EET,EST,EST5EDT,Egypt,Eire,GB,GB-Eire,GMT,GMT+0,GMT-0,GMT0,Greenwich,HST,Hongkong,Iceland,Iran,Israel,Jamaica,Japan,Kwajalein,Libya,MET,MST,MST7MDT,NZ,NZ-CHAT,Navajo,PRC,PST8PDT,Poland,Portugal,ROC,ROK,Singapore,Turkey,UCT,Universal,W-SU,WET,Zulu}') THEN
 		PERFORM now() AT TIME ZONE zone;
 		RETURN NULL;
