@@ -25,6 +25,7 @@ enum {
 static int run_usage_worker(const struct cli_command *, const char *given);
 static int run_worker(const struct worker *, int64_t budget_s);
 static int run_once(struct cli_session *, struct run *);
+static void run_go_on(const struct run *first, const struct run_lent *);
 static int run_audit(struct cli_session *, struct run *);
 static int run_report(const struct run *);
 static void run_report_to_people(const struct run *);
@@ -98,6 +99,7 @@ run_worker(const struct worker *worker, int64_t budget_s)
 		    &r, worker, &lent, began_ms, budget_s > 0 ? budget_s : s.conf.run_budget_s);
 		snprintf(r.caller, sizeof(r.caller), "%s", cli_actor(actor));
 		rc = run_once(&s, &r);
+		run_go_on(&r, &lent);
 	}
 	http_destroy(http);
 	cli_close(&s);
@@ -116,6 +118,31 @@ run_once(struct cli_session *s, struct run *r)
 		progress_stop();
 	}
 	return run_report(r);
+}
+
+/*
+ * Somebody brought work while the run had its lock (engine/run.h), and relies on another run behind
+ * it; as long as a call that nobody waits for may go on.
+ */
+static void
+run_go_on(const struct run *first, const struct run_lent *lent)
+{
+	int64_t end_ms = clock_mono_ms() + lent->conf->async_budget_s * 1000;
+	bool is_rung = first->is_rung;
+
+	fflush(stdout);
+	while (is_rung && !stop_requested() && clock_mono_ms() < end_ms) {
+		struct run r;
+
+		arena_reset(lent->arena);
+		run_init(&r, first->worker, lent, clock_mono_ms(), lent->conf->run_budget_s);
+		snprintf(r.caller, sizeof(r.caller), "%s", first->caller);
+		if (run_begin(&r) == 0) {
+			run_work(&r);
+			run_end(&r);
+		}
+		is_rung = r.is_rung;
+	}
 }
 
 /* Once it is sure that there is something to write down: a busy worker was not run. */
