@@ -87,3 +87,17 @@ SELECT job_type, processor, target, NULLIF(defaults, '{}')::text AS defaults,
                          'headers', ARRAY(SELECT k FROM jsonb_object_keys(headers) k ORDER BY k))::text AS json
   FROM job_types
  ORDER BY job_type;
+
+-- name: schedules
+-- Recurring jobs, with the next slot of each (infinity: none comes; NULL: the next run finds it).
+SELECT name, cron, time_zone, job_type, CASE WHEN is_active THEN missed ELSE 'inactive' END AS missed,
+       CASE WHEN is_active THEN cronward_time(next_at) END AS next_at,
+       cronward_time(last_slot_at) AS last_slot_at, last_error,
+       json_build_object('name', name, 'cron', cron, 'time_zone', time_zone, 'job_type', job_type, 'payload', payload,
+                         'queue', queue, 'priority', priority, 'max_attempts', max_attempts, 'timeout_s', timeout_s,
+                         'workspace_id', workspace_id, 'unique_key', unique_key, 'concurrency_key', concurrency_key,
+                         'concurrency_limit', concurrency_limit, 'missed', missed, 'missed_max', missed_max,
+                         'is_active', is_active, 'next_at', cronward_time(next_at), 'last_slot_at', cronward_time(last_slot_at),
+                         'last_job_id', last_job_id, 'last_error', last_error)::text AS json
+  FROM job_schedules
+ ORDER BY name;

@@ -63,6 +63,7 @@ int jobs_pause(struct cli_session *s, const struct jobs_wish *wish);
 int jobs_resume(struct cli_session *s, const struct jobs_wish *wish);
 int jobs_queues(struct cli_session *s, const struct jobs_wish *wish);
 int jobs_types(struct cli_session *s, const struct jobs_wish *wish);
+int jobs_schedules(struct cli_session *s, const struct jobs_wish *wish);
 
 extern const char jobs_help[];
 
@@ -71,9 +72,5 @@ extern const char jobs_help[];
  * was written, else CLI_FAILED.
  */
 int jobs_fail(const struct err *e);
-/* Prints ${rows}: those columns in front of "json" as a table, or that one as an array. */
-void jobs_print_rows(const PGresult *rows, bool json);
-/* The table of log lines, as the API has them. */
-void jobs_print_logs(const json_t *logs);
 
 #endif

@@ -103,6 +103,7 @@ static const struct jobs_command jobs_commands[] = {
 	{ .name = "resume", .run = jobs_resume, .args_min = 1, .args_max = 1, .arg = "QUEUE" },
 	{ .name = "queues", .run = jobs_queues, .options = JOBS_BIT(JOBS_JSON) },
 	{ .name = "types", .run = jobs_types, .options = JOBS_BIT(JOBS_JSON) },
+	{ .name = "schedules", .run = jobs_schedules, .options = JOBS_BIT(JOBS_JSON) },
 	{ .name = NULL },
 };
 
@@ -126,7 +127,7 @@ cli_jobs(const struct cli_command *command, int argc, char **argv)
 		return cli_help(command);
 	if (!jobs)
 		return cli_usage("jobs", "wants one of list, show, logs, enqueue, retry, cancel, "
-					 "pause, resume, queues, types");
+					 "pause, resume, queues, types, schedules");
 	snprintf(name, sizeof(name), "cronward jobs %s", jobs->name);
 	argv[1] = name;
 	wish.limit = jobs->limit;

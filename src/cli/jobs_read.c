@@ -1,5 +1,5 @@
 /*
- * jobs_read - `jobs list`, `show`, `logs`, `queues` and `types`.
+ * jobs_read - `jobs list`, `show`, `logs`, `queues`, `types` and `schedules`.
  *
  * A list is made as the API makes it: ids by the index that fits what is asked for, then their
  * rows.
@@ -30,8 +30,8 @@ enum {
 struct jobs_list {
 	const struct jobs_wish *wish;
 	enum sql_id sql, sql_else; /* the second where the first one has too much to look through */
-	char at[JOBS_NUMBER_MAX],
-	    id[JOBS_ID_MAX]; /* where the last page ended; "": there is none */
+	/* Where the last page ended; "": there is none. */
+	char at[JOBS_NUMBER_MAX], id[JOBS_ID_MAX];
 	int64_t left;
 	int printed;
 	struct print_table table;
@@ -48,6 +48,8 @@ static json_t *jobs_read_json(const char *text);
 static void jobs_print_job(json_t *job);
 static int jobs_logs_read(
     struct cli_session *, const struct jobs_wish *, json_t *logs, struct err *);
+static void jobs_print_logs(const json_t *logs);
+static int jobs_print_rows(const struct jobs_wish *, PGresult *rows, const struct err *);
 static int jobs_missing(const char *id);
 
 int
@@ -130,62 +132,25 @@ int
 jobs_queues(struct cli_session *s, const struct jobs_wish *wish)
 {
 	struct err e = { .code = ERR_OK };
-	AUTO(PQclear)
-	PGresult *rows = db_query(s->db, SQL_JOBS_CLI_QUEUES, DB_ARGS(JOBS_COUNT_MAX), &e);
 
-	if (!rows)
-		return jobs_fail(&e);
-	jobs_print_rows(rows, wish->given[JOBS_JSON]);
-	return CLI_DONE;
+	return jobs_print_rows(
+	    wish, db_query(s->db, SQL_JOBS_CLI_QUEUES, DB_ARGS(JOBS_COUNT_MAX), &e), &e);
 }
 
 int
 jobs_types(struct cli_session *s, const struct jobs_wish *wish)
 {
 	struct err e = { .code = ERR_OK };
-	AUTO(PQclear) PGresult *rows = db_query(s->db, SQL_JOBS_CLI_TYPES, DB_NONE, &e);
 
-	if (!rows)
-		return jobs_fail(&e);
-	jobs_print_rows(rows, wish->given[JOBS_JSON]);
-	return CLI_DONE;
+	return jobs_print_rows(wish, db_query(s->db, SQL_JOBS_CLI_TYPES, DB_NONE, &e), &e);
 }
 
-void
-jobs_print_rows(const PGresult *rows, bool json)
+int
+jobs_schedules(struct cli_session *s, const struct jobs_wish *wish)
 {
-	if (!json) {
-		print_rows(rows, PQfnumber(rows, "json"));
-		return;
-	}
-	putchar('[');
-	for (int row = 0; row < PQntuples(rows); row++) {
-		fputs(row > 0 ? ",\n" : "\n", stdout);
-		print_json_text(db_text(rows, row, "json"));
-	}
-	puts(PQntuples(rows) > 0 ? "\n]" : "]");
-}
+	struct err e = { .code = ERR_OK };
 
-void
-jobs_print_logs(const json_t *logs)
-{
-	struct print_table t = { .columns = JOBS_LOG_COLUMNS };
-
-	print_add(&t, (const char *[]){ "at", "level", "message", "data" });
-	for (size_t i = 0; i < json_array_size(logs); i++) {
-		const json_t *line = json_array_get(logs, i);
-		const json_t *data = json_object_get(line, "data");
-		char *text =
-		    json_is_null(data) ? NULL : json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
-
-		print_add(
-		    &t, (const char *[]){ json_string_value(json_object_get(line, "created_at")),
-			    json_string_value(json_object_get(line, "level")),
-			    json_string_value(json_object_get(line, "message")), text });
-		free(text);
-	}
-	print_table(&t);
-	print_finish(&t);
+	return jobs_print_rows(wish, db_query(s->db, SQL_JOBS_CLI_SCHEDULES, DB_NONE, &e), &e);
 }
 
 /*
@@ -373,6 +338,50 @@ jobs_logs_read(struct cli_session *s, const struct jobs_wish *wish, json_t *logs
 			snprintf(behind, sizeof(behind), "%s", next);
 	}
 	return 1;
+}
+
+/* As the API has them. */
+static void
+jobs_print_logs(const json_t *logs)
+{
+	struct print_table t = { .columns = JOBS_LOG_COLUMNS };
+
+	print_add(&t, (const char *[]){ "at", "level", "message", "data" });
+	for (size_t i = 0; i < json_array_size(logs); i++) {
+		const json_t *line = json_array_get(logs, i);
+		const json_t *data = json_object_get(line, "data");
+		char *text =
+		    json_is_null(data) ? NULL : json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
+
+		print_add(
+		    &t, (const char *[]){ json_string_value(json_object_get(line, "created_at")),
+			    json_string_value(json_object_get(line, "level")),
+			    json_string_value(json_object_get(line, "message")), text });
+		free(text);
+	}
+	print_table(&t);
+	print_finish(&t);
+}
+
+/* What stands in front of "json" as a table, or that as an array; NULL: why not.  Takes ${rows}. */
+static int
+jobs_print_rows(const struct jobs_wish *wish, PGresult *rows, const struct err *e)
+{
+	if (!rows)
+		return jobs_fail(e);
+	if (!wish->given[JOBS_JSON]) {
+		print_rows(rows, PQfnumber(rows, "json"));
+		PQclear(rows);
+		return CLI_DONE;
+	}
+	putchar('[');
+	for (int row = 0; row < PQntuples(rows); row++) {
+		fputs(row > 0 ? ",\n" : "\n", stdout);
+		print_json_text(db_text(rows, row, "json"));
+	}
+	puts(PQntuples(rows) > 0 ? "\n]" : "]");
+	PQclear(rows);
+	return CLI_DONE;
 }
 
 static int

@@ -222,3 +222,14 @@ test('types: what carries them out, and no secret', async () => {
   assert.deepEqual(JSON.parse(json).find((one) => one.job_type === 'hook'),
     { job_type: 'hook', processor: 'http', target: 'https://example.com/', defaults: { timeout_s: 5 }, has_secret: true, headers: ['authorization'] });
 });
+
+test('schedules: those that are active with their next slot', async () => {
+  await db.rows(`INSERT INTO job_schedules (name, cron, time_zone, job_type, missed) VALUES ('nightly', '30 2 * * *', 'Europe/Berlin', 'naps', 'all')`);
+  await db.rows(`INSERT INTO job_schedules (name, cron, job_type, is_active) VALUES ('off', '@daily', 'naps', false)`);
+  await stand.cli(['run', 'job-queue']);
+  const lines = (await jobs('schedules')).trimEnd().split('\n');
+  assert.match(lines[0], /^name +cron +time_zone +job_type +missed +next_at +last_slot_at +last_error$/);
+  assert.match(lines[1], /^nightly +30 2 \* \* \* +Europe\/Berlin +naps +all +\d{4}-\d\d-\d\dT0[01]:30:00\.000Z +-/);
+  assert.match(lines[2], /^off +@daily +UTC +naps +inactive +- +-/);
+  assert.deepEqual(JSON.parse(await jobs('schedules', '--json')).map((one) => [one.name, one.is_active, one.missed]), [['nightly', true, 'all'], ['off', false, 'last']]);
+});
