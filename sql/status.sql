@@ -21,8 +21,29 @@ SELECT w.name, last.id, last.status,
   LEFT JOIN LATERAL (SELECT caller FROM cron_job_executions WHERE id = l.holder LIMIT 1) r ON true;
 
 -- name: queues
--- Rows whose time has come are the first of their index, those that are leased among them.
-WITH head AS MATERIALIZED (
+-- Rows whose time has come are the first of their index, those that are leased among them; of jobs,
+-- the first of each lane, a queue and priority.  A queue that is paused has no oldest.
+WITH RECURSIVE lane AS (
+	(SELECT queue, priority, 1 AS n FROM jobs WHERE waits_until IS NOT NULL ORDER BY queue, priority LIMIT 1)
+	UNION ALL
+	SELECT x.queue, x.priority, l.n + 1
+	  FROM lane l
+	 CROSS JOIN LATERAL (
+		SELECT queue, priority
+		  FROM jobs
+		 WHERE waits_until IS NOT NULL AND (queue, priority) > (l.queue, l.priority)
+		 ORDER BY queue, priority LIMIT 1) x
+	 WHERE l.n < 1000
+), job AS MATERIALIZED (
+	SELECT f.is_leased
+	  FROM lane l
+	 CROSS JOIN LATERAL (
+		SELECT COALESCE(j.lease_until > clock_timestamp(), false) AS is_leased
+		  FROM jobs j
+		 WHERE j.queue = l.queue AND j.priority = l.priority AND j.waits_until <= (SELECT clock_timestamp())
+		 ORDER BY j.waits_until, j.id LIMIT $1::int + 1) f
+	 LIMIT $1::int + 1
+), head AS MATERIALIZED (
 	SELECT next_retry_at, COALESCE(lease_until > clock_timestamp(), false) AS is_leased
 	  FROM webhook_deliveries
 	 WHERE next_retry_at <= (SELECT clock_timestamp())
@@ -55,12 +76,42 @@ SELECT 'platform_notifications', x.due, x.due > $1::int, NULL,
   FROM (SELECT count(*) AS due, extract(epoch FROM clock_timestamp() - min(expires_at))::bigint AS oldest_s
           FROM (SELECT expires_at FROM platform_notifications
                  WHERE status <> 'dismissed' AND expires_at <= (SELECT clock_timestamp())
-                 ORDER BY expires_at, id LIMIT $1::int + 1) y) x;
+                 ORDER BY expires_at, id LIMIT $1::int + 1) y) x
+UNION ALL
+SELECT 'jobs', (SELECT count(*) FROM job WHERE NOT is_leased), (SELECT count(*) FROM job) > $1::int,
+       (SELECT count(*) FROM job WHERE is_leased),
+       (SELECT count(*) FROM (
+		SELECT FROM lane l
+		 CROSS JOIN LATERAL (
+			SELECT FROM jobs j
+			 WHERE j.queue = l.queue AND j.priority = l.priority
+			   AND j.waits_until > (SELECT clock_timestamp()) AND j.waits_until < 'infinity'
+			 ORDER BY j.waits_until, j.id LIMIT $1::int + 1) f
+		 LIMIT $1::int + 1) x),
+       (SELECT count(*) FROM (
+		SELECT FROM lane l
+		 CROSS JOIN LATERAL (
+			SELECT FROM jobs j
+			 WHERE j.queue = l.queue AND j.priority = l.priority AND j.waits_until = 'infinity'
+			 ORDER BY j.waits_until, j.id LIMIT $1::int + 1) f
+		 LIMIT $1::int + 1) x),
+       (SELECT count(*) FROM (SELECT FROM jobs WHERE dead_at IS NOT NULL ORDER BY dead_at, id LIMIT $1::int + 1) x),
+       (SELECT extract(epoch FROM clock_timestamp() - min(f.waits_until))::bigint
+          FROM lane l
+         CROSS JOIN LATERAL (
+		SELECT j.waits_until
+		  FROM jobs j
+		 WHERE j.queue = l.queue AND j.priority = l.priority AND j.waits_until <= (SELECT clock_timestamp())
+		   AND (j.lease_until IS NULL OR j.lease_until <= (SELECT clock_timestamp()))
+		 ORDER BY j.waits_until, j.id LIMIT 1) f
+         WHERE NOT EXISTS (SELECT FROM job_queues q WHERE q.name = l.queue AND q.paused));
 
 -- name: rest
--- Endpoints that get nothing, and the calls refused in the last hour by code.
+-- Endpoints that get nothing, queues that are paused, and the calls refused in the last hour by code.
 SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,
        (SELECT count(*) FROM (SELECT FROM app_webhooks WHERE NOT is_active LIMIT $1::int + 1) x) AS disabled,
+       (SELECT COALESCE(jsonb_agg(name), '[]')
+          FROM (SELECT name FROM job_queues WHERE paused ORDER BY name LIMIT 100) x) AS paused,
        (SELECT COALESCE(jsonb_object_agg(code, calls), '{}')
           FROM (SELECT code, sum(calls) AS calls
                   FROM (SELECT code, calls FROM cron_denied

@@ -27,6 +27,7 @@ static void status_describe_counts(const PGresult *, int row, char to[static STA
 static void status_describe_lock(const PGresult *, int row, char to[static STATUS_CELL_MAX]);
 static void status_print_queues(const PGresult *, FILE *);
 static void status_print_rest(const PGresult *, FILE *);
+static void status_print_paused(const json_t *names, FILE *);
 static char *status_age(int64_t seconds, char to[static STATUS_AGE_MAX]);
 static char *status_count(
     const PGresult *, int row, const char *column, char to[static STATUS_CELL_MAX]);
@@ -34,7 +35,7 @@ static json_t *status_json_worker(const PGresult *, int row);
 static json_t *status_json_queue(const PGresult *, int row);
 static json_t *status_json_count(const PGresult *, int row, const char *column);
 static json_t *status_json_number(const PGresult *, int row, const char *column);
-static json_t *status_json_object(const PGresult *, int row, const char *column);
+static json_t *status_json_parsed(const PGresult *, int row, const char *column);
 
 int
 status_read(struct cli_session *s, struct status *ret_status, struct err *e)
@@ -91,10 +92,11 @@ status_json(const struct status *status)
 		json_array_append_new(workers_list, status_json_worker(status->workers, row));
 	for (int row = 0; row < PQntuples(status->queues); row++)
 		json_array_append_new(queues, status_json_queue(status->queues, row));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "at", db_text(status->rest, 0, "at"),
-	    "workers", workers_list, "queues", queues, "endpointsDisabled",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "at", db_text(status->rest, 0, "at"),
+	    "workers", workers_list, "queues", queues, "queuesPaused",
+	    status_json_parsed(status->rest, 0, "paused"), "endpointsDisabled",
 	    status_json_count(status->rest, 0, "disabled"), "deniedInLastHour",
-	    status_json_object(status->rest, 0, "denied"));
+	    status_json_parsed(status->rest, 0, "denied"));
 }
 
 static void
@@ -135,7 +137,7 @@ status_describe_last(const PGresult *rows, int row, char to[static STATUS_CELL_M
 static void
 status_describe_counts(const PGresult *rows, int row, char to[static STATUS_CELL_MAX])
 {
-	json_auto_t *counts = status_json_object(rows, row, "counts");
+	json_auto_t *counts = status_json_parsed(rows, row, "counts");
 	struct text all = { .at = NULL };
 
 	for (void *at = json_object_iter(counts); at; at = json_object_iter_next(counts, at))
@@ -195,10 +197,12 @@ status_print_queues(const PGresult *rows, FILE *to)
 static void
 status_print_rest(const PGresult *rows, FILE *to)
 {
-	json_auto_t *denied = status_json_object(rows, 0, "denied");
+	json_auto_t *denied = status_json_parsed(rows, 0, "denied");
+	json_auto_t *paused = status_json_parsed(rows, 0, "paused");
 	char count[STATUS_CELL_MAX];
 	const char *separator = "";
 
+	status_print_paused(paused, to);
 	fprintf(to, "endpoints disabled: %s\n", status_count(rows, 0, "disabled", count));
 	fputs("calls denied in the last hour:", to);
 	for (void *at = json_object_iter(denied); at; at = json_object_iter_next(denied, at)) {
@@ -208,6 +212,26 @@ status_print_rest(const PGresult *rows, FILE *to)
 		separator = ",";
 	}
 	fputs(*separator ? "\n" : " none\n", to);
+}
+
+/* Names are whatever somebody gave to a queue. */
+static void
+status_print_paused(const json_t *names, FILE *to)
+{
+	const json_t *name;
+	size_t i;
+
+	if (json_array_size(names) == 0)
+		return;
+	fputs("queues of jobs that are paused:", to);
+	json_array_foreach(names, i, name)
+	{
+		char clean[STATUS_CELL_MAX];
+
+		text_clean(clean, sizeof(clean), json_string_value(name), json_string_length(name));
+		fprintf(to, "%s %s", i > 0 ? "," : "", clean);
+	}
+	fputc('\n', to);
 }
 
 /* As people say it, in the largest unit that leaves something to tell.  Returns ${to}. */
@@ -254,7 +278,7 @@ status_json_worker(const PGresult *rows, int row)
 		    db_text(rows, row, "id"), "outcome", db_text(rows, row, "status"), "startedAt",
 		    db_text(rows, row, "started_at"), "durationMs",
 		    status_json_number(rows, row, "duration_ms"), "counts",
-		    status_json_object(rows, row, "counts"), "error",
+		    status_json_parsed(rows, row, "counts"), "error",
 		    db_text(rows, row, "error_message"), "caller", db_text(rows, row, "caller"));
 	if (db_text(rows, row, "holder"))
 		lock = json_pack("{s:s, s:s?, s:I, s:s, s:b}", "holder",
@@ -296,10 +320,10 @@ status_json_number(const PGresult *rows, int row, const char *column)
 }
 
 static json_t *
-status_json_object(const PGresult *rows, int row, const char *column)
+status_json_parsed(const PGresult *rows, int row, const char *column)
 {
 	const char *text = db_text(rows, row, column);
-	json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+	json_t *parsed = text ? json_loads(text, 0, NULL) : NULL;
 
-	return object ? object : json_null();
+	return parsed ? parsed : json_null();
 }

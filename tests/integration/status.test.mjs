@@ -12,6 +12,7 @@ import { until } from '../lib/wait.mjs';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
+const WORKERS = [...Object.keys(ROUTE), 'job-queue'];
 const cluster = await Cluster.create();
 const stand = await Stand.create({ cluster });
 after(async () => {
@@ -21,7 +22,7 @@ after(async () => {
 beforeEach(async () => {
   await stand.db.rows(`TRUNCATE app_webhooks, webhook_deliveries, webhook_attempts, audit_log, cron_locks, cron_job_executions,
                                 cron_denied, platform_notifications`);
-  await stand.db.rows('DELETE FROM platform_events');
+  await stand.db.rows('DELETE FROM platform_events; DELETE FROM jobs; DELETE FROM job_queues');
   stand.receiver.forget();
 });
 
@@ -36,10 +37,11 @@ const queue = (found, name) => found.queues.find((one) => one.queue === name);
 
 test('before anything has happened', async () => {
   const found = await status();
-  assert.deepEqual(found.workers, Object.keys(ROUTE).map((name) => ({ worker: name, lastRun: null, running: false, lock: null })));
+  assert.deepEqual(found.workers, WORKERS.map((name) => ({ worker: name, lastRun: null, running: false, lock: null })));
   assert.deepEqual(queue(found, 'webhook_deliveries'),
     { queue: 'webhook_deliveries', due: 0, waiting: 0, leased: 0, parked: 0, dead: 0, oldestDueS: null });
-  assert.deepEqual([found.endpointsDisabled, found.deniedInLastHour], [0, {}]);
+  assert.deepEqual(queue(found, 'jobs'), { queue: 'jobs', due: 0, waiting: 0, leased: 0, parked: 0, dead: 0, oldestDueS: null });
+  assert.deepEqual([found.endpointsDisabled, found.deniedInLastHour, found.queuesPaused], [0, {}, []]);
   assert.match(await text(), /webhook-retry +never/);
 });
 
@@ -82,6 +84,45 @@ test('last runs, the lock of one that runs, queues, endpoints, refused calls', a
   assert.match(shown, /webhook_deliveries +4 +1 +2 +1 +1 +60 min/);
 });
 
+// Jobs as they stand in the table, the rules of their life aside.
+const jobs = (sql, values) => stand.db.session(async (run) => {
+  await run('ALTER TABLE jobs DISABLE TRIGGER USER');
+  await run(sql, values);
+  await run('ALTER TABLE jobs ENABLE TRIGGER USER');
+});
+
+test('jobs: due, waiting, leased, parked and dead over all queues; those that are paused by name', async () => {
+  await jobs(`INSERT INTO jobs (job_type, queue, priority, waits_until, lease_until, status, dead_at) VALUES
+    ('x', 'a', 0, now() - interval '3 h', NULL, 'pending', NULL), ('x', 'a', 10, now() - interval '1 h', NULL, 'pending', NULL),
+    ('x', 'b', 0, now() - interval '5 h', now() + interval '1 h', 'processing', NULL), ('x', 'b', 0, now() - interval '4 h', now() - interval '1 s', 'processing', NULL),
+    ('x', 'c', 0, now() - interval '9 h', NULL, 'pending', NULL), ('x', 'c', 0, now() + interval '1 h', NULL, 'pending', NULL),
+    ('x', 'a', 0, 'infinity', NULL, 'blocked', NULL), ('x', 'a', 0, NULL, NULL, 'completed', NULL), ('x', 'a', 0, NULL, NULL, 'failed', now())`);
+  await stand.db.rows(`INSERT INTO job_queues (name, paused) VALUES ('c', true), ('a', false), (E'\x1b[31mred', true)`);
+  const found = await status();
+  const { oldestDueS, ...counts } = queue(found, 'jobs');
+  assert.deepEqual(counts, { queue: 'jobs', due: 4, waiting: 1, leased: 1, parked: 1, dead: 1 });
+  assert.ok(Math.abs(oldestDueS - 4 * 3600) < 60, `${oldestDueS} s: what nobody may take does not count`);
+  assert.deepEqual(found.queuesPaused, ['\x1b[31mred', 'c']);
+  const shown = await text();
+  assert.match(shown, /jobs +4 +1 +1 +1 +1 +4 h/);
+  assert.match(shown, /^queues of jobs that are paused: .*red, c$/m);
+  assert.ok(!shown.includes('\x1b'));
+});
+
+test('a million finished jobs, and 10,000 due, make it no slower', async (t) => {
+  const rows = size(200_000, 1_000_000);
+  await jobs(`INSERT INTO jobs (job_type, queue, priority, status, waits_until, completed_at, dead_at)
+    SELECT 'x', 'q' || n % 7, n % 3, CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END, NULL, now(), CASE WHEN n % 50 = 0 THEN now() END FROM generate_series(1, $1::int) n`, [rows]);
+  await jobs(`INSERT INTO jobs (job_type, queue, priority, waits_until) SELECT 'x', 'q' || n % 7, n % 3, now() - n * interval '1 ms' FROM generate_series(1, 10000) n`);
+  await status();
+  const began = performance.now();
+  const found = queue(await status(), 'jobs');
+  const ms = Math.round(performance.now() - began);
+  report(t, 'status beside finished jobs', { rows, ms });
+  assert.deepEqual([found.due, found.dead], [10_000, Math.min(rows / 50, 10_001) > 10_000 ? '10000+' : rows / 50]);
+  assert.ok(ms < 1000, `${ms} ms`);
+});
+
 test('counts end at 10000, however many rows there are', async (t) => {
   const rows = size(30_000, 1_000_000);
   const { id } = await stand.endpoint('/ok/many');
@@ -119,7 +160,7 @@ test('--watch --json: a document on each line', async () => {
   await until(() => readFileSync(log, 'utf8').split('\n').length >= 3);
   child.signal('SIGTERM');
   assert.equal((await child.ended).code, 0);
-  for (const line of readFileSync(log, 'utf8').trim().split('\n')) assert.equal(JSON.parse(line).workers.length, Object.keys(ROUTE).length);
+  for (const line of readFileSync(log, 'utf8').trim().split('\n')) assert.equal(JSON.parse(line).workers.length, WORKERS.length);
 });
 
 for (const [name, key] of [['q', 'q'], ['Ctrl-C', '\x03']]) {
