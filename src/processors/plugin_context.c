@@ -74,6 +74,9 @@ context_log(struct cronward_context *c, enum cronward_level level, const char *f
 	struct text line = { 0 };
 	va_list args;
 
+	/* The one beyond lets the parent say that there were more. */
+	if (context_host(c)->lines > CRONWARD_LINES_MAX)
+		return;
 	va_start(args, fmt);
 	context_format(&line, fmt, args);
 	va_end(args);
@@ -170,7 +173,6 @@ context_line(struct host *h, enum cronward_level level, const struct text *line,
 {
 	struct plugin_head head = { .word = PLUGIN_NOTE, .number = h->number };
 
-	/* The one beyond lets the parent say that there were more. */
 	if (h->lines > CRONWARD_LINES_MAX)
 		return;
 	h->lines++;
