@@ -117,8 +117,8 @@ struct cronward_context {
 #endif
 	    ;
 	/*
-	 * The same for another try, ${wait_s} seconds later; below 0: as the queue's schedule has
-	 * it.  CRONWARD_RETRY.
+	 * The same for another try, ${wait_s} seconds later (a day at most); below 0: as the
+	 * queue's schedule has it.  CRONWARD_RETRY.
 	 */
 	int (*retry)(struct cronward_context *, int wait_s, const char *format, ...)
 #ifdef __GNUC__

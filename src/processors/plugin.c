@@ -9,15 +9,21 @@
 
 #include "base/arena.h"
 #include "base/conf.h"
+#include "engine/backoff.h"
 #include "engine/run.h"
 #include "processors/processor.h"
 
 #include <stdio.h>
 
+enum {
+	PLUGIN_MS_PER_S = 1000,
+};
+
 static const char *plugin_target(struct run *, const struct job_type *, struct item *);
 static enum verdict plugin_step(struct run *, const struct job_type *, struct item *,
     const struct http_reply *, struct http_request *);
 static const struct flow_carrier *plugin_carrier(struct run *);
+static enum verdict plugin_again(struct item *, int64_t wait_s);
 static void plugin_rest(void);
 
 const struct processor processor_plugin = {
@@ -63,12 +69,25 @@ plugin_carrier(struct run *r)
 		plugin_pool_init(p);
 	p->run = r;
 	p->note = item_note;
-	p->again = job_again;
+	p->again = plugin_again;
 	p->children_max = (int)r->conf->job_concurrent_max;
 	snprintf(p->directory, sizeof(p->directory), "%s",
 	    r->conf->processor_dir ? r->conf->processor_dir : "");
 	plugin_pool_wake(p);
 	return &p->carrier;
+}
+
+/* A plug-in that says when means it: unlike a receiver's wish, that may be sooner than we would. */
+static enum verdict
+plugin_again(struct item *item, int64_t wait_s)
+{
+	enum verdict verdict = job_again(item, -1);
+
+	if (wait_s > BACKOFF_RETRY_AFTER_MAX_S)
+		wait_s = BACKOFF_RETRY_AFTER_MAX_S;
+	if (verdict == VERDICT_RETRY && wait_s >= 0)
+		item->retry_ms = wait_s * PLUGIN_MS_PER_S;
+	return verdict;
 }
 
 static void
