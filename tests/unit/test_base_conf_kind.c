@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -27,6 +28,13 @@ static const struct conf_setting egress = {
 	.kind = &conf_egress,
 	.allowed = "CIDRs",
 	.offset = offsetof(struct conf, egress_allow),
+};
+
+static const struct conf_setting label = {
+	.name = "LABEL",
+	.kind = &conf_label,
+	.allowed = "a word",
+	.offset = offsetof(struct conf, region),
 };
 
 /* Reads ${value}, which must be right, and wants it shown as ${shown}. */
@@ -157,6 +165,28 @@ wrong_address_ranges_are_refused(void **state)
 	    "EGRESS: \"::1\" is one too many; allowed: CIDRs");
 }
 
+static void
+labels_are_short_words(void **state)
+{
+	static const char longest[] =
+	    "0123456789012345678901234567890123456789012345678901234567890123";
+	struct err e = { .code = ERR_OK };
+	struct conf c = { .region = NULL };
+
+	(void)state;
+	assert_int_equal(sizeof(longest) - 1, 64);
+	assert_int_equal(label.kind->parse(&c, &label, "", &e), 0);
+	assert_null(c.region);
+	assert_int_equal(label.kind->parse(&c, &label, longest, &e), 0);
+	assert_string_equal(c.region, longest);
+	free(c.region);
+	refused(&label, "eu west",
+	    "LABEL: \"eu west\" is too long, or holds something else; allowed: a word");
+	refused(&label, "a\"", NULL);
+	refused(&label, "\xc3\xa9", NULL);
+	refused(&label, "01234567890123456789012345678901234567890123456789012345678901234", NULL);
+}
+
 int
 main(void)
 {
@@ -166,6 +196,7 @@ main(void)
 		cmocka_unit_test(address_ranges_are_ipv6),
 		cmocka_unit_test(address_ranges_are_shown_as_they_work),
 		cmocka_unit_test(wrong_address_ranges_are_refused),
+		cmocka_unit_test(labels_are_short_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,6 +340,21 @@ bodies_have_a_limit(void **state)
 }
 
 static void
+a_route_may_take_more_or_less(void **state)
+{
+	char bytes[] = "123456";
+	struct fake_body from;
+
+	(void)state;
+	for (size_t most = 5; most <= 6; most++) {
+		read_one("CONTENT_LENGTH=6");
+		q.body_max = most;
+		assert_int_equal(
+		    request_body(&q, fake_body(&from, bytes, 6, 6), arena, &e), most < 6 ? -1 : 0);
+	}
+}
+
+static void
 what_is_left_of_a_body_is_read_away(void **state)
 {
 	char *bytes = calloc(1, 2 * REQUEST_BODY_MAX);
@@ -374,6 +389,7 @@ main(void)
 		cmocka_unit_test(bodies_of_another_length_are_refused),
 		cmocka_unit_test(a_connection_that_breaks_is_no_end),
 		cmocka_unit_test(bodies_have_a_limit),
+		cmocka_unit_test(a_route_may_take_more_or_less),
 		cmocka_unit_test(what_is_left_of_a_body_is_read_away),
 	};
 
