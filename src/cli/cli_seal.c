@@ -128,8 +128,9 @@ seal_check_row(struct seal_command *seal, const struct sealed_column *column)
 		return cli_usage("seal", "--row is a name of 1-200 characters");
 	if (!column->is_named && !text_is_uuid(row))
 		return cli_usage("seal", "--row is '%s', which is no uuid", row);
-	for (size_t i = 0; i <= len; i++)
-		seal->row[i] = column->is_named ? row[i] : (char)tolower((unsigned char)row[i]);
+	memcpy(seal->row, row, len + 1);
+	for (size_t i = 0; i < len && !column->is_named; i++)
+		seal->row[i] = (char)tolower((unsigned char)row[i]);
 	return 0;
 }
 

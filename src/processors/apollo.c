@@ -9,12 +9,14 @@
  *
  * An answer costs credits.  So a row that was enriched after its job was made, with what was asked
  * for, is not asked for again (of two jobs that are claimed together both are: unique_key prevents
- * that), and an answer that cannot be read is asked for once more and no oftener.  A rate limit is no
- * job's failure: who meets it, or would meet it next, is held back until it is over, without a try.
+ * that), and an answer that cannot be read is asked for once more and no oftener.  A rate limit is
+ * no job's failure: who meets it, or would meet it next, is held back until it is over, without a
+ * try.
  *
  * Tests: tests/integration/enrichment.test.mjs.
  */
-#include "vendors/apollo.h"
+#include "apollo_parts.h"
+
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/conf.h"
@@ -24,7 +26,6 @@
 #include "engine/sealed_columns.h"
 #include "http/echo.h"
 #include "http/http.h"
-#include "processors/processor.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -33,20 +34,8 @@
 #include <strings.h>
 
 enum {
-	ENRICH_FIELD_MAX = 1000, /* bytes of what is asked by */
 	ENRICH_TRIES_GARBLED = 2,
 	ENRICH_JITTER_PERCENT = 10,
-};
-
-/* What the two kinds of rows differ in. */
-static const struct enrich_kind {
-	const char *target; /* job_types.target, and the effect that settle knows */
-	const char *id;     /* of the payload */
-	enum apollo_subject subject;
-	enum apollo_field by; /* what an enrichment tells of its question */
-} enrich_kinds[] = {
-	{ "account", "account_id", APOLLO_ORGANIZATION, APOLLO_DOMAIN },
-	{ "contact", "contact_id", APOLLO_PERSON, APOLLO_EMAIL },
 };
 
 /* The pace of one key for one kind of question, within a run. */
@@ -57,24 +46,9 @@ struct enrich_pace {
 	struct enrich_pace *next;
 };
 
-/* A job on its way through one step. */
-struct enrich {
-	struct run *run;
-	struct item *item;
-	const struct enrich_kind *kind;
-	const json_t *payload, *row;
-	const char *workspace, *stored_key;
-	struct apollo_question question;
-};
-
 static const char *enrich_target(struct run *, const struct job_type *, struct item *);
 static enum verdict enrich_step(struct run *, const struct job_type *, struct item *,
     const struct http_reply *, struct http_request *);
-static const struct enrich_kind *enrich_kind_of(const struct job_type *, struct item *);
-static const char *enrich_missing(struct enrich *, const json_t *context);
-static const char *enrich_fill(struct enrich *);
-static const char *enrich_field(struct enrich *, enum apollo_field);
-static const char *enrich_domains(struct enrich *);
 static bool enrich_is_fresh(const struct enrich *);
 static enum verdict enrich_leave(struct enrich *);
 static enum verdict enrich_ask(struct enrich *, struct http_request *);
@@ -87,7 +61,6 @@ static enum verdict enrich_refuse(struct enrich *, const struct http_reply *, co
 static enum verdict enrich_garbled(struct enrich *, const char *says);
 static enum verdict enrich_hold(struct enrich *, int64_t wait_s, const char *says);
 static struct apollo_pace *enrich_pace(const struct enrich *, const char *key);
-static const char *enrich_by(const struct enrich *);
 static void enrich_note(struct enrich *, const char *level, const char *message);
 
 /* In the memory of the run that enrich_run names. */
@@ -119,126 +92,18 @@ enrich_step(struct run *r, const struct job_type *type, struct item *item,
 	struct enrich e = {
 		.run = r,
 		.item = item,
-		.kind = enrich_kind_of(type, item),
 		.payload = given,
 		.workspace = item_text(item, JOB_WORKSPACE),
 	};
-	const char *missing;
+	const char *wrong = enrich_read(&e, type, context);
 
-	if (!e.kind)
-		return VERDICT_DEAD;
-	missing = enrich_missing(&e, context);
-	if (!missing)
-		missing = enrich_fill(&e);
-	if (missing) {
-		item_fail(item, "%s", missing);
+	if (wrong) {
+		item_fail(item, "%s", wrong);
 		return VERDICT_DEAD;
 	}
 	if (reply)
 		return enrich_judge(&e, reply);
 	return enrich_is_fresh(&e) ? enrich_leave(&e) : enrich_ask(&e, q);
-}
-
-static const struct enrich_kind *
-enrich_kind_of(const struct job_type *type, struct item *item)
-{
-	for (size_t i = 0; i < sizeof enrich_kinds / sizeof *enrich_kinds; i++)
-		if (type->target && strcmp(type->target, enrich_kinds[i].target) == 0)
-			return &enrich_kinds[i];
-	item_fail(item, "the target of job type %s is \"%s\"; allowed are account and contact",
-	    type->name, type->target ? type->target : "");
-	return NULL;
-}
-
-/* What the job lacks to be asked at all, or NULL. */
-static const char *
-enrich_missing(struct enrich *e, const json_t *context)
-{
-	struct arena *a = e->item->memory;
-	const char *what = e->kind->target, *id;
-
-	if (!json_is_object(e->payload))
-		return arena_format(
-		    a, "the payload is no object; allowed is {\"%s\": …}", e->kind->id);
-	id = json_string_value(json_object_get(e->payload, e->kind->id));
-	if (!id || !text_is_uuid(id))
-		return arena_format(a, "payload.%s is %s; allowed is the id of a row of %ss",
-		    e->kind->id, json_object_get(e->payload, e->kind->id) ? "no uuid" : "missing",
-		    what);
-	if (!e->workspace)
-		return "the job has no workspace_id, so there is no key to ask with";
-	e->row = json_object_get(context, "row");
-	if (!json_is_object(e->row))
-		return arena_format(a, "there is no %s %s in workspace %s", what, id, e->workspace);
-	e->stored_key = json_string_value(json_object_get(context, "key"));
-	if (!e->stored_key || !*e->stored_key)
-		return arena_format(a,
-		    "workspace %s has no key for Apollo.io; put one into "
-		    "workspace_settings.apollo_api_key_encrypted",
-		    e->workspace);
-	return NULL;
-}
-
-/* Fills in the question; what is wrong with the payload, or NULL. */
-static const char *
-enrich_fill(struct enrich *e)
-{
-	const json_t *reveal = json_object_get(e->payload, "reveal_personal_emails");
-	const char *wrong = NULL;
-
-	e->question.subject = e->kind->subject;
-	for (int i = 0; !wrong && i < APOLLO_FIELD__MAX; i++)
-		if (apollo_takes(e->kind->subject, i))
-			wrong = enrich_field(e, i);
-	if (!wrong)
-		wrong = enrich_domains(e);
-	if (wrong)
-		return wrong;
-	if (reveal && !json_is_boolean(reveal) && !json_is_null(reveal))
-		return "payload.reveal_personal_emails is neither true nor false";
-	e->question.reveal_personal_emails = json_is_true(reveal);
-	wrong = apollo_question_lacks(&e->question);
-	return wrong ? arena_format(e->item->memory,
-			   "neither the payload nor the %s says enough to ask Apollo.io by: it "
-			   "takes %s",
-			   e->kind->target, wrong)
-		     : NULL;
-}
-
-/* From the payload, else from the row; an empty text says nothing. */
-static const char *
-enrich_field(struct enrich *e, enum apollo_field field)
-{
-	const char *name = apollo_field_name[field], *text;
-	const json_t *given = json_object_get(e->payload, name);
-
-	if (given && !json_is_string(given) && !json_is_null(given))
-		return arena_format(
-		    e->item->memory, "payload.%s is no text; allowed is a text or null", name);
-	text = json_string_value(given);
-	/* The id of a row is not the vendor's. */
-	if ((!text || !*text) && field != APOLLO_ID)
-		text = json_string_value(json_object_get(e->row, name));
-	if (text && strlen(text) > ENRICH_FIELD_MAX)
-		return arena_format(e->item->memory,
-		    "%s is longer than %d bytes, the most to ask Apollo.io by", name,
-		    ENRICH_FIELD_MAX);
-	e->question.fields[field] = text;
-	return NULL;
-}
-
-static const char *
-enrich_domains(struct enrich *e)
-{
-	const char *text = e->question.fields[APOLLO_DOMAIN];
-
-	if (!text || !*text)
-		return NULL;
-	e->question.fields[APOLLO_DOMAIN] = apollo_domain(e->item->memory, text);
-	return e->question.fields[APOLLO_DOMAIN]
-		   ? NULL
-		   : arena_format(e->item->memory,
-			 "the domain \"%.100s\" is none; allowed is one such as example.com", text);
 }
 
 /*
@@ -476,22 +341,6 @@ enrich_pace(const struct enrich *e, const char *key)
 	pace->next = enrich_paces;
 	enrich_paces = pace;
 	return &pace->pace;
-}
-
-/* The names of what it is asked by, and none of the values, which may be a person's. */
-static const char *
-enrich_by(const struct enrich *e)
-{
-	struct text names = { .at = NULL };
-	const char *copy;
-
-	for (int i = 0; i < APOLLO_FIELD__MAX; i++)
-		if (e->question.fields[i] && *e->question.fields[i])
-			text_add_format(
-			    &names, "%s%s", names.len > 0 ? ", " : "", apollo_field_name[i]);
-	copy = arena_copy(e->item->memory, names.at, names.len);
-	text_finish(&names);
-	return copy;
 }
 
 static void

@@ -5,6 +5,9 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { Apollo } from '../lib/apollo.mjs';
 import { Enrichments, scenarios } from '../lib/enrichment.mjs';
+import { cleanEnv, killNow, start } from '../lib/process.mjs';
+import { program } from '../lib/program.mjs';
+import { until } from '../lib/wait.mjs';
 
 const all = await Enrichments.create(await Apollo.start());
 scenarios(all);
@@ -163,12 +166,32 @@ for (const [i, [body, wanted]] of shapes.entries())
     assert.equal((await all.job(neighbour)).status, 'failed', 'its neighbours are settled');
   });
 
+test('a process that is killed in the middle: asked again, since nobody knows the answer, and settled once', async () => {
+  const account = await all.account();
+  const job = await all.enqueue('enrich_account', { account_id: account });
+  await all.vendor.fault({ fault: 'timeout' });
+  const running = start(program(), ['run', 'job-queue'], { env: cleanEnv(all.stand.env({ VENDOR_TIMEOUT_S: '10' })) });
+  await until(async () => (await all.logs(job)).length === 1, { what: 'the note that it asks' });
+  killNow(running.pid);
+  await all.stand.backendsGone();
+  await all.db.rows(`UPDATE jobs SET lease_until = clock_timestamp() - interval '1 s'`);
+  await all.stand.expireLocks();
+  await all.run();
+  const row = await all.job(job);
+  assert.deepEqual([row.status, row.attempts], ['completed', 1]);
+  assert.deepEqual((await all.row('accounts', account)).enrichment, row.result);
+  assert.deepEqual((await all.logs(job)).map(({ message }) => message.replace(/ in \d+ ms| \S+$/, '')),
+    ['asks Apollo.io for the organization by', 'asks Apollo.io for the organization by', 'Apollo.io knows the organization: written to account', 'completed, try 1 of 5'],
+    'the log says that it was asked twice');
+  assert.equal((await all.fair()).length, 2);
+});
+
 test('an account that is deleted meanwhile costs nothing but the answer', async () => {
   const account = await all.account();
   const job = await all.enqueue('enrich_account', { account_id: account });
   await all.vendor.fault({ fault: 'slow', ms: 600 });
   const running = all.run();
-  for (let asked = 0; asked === 0; asked = (await all.vendor.requests()).length) await new Promise((resolve) => setImmediate(resolve));
+  await until(async () => (await all.vendor.requests()).length > 0, { what: 'the question' });
   await all.db.rows('DELETE FROM accounts');
   await running;
   assert.equal((await all.job(job)).status, 'completed');
