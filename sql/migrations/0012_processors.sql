@@ -100,6 +100,17 @@ BEGIN
 	DISCARD SEQUENCES;
 END
 $$;
+-- It takes back roles and settings: not for those who were given theirs, as PostgREST's callers are.
+REVOKE EXECUTE ON FUNCTION cronward_session_discard() FROM PUBLIC;
+DO $$
+DECLARE
+	visitors text := (SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname IN ('anon', 'authenticated'));
+BEGIN
+	IF visitors IS NOT NULL THEN
+		EXECUTE format('REVOKE EXECUTE ON FUNCTION cronward_session_discard() FROM %s', visitors);
+	END IF;
+END
+$$;
 
 -- For a job's function to say how far it is.  A notice leaves at once, what it writes only when it
 -- commits; INFO is sent whatever client_min_messages is.

@@ -263,6 +263,7 @@ test('what a function leaves behind in its session is gone for the next one', as
   assert.equal((await jobOf(messy)).status, 'completed');
   assert.equal((await jobOf(messy)).result, pid, 'the same connection');
   assert.deepEqual(seen, ['', null, '4MB', 0]);
+  assert.equal(await db.value(`SELECT has_function_privilege('public', 'cronward_session_discard()', 'EXECUTE')`), false);
 });
 
 test('where a function looks for names is its own affair', async () => {
@@ -299,18 +300,18 @@ test('killed between the commit of its work and its settling, a job is completed
   await type('once', `PERFORM nextval('calls'); INSERT INTO effects (job_id) VALUES ((job ->> 'id')::uuid); RETURN '"done"';`);
   const id = await enqueue('once');
   const before = await db.value(`SELECT nextval('calls')`);
-  await db.session(async (sql) => {
-    await sql('BEGIN');
-    await sql('LOCK TABLE accounts'); // which settling may write to, and nothing before it
+  await db.rows(`CREATE FUNCTION waits_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(${GATE}); RETURN NEW; END $$`);
+  await db.rows(`CREATE TRIGGER gate BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.status = 'completed') EXECUTE FUNCTION waits_at_the_gate()`);
+  await gated(async () => {
     const worker = spawnRun();
     t.after(() => worker.stop('SIGKILL'));
     await until(async () => (await jobOf(id)).performed_at, { what: 'its commit' });
     killNow(worker.pid);
     await until(() => !isAlive(worker.pid), { what: 'its end', everyMs: 1 });
     await db.terminateOthers(); // its settling is on its way already
-    await sql('COMMIT');
+    await stand.backendsGone();
   });
-  await stand.backendsGone();
+  await db.rows('DROP TRIGGER gate ON jobs');
   assert.deepEqual([(await jobOf(id)).status, (await jobOf(id)).attempts], ['processing', 0]);
   await forgetTheDead();
   await runJobs();
