@@ -264,10 +264,10 @@ cron_parse_value(const char **at, const char *end, enum cron_field field, unsign
 		return true;
 	if (end - *at < CRON_NAME_LEN)
 		return false;
-	for (unsigned i = 0; names[i * CRON_NAME_LEN]; i++)
-		if (strncasecmp(*at, names + (size_t)i * CRON_NAME_LEN, CRON_NAME_LEN) == 0) {
+	for (unsigned value = cron_ranges[field].min; *names; value++, names += CRON_NAME_LEN)
+		if (strncasecmp(*at, names, CRON_NAME_LEN) == 0) {
 			*at += CRON_NAME_LEN;
-			*ret_value = cron_ranges[field].min + i;
+			*ret_value = value;
 			return true;
 		}
 	return false;

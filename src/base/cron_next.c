@@ -143,7 +143,7 @@ cron_next_local(const struct cron *cron, int64_t local_s)
 		day = cron_next_day(cron, from + 1);
 	if (minute < 0)
 		minute = cron_next_minute(cron, 0);
-	return day == CRON_NEVER ? CRON_NEVER : day * CIVIL_DAY_S + minute * CRON_MINUTE_S;
+	return day == CRON_NEVER ? CRON_NEVER : day * CIVIL_DAY_S + (int64_t)minute * CRON_MINUTE_S;
 }
 
 /* The first such day from ${day} on. */

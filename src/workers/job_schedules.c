@@ -11,6 +11,7 @@
 #include "workers/job_schedules.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/cron.h"
 #include "base/cron_next.h"
 #include "base/text.h"
@@ -41,9 +42,16 @@ struct schedule {
 	size_t slots_count;
 };
 
-/* The arguments of one statement. */
-struct schedule_args {
-	struct text names, next_at, since_at, next, errors, numbers, slots;
+/* The arguments of the statement, all of them arrays. */
+enum {
+	SCHEDULES_NAMES,
+	SCHEDULES_NEXT_AT,
+	SCHEDULES_SINCE_AT,
+	SCHEDULES_NEXT,
+	SCHEDULES_ERRORS,
+	SCHEDULES_NUMBERS,
+	SCHEDULES_SLOTS,
+	SCHEDULES__MAX
 };
 
 static int schedules_batch(struct run *, struct arena *, struct zones *, const PGresult *due);
@@ -52,7 +60,8 @@ static void schedule_look(
 static struct cron_window schedule_window(const PGresult *due, int row);
 static int schedules_write(struct run *, struct arena *, struct schedule *, int count);
 static int schedules_send(struct run *, const struct schedule *, int count);
-static void schedule_add(struct schedule_args *, const struct schedule *, int number);
+static void schedule_add(
+    struct text args[static SCHEDULES__MAX], const struct schedule *, int number);
 
 int
 job_schedules_run(struct run *r)
@@ -205,46 +214,46 @@ schedules_write(struct run *r, struct arena *memory, struct schedule *all, int c
 static int
 schedules_send(struct run *r, const struct schedule *all, int count)
 {
-	struct schedule_args args = { .names = { .at = NULL } };
-	struct text *texts[] = { &args.names, &args.next_at, &args.since_at, &args.next,
-		&args.errors, &args.numbers, &args.slots };
+	struct text args[SCHEDULES__MAX] = { { .at = NULL } };
+	const char *values[SCHEDULES__MAX];
 	PGresult *done = NULL;
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		text_array_begin(texts[i]);
+	for (int i = 0; i < SCHEDULES__MAX; i++)
+		text_array_begin(&args[i]);
 	for (int i = 0; i < count; i++)
-		schedule_add(&args, &all[i], i + 1);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		text_array_end(texts[i]);
+		schedule_add(args, &all[i], i + 1);
+	for (int i = 0; i < SCHEDULES__MAX; i++) {
+		text_array_end(&args[i]);
+		values[i] = args[i].at;
+	}
 	for (int losses = 0;; losses++) {
-		done = run_query(r, SQL_JOB_SCHEDULES_ENQUEUE,
-		    DB_ARGS(args.names.at, args.next_at.at, args.since_at.at, args.next.at,
-			args.errors.at, args.numbers.at, args.slots.at));
+		done = run_query(r, SQL_JOB_SCHEDULES_ENQUEUE, values, SCHEDULES__MAX);
 		if (done || losses == SCHEDULES_LOSSES_MAX || db_is_connected(r->db) ||
-		    r->err.code != ERR_DATABASE || !run_may_start(r, 0))
+		    r->err.code != ERR_DATABASE || clock_mono_ms() > r->soft_end_ms)
 			break;
 		err_clear(&r->err);
 		poll(NULL, 0, SCHEDULES_PAUSE_MS << losses);
 	}
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		text_finish(texts[i]);
+	for (int i = 0; i < SCHEDULES__MAX; i++)
+		text_finish(&args[i]);
 	PQclear(done);
 	return done ? 0 : -1;
 }
 
 static void
-schedule_add(struct schedule_args *args, const struct schedule *s, int number)
+schedule_add(struct text args[static SCHEDULES__MAX], const struct schedule *s, int number)
 {
-	text_array_add(&args->names, s->name);
-	text_array_add(&args->next_at, s->next_at);
-	text_array_add(&args->since_at, s->since_at);
-	text_array_add(&args->errors, s->error);
+	text_array_add(&args[SCHEDULES_NAMES], s->name);
+	text_array_add(&args[SCHEDULES_NEXT_AT], s->next_at);
+	text_array_add(&args[SCHEDULES_SINCE_AT], s->since_at);
+	text_array_add(&args[SCHEDULES_ERRORS], s->error);
 	if (s->is_kept)
-		text_array_add(&args->next, NULL);
+		text_array_add(&args[SCHEDULES_NEXT], NULL);
 	else
-		text_array_add_number(&args->next, s->next_s == CRON_NEVER ? -1 : s->next_s);
+		text_array_add_number(
+		    &args[SCHEDULES_NEXT], s->next_s == CRON_NEVER ? -1 : s->next_s);
 	for (size_t i = 0; i < s->slots_count; i++) {
-		text_array_add_number(&args->numbers, number);
-		text_array_add_number(&args->slots, s->slots[i]);
+		text_array_add_number(&args[SCHEDULES_NUMBERS], number);
+		text_array_add_number(&args[SCHEDULES_SLOTS], s->slots[i]);
 	}
 }
