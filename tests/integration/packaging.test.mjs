@@ -1,6 +1,6 @@
 // What the package and `make install` bring: units, manual pages, files and their modes.
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
 import { tempFolder } from '../lib/clean.mjs';
@@ -46,7 +46,7 @@ test('the package has one version, root\'s files and sound modes', async () => {
   for (const at of ['/etc/cronward/cronward.env', '/etc/nginx/sites-available/cronward', '/etc/nginx/cronward/allow.conf',
     '/usr/lib/systemd/system/cronward.target', '/usr/lib/systemd/system/cronward@.service', '/usr/lib/systemd/system/cronward@.socket',
     '/usr/lib/tmpfiles.d/cronward.conf', '/usr/share/man/man1/cronward.1.gz', '/usr/share/man/man8/cronwardctl.8.gz',
-    '/usr/share/doc/cronward/copyright', '/usr/share/doc/cronward/callers/README.md'])
+    '/usr/share/doc/cronward/copyright', '/usr/include/cronward/processor.h', '/usr/share/doc/cronward/examples/processor/word_count.c', '/usr/share/doc/cronward/callers/README.md'])
     assert.equal(files.get(at)?.mode, '-rw-r--r--', at);
 });
 
@@ -201,7 +201,8 @@ test('make install under another prefix names that prefix, and everybody can rea
     assert.equal(statSync(path.join(tree.at, at)).mode & 0o777, 0o755, at);
     if (at !== 'bin/cronward') assert.doesNotMatch(readFileSync(path.join(tree.at, at), 'utf8'), /@[A-Z]{2,}@/, at);
   }
-  assert.ok(!existsSync(path.join(tree.at, 'include')));
+  assert.equal(readFileSync(path.join(tree.at, 'include/cronward/processor.h'), 'utf8'), readFileSync(path.join(root, 'include/cronward/processor.h'), 'utf8'));
+  assert.deepEqual(readdirSync(path.join(tree.at, 'lib/cronward/processors')), []);
   const closed = await must('find', [tree.at, '-mindepth', '1', '!', '-perm', '0755', '!', '(', '-type', 'f', '-perm', '0644', ')'], { env });
   assert.equal(closed, '');
 });
