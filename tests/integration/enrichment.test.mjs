@@ -79,6 +79,21 @@ test('a workspace without a key, and a job without a workspace, fail clearly', a
   assert.deepEqual(await all.vendor.requests(), []);
 });
 
+test('the claim asks for a context whatever the payload is', async () => {
+  const account = await all.account();
+  const odd = [null, 'null', '5', '"text"', '[]', '{}', '{"account_id": null}', '{"account_id": []}', `{"account_id": "${account}\\n"}`, `{"account_id": " ${account}"}`,
+    `{"account_id": "{${account}}"}`, '{"account_id": "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz"}', `{"account_id": "${'0'.repeat(100_000)}"}`];
+  for (const payload of odd)
+    for (const type of ['enrich_account', 'enrich_contact', 'of nobody', null])
+      for (const workspace of [all.workspace, randomUUID(), null]) {
+        const context = await all.db.value('SELECT cronward_enrichment_context($1, $2, $3)', [type, workspace, payload]);
+        assert.equal(context.row, null, payload);
+        assert.equal(context.key, workspace === all.workspace ? all.vendor.credentials.api_key : null);
+      }
+  const row = await all.db.value('SELECT cronward_enrichment_context($1, $2, $3)', ['enrich_account', all.workspace, `{"account_id": "${account.toUpperCase()}"}`]);
+  assert.equal(row.row.id, account);
+});
+
 test('a key that no header can carry is said to be none, and not shown', async () => {
   await all.db.rows('UPDATE workspace_settings SET apollo_api_key_encrypted = $1', ['two\r\nx-lines: yes']);
   const { job, said } = await all.enrich();

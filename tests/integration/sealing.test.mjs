@@ -288,6 +288,10 @@ test('seal --all, rekey, --row: the secrets of job types, by name, and the keys 
   assert.equal(open(k2, inType('plain.name'), await typeOf('plain.name')), 'secret of plain.name');
   assert.equal(open(k2, inSettings, await keyOf()), 'the key of a workspace');
 
+  const doctor = (await stand.cli(['doctor'], { env: { ENCRYPTION_KEYS: ringOf(k1, k2) }, timeoutMs: 60_000 })).stdout;
+  assert.match(doctor, /job_types\.secret: 2 sealed with key "2026-11_b", not with the newest/);
+  assert.match(doctor, /workspace_settings\.apollo_api_key_encrypted: 1 sealed with key "2026-11_b", not with the newest/);
+
   const one = await stand.cli(['seal', '--table', 'job_types', '--column', 'secret', '--row', odd], { input: 'by hand', env: { ENCRYPTION_KEYS: ringOf(k1) } });
   assert.equal(open(k1, inType(odd), one.stdout.trim()), 'by hand');
   for (const row of ['', 'x'.repeat(1024)])
