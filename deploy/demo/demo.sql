@@ -26,4 +26,17 @@ INSERT INTO platform_notifications (user_id, title, status, created_at)
 SELECT gen_random_uuid(), 'Welcome ' || n, 'read', now() - make_interval(days => 4000 + n)
   FROM generate_series(1, 10) n;
 
+-- Three jobs for a function of the database's; the last one waits for the others, as a workflow does.
+CREATE OR REPLACE FUNCTION demo_greet(job jsonb) RETURNS jsonb LANGUAGE sql AS
+	$$ SELECT jsonb_build_object('greeting', 'Hello ' || (job #>> '{payload,name}')) $$;
+INSERT INTO job_types (job_type, processor, target) VALUES ('demo.greet', 'sql', 'demo_greet') ON CONFLICT DO NOTHING;
+WITH first AS MATERIALIZED (
+	SELECT array_agg(enqueue_job('demo.greet', jsonb_build_object('name', name))) AS ids FROM unnest(ARRAY['Ada', 'Grace']) name
+)
+SELECT enqueue_job('demo.greet', '{"name": "everybody"}', depends_on => ids) FROM first;
+
+-- And one every morning at half past six.
+INSERT INTO job_schedules (name, cron, time_zone, job_type, payload)
+VALUES ('demo.morning', '30 6 * * *', 'Europe/Berlin', 'demo.greet', '{"name": "early birds"}') ON CONFLICT DO NOTHING;
+
 COMMIT;

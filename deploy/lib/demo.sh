@@ -2,16 +2,18 @@
 # The demo: rows, a receiver for the webhooks, and one call of each worker as a cron service
 # makes it.
 
-DEMO_ROUTES=(webhookRetry notificationExpiry dataArchival)
+# Each route, and the secret that it wants.
+DEMO_ROUTES=(/api/workers/webhookRetry /api/workers/notificationExpiry /api/workers/dataArchival /api/jobs/worker)
+DEMO_SECRETS=(CRON_JOB_API_KEY CRON_JOB_API_KEY CRON_JOB_API_KEY WORKER_SECRET_TOKEN)
 
 demo_run() {
-	local seen failed=0 route
+	local seen failed=0 i
 
 	demo_receiver_start
 	demo_rows
 	seen=$(wc -l <"$VAR/demo/receiver.log")
-	for route in "${DEMO_ROUTES[@]}"; do
-		demo_call "/api/workers/$route" || failed=1
+	for i in "${!DEMO_ROUTES[@]}"; do
+		demo_call "${DEMO_ROUTES[i]}" "${DEMO_SECRETS[i]}" || failed=1
 	done
 	demo_count "$seen" || failed=1
 	say
@@ -58,7 +60,7 @@ demo_rows() {
 		service_fail demo "the demo's rows could not be written"
 }
 
-# demo_call PATH: prints the reply; fails unless the status is 200.
+# demo_call PATH SECRET: prints the reply; fails unless the status is 200.
 demo_call() {
 	local reply status
 
@@ -66,7 +68,7 @@ demo_call() {
 	say "POST https://127.0.0.1:$PORT_TLS$1"
 	# The header through a file descriptor, for the same reason.
 	reply=$(site_ask "$1" -X POST -w '\n%{http_code}' -H 'Content-Type: application/json' \
-		-H @<(printf 'Authorization: Bearer %s\n' "$CRON_JOB_API_KEY") 2>&1) || true
+		-H @<(printf 'Authorization: Bearer %s\n' "${!2}") 2>&1) || true
 	status=${reply##*$'\n'}
 	say "$status ${reply%$'\n'*}"
 	[[ $status == 200 ]]
@@ -84,12 +86,12 @@ demo_count() {
 }
 
 demo_commands() {
-	local route
+	local i
 
 	say "or call the workers yourself:"
 	say "  . $VAR/cronward.env"
-	for route in "${DEMO_ROUTES[@]}"; do
-		say "  curl -X POST http://localhost:$PORT_HTTP/api/workers/$route \\"
-		say "    -H \"Authorization: Bearer \$CRON_JOB_API_KEY\""
+	for i in "${!DEMO_ROUTES[@]}"; do
+		say "  curl -X POST http://localhost:$PORT_HTTP${DEMO_ROUTES[i]} \\"
+		say "    -H \"Authorization: Bearer \$${DEMO_SECRETS[i]}\""
 	done
 }

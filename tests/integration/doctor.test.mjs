@@ -240,7 +240,11 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   await stand.db.rows(`INSERT INTO platform_events (event_type, payload, created_at) VALUES ('old.one', '{}', now() - interval '1 year')`);
   await stand.db.rows(
     `INSERT INTO platform_notifications (user_id, title, expires_at, created_at) SELECT gen_random_uuid(), 't', now(), now() - n * interval '1 year' FROM generate_series(0, 1) n`);
-  for (const args of [['run', 'webhook-retry'], ['run', 'notification-expiry'], ['run', 'data-archival'], ['dead', 'list'], ['dead', 'replay', '--all'],
+  await stand.db.rows(`CREATE FUNCTION least_work(job jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT ''{}''::jsonb'`);
+  await stand.db.rows(`INSERT INTO job_types (job_type, processor, target) VALUES ('least', 'sql', 'least_work')`);
+  await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type, since_at) VALUES ('least', '* * * * *', 'least', now() - interval '1 hour')`);
+  await stand.db.rows(`SELECT enqueue_job('least', '{}', concurrency_key => 'k', depends_on => ARRAY[enqueue_job('least', '{}', concurrency_key => 'k')])`);
+  for (const args of [['run', 'job-queue'], ['jobs', 'list'], ['run', 'webhook-retry'], ['run', 'notification-expiry'], ['run', 'data-archival'], ['dead', 'list'], ['dead', 'replay', '--all'],
     ['run', 'webhook-retry'], ['dead', 'purge', '--all'], ['status'], ['locks', 'list']]) {
     const done = await stand.cli(args, { env });
     assert.equal(done.code, 0, `${args.join(' ')}: ${done.stderr}`);
@@ -249,6 +253,7 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   assert.equal((await pool.call('POST', ROUTE['data-archival'])).status, 401);
   await pool.stop();
   assert.equal(await stand.db.value(`SELECT sum(calls)::int FROM cron_denied`), 1);
+  assert.deepEqual(await stand.db.rows('SELECT status, count(*)::int AS n FROM jobs GROUP BY 1'), [{ status: 'completed', n: 3 }]);
   await stand.db.rows('DROP OWNED BY least');
   await cluster.admin('DROP ROLE least');
 });

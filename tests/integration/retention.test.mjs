@@ -46,6 +46,7 @@ const stays = {
   job_types: 'one row per type, and the operator deletes it',
   job_queues: 'one row per queue that was ever paused',
   job_limits: 'one row',
+  job_schedules: 'one row per schedule, and the operator deletes it',
   workspaces: "the application's own data",
   workspace_members: "the application's own data",
   workspace_settings: "the application's own data",
