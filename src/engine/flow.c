@@ -239,10 +239,8 @@ flow_may_begin(struct flow_state *s, const struct flow_item *item)
 static void
 flow_wait(struct flow_state *s)
 {
-	struct pollfd fds[HTTP_POLL_MAX] = {
-		{ .fd = db_socket(s->run->db), .events = db_events(s->run->db) },
-	};
-	int count = fds[0].fd >= 0 ? 1 : 0, timeout_ms = flow_is_over(s) ? 0 : FLOW_TICK_MS;
+	struct pollfd fds[HTTP_POLL_MAX];
+	int count = flow_store_poll_fds(s, fds), timeout_ms = flow_is_over(s) ? 0 : FLOW_TICK_MS;
 
 	for (int i = 0; i < s->carriers_count; i++)
 		count += s->carriers[i]->poll_fds(

@@ -200,6 +200,12 @@ struct flow_state {
 	int64_t stops_asked_ms;
 	const char *note_args[FLOW_NOTE_ARRAYS], *stop_args[2];
 
+	/*
+	 * While a laned flow has a backlog, a second connection, so that the server settles on one
+	 * core what it claims on another; NULL: everything travels over the run's.
+	 */
+	struct db *writer;
+	bool is_writer_lost; /* and none is tried for again */
 	struct db_unit settle_unit, release_unit;
 	struct flow_settlement *settling, *again; /* in the air; to be tried again */
 	struct flow_list releasing;
@@ -242,10 +248,14 @@ void flow_hosts_drain(struct flow_hosts *, int64_t claimed_before_ms, struct flo
 int flow_hosts_slow(struct flow_hosts *, struct text *origins);
 
 /* flow_store.c */
+/* The connection for what is written: ends, notes, what is handed back. */
+struct db *flow_writer(const struct flow_state *);
 void flow_store_init(struct flow_state *);
 void flow_store_finish(struct flow_state *);
 /* Dead-letters what was lost five times.  0, or -1 with run->err. */
 int flow_store_bury(struct flow_state *);
+/* What to wait for; how many, two at most. */
+int flow_store_poll_fds(const struct flow_state *, struct pollfd *fds);
 /* Sends the next flight when the last one is back and there is reason for one. */
 void flow_store_send(struct flow_state *);
 /* Takes what the database has answered. */

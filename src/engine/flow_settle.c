@@ -75,7 +75,7 @@ flow_settle_send(struct flow_state *s)
 		.args_count = s->settle_arrays_count + s->limits->settle_args_count,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(s->run->db, &s->settle_unit, NULL);
+	db_send(flow_writer(s), &s->settle_unit, NULL);
 }
 
 void
@@ -131,7 +131,7 @@ flow_release_send(struct flow_state *s)
 		.args_count = 2,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(s->run->db, &s->release_unit, NULL);
+	db_send(flow_writer(s), &s->release_unit, NULL);
 }
 
 void

@@ -1,7 +1,9 @@
 /*
  * flow_store - flights: what goes to the database together, and when.
  *
- * Settle goes before claim in a flight; the other order can deadlock.
+ * Settle goes before claim in a flight; the other order can deadlock.  A laned flow with a backlog
+ * sends what it writes over a connection of its own: a claim passes over rows that a settle has
+ * locked, and what both may wait for, the slots of keys, is given up by settles alone.
  */
 #include "flow_parts.h"
 
@@ -16,11 +18,21 @@
 enum {
 	FLOW_BATCH_FIRST = 64,   /* rows of the first claim, until it is known how large they are */
 	FLOW_BATCH_GROWN = 1000, /* rows of a claim while many wait */
+	FLOW_BATCH_BACKLOG = 500,  /* claims so large and full say that many wait */
 	FLOW_SETTLE_DELAY_MS = 25, /* how long an end may wait for company */
 	FLOW_RECONNECT_MAX_MS = 1000,
 };
 
-static bool flow_store_is_away(const struct flow_state *);
+/* What goes together. */
+struct flow_flight {
+	bool notes, settles, releases; /* writes ... */
+	bool looks, claims;            /* ... and reads, which take rows, too */
+};
+
+static void flow_store_fly(struct flow_state *, const struct flow_flight *, int64_t now_ms);
+static bool flow_store_writes_are_away(const struct flow_state *);
+static bool flow_store_reads_are_away(const struct flow_state *);
+static void flow_keep_writer(struct flow_state *);
 static bool flow_store_must_settle(const struct flow_state *, bool may_claim, int64_t now_ms);
 static bool flow_connect(struct flow_state *);
 static void flow_give_up(struct flow_state *);
@@ -58,6 +70,7 @@ flow_store_finish(struct flow_state *s)
 		text_finish(&s->notes[1].arrays[i]);
 	}
 	flow_lanes_finish(s);
+	db_destroy(s->writer);
 }
 
 int
@@ -75,43 +88,73 @@ flow_store_bury(struct flow_state *s)
 	return 0;
 }
 
+int
+flow_store_poll_fds(const struct flow_state *s, struct pollfd *fds)
+{
+	struct db *const all[] = { s->run->db, s->writer };
+	int count = 0;
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (all[i] && db_socket(all[i]) >= 0)
+			fds[count++] = (struct pollfd){
+				.fd = db_socket(all[i]),
+				.events = db_events(all[i]),
+			};
+	return count;
+}
+
+struct db *
+flow_writer(const struct flow_state *s)
+{
+	return s->writer ? s->writer : s->run->db;
+}
+
 void
 flow_store_send(struct flow_state *s)
 {
 	int64_t now_ms = clock_mono_ms();
-	bool may_look = false, may_claim = false, must_settle = false, may_release = false;
-	bool must_note = false;
+	bool writes_are_away = flow_store_writes_are_away(s);
+	bool reads_are_away = flow_store_reads_are_away(s);
+	struct flow_flight f = { .claims = false };
 
-	if (flow_store_is_away(s)) {
-		if (db_is_connected(s->run->db))
-			run_renew(s->run);
-		return;
+	/* Over one connection all travels together. */
+	if (!s->writer && (writes_are_away || reads_are_away))
+		writes_are_away = reads_are_away = true;
+	if (!reads_are_away) {
+		f.looks = s->lanes && s->phase == FLOW_MAIN && !s->claim.is_repeat &&
+			  flow_lanes_are_due(s, now_ms);
+		f.claims = !f.looks && flow_claim_choose(s);
 	}
-	may_look = s->lanes && s->phase == FLOW_MAIN && !s->claim.is_repeat &&
-		   flow_lanes_are_due(s, now_ms);
-	may_claim = !may_look && flow_claim_choose(s);
-	must_settle = flow_store_must_settle(s, may_claim, now_ms);
-	may_release = s->back.count > 0 && s->release_not_before_ms <= now_ms;
-	must_note = flow_notes_are_due(s, now_ms) || must_settle;
-	if (!may_look && !may_claim && !must_settle && !may_release && !must_note &&
+	if (!writes_are_away) {
+		f.settles = flow_store_must_settle(s, f.claims && !s->writer, now_ms);
+		f.releases = s->back.count > 0 && s->release_not_before_ms <= now_ms;
+		f.notes = flow_notes_are_due(s, now_ms) || f.settles;
+	}
+	if (!f.looks && !f.claims && !f.settles && !f.releases && !f.notes &&
 	    now_ms - s->run->renewed_ms < RUN_RENEW_MS)
 		return;
 	if (!flow_connect(s))
 		return;
 	/* With a lost lock nothing more may be claimed; what there is may still be written. */
 	if (run_renew(s->run) != 0)
-		may_look = may_claim = s->claim.is_repeat = false;
-	if (must_note)
+		f.looks = f.claims = s->claim.is_repeat = false;
+	flow_store_fly(s, &f, now_ms);
+}
+
+static void
+flow_store_fly(struct flow_state *s, const struct flow_flight *f, int64_t now_ms)
+{
+	if (f->notes)
 		flow_notes_send(s);
-	if (must_settle)
+	if (f->settles)
 		flow_settle_send(s);
-	if (may_release)
+	if (f->releases)
 		flow_release_send(s);
-	if (s->lanes)
+	if (s->lanes && s->stop_unit.state != DB_UNIT_SENT)
 		flow_stops_send(s, now_ms);
-	if (may_look)
+	if (f->looks)
 		flow_lanes_send(s);
-	if (may_claim)
+	if (f->claims)
 		flow_claim_send(s);
 }
 
@@ -119,6 +162,8 @@ void
 flow_store_take(struct flow_state *s)
 {
 	db_pump(s->run->db, NULL);
+	if (s->writer)
+		db_pump(s->writer, NULL);
 	if (s->note_unit.state != DB_UNIT_IDLE && s->note_unit.state != DB_UNIT_SENT)
 		flow_notes_take(s);
 	if (s->settling && s->settle_unit.state != DB_UNIT_SENT)
@@ -159,16 +204,20 @@ bool
 flow_store_is_idle(const struct flow_state *s)
 {
 	return !s->again && !s->claim.is_repeat && s->notes[0].count == 0 &&
-	       s->notes[1].count == 0 && !flow_store_is_away(s) &&
-	       s->run->renewal.state != DB_UNIT_SENT;
+	       s->notes[1].count == 0 && !flow_store_writes_are_away(s) &&
+	       !flow_store_reads_are_away(s) && s->run->renewal.state != DB_UNIT_SENT;
 }
 
-/* Whether the last flight is not back yet. */
 static bool
-flow_store_is_away(const struct flow_state *s)
+flow_store_writes_are_away(const struct flow_state *s)
 {
-	return s->settling || s->releasing.count > 0 || s->claim.is_open ||
-	       (s->lanes && s->lanes->is_open) || s->note_unit.state == DB_UNIT_SENT ||
+	return s->settling || s->releasing.count > 0 || s->note_unit.state == DB_UNIT_SENT;
+}
+
+static bool
+flow_store_reads_are_away(const struct flow_state *s)
+{
+	return s->claim.is_open || (s->lanes && s->lanes->is_open) ||
 	       s->stop_unit.state == DB_UNIT_SENT;
 }
 
@@ -211,6 +260,7 @@ flow_connect(struct flow_state *s)
 	struct err e = { .code = ERR_OK };
 	int64_t now_ms = clock_mono_ms();
 
+	flow_keep_writer(s);
 	if (db_is_connected(s->run->db))
 		return true;
 	if (now_ms > s->run->hard_end_ms) {
@@ -228,6 +278,30 @@ flow_connect(struct flow_state *s)
 		s->reconnect_pause_ms = FLOW_RECONNECT_MAX_MS;
 	s->reconnect_ms = clock_mono_ms() + s->reconnect_pause_ms;
 	return false;
+}
+
+/*
+ * Opens the second connection once claims are full ones; one that cannot be had, or is lost, leaves
+ * everything to the first.
+ */
+static void
+flow_keep_writer(struct flow_state *s)
+{
+	bool is_worth_it = s->lanes && s->batch_size >= FLOW_BATCH_BACKLOG;
+
+	if (s->writer && !db_is_connected(s->writer)) {
+		db_destroy(s->writer);
+		s->writer = NULL;
+		s->is_writer_lost = true;
+	}
+	if (s->writer || s->is_writer_lost || !is_worth_it || flow_store_writes_are_away(s))
+		return;
+	s->writer = db_create(s->run->conf);
+	if (db_connect(s->writer, NULL) == 0)
+		return;
+	db_destroy(s->writer);
+	s->writer = NULL;
+	s->is_writer_lost = true;
 }
 
 /* No database until the hard end: nothing more can be written. */
