@@ -7,6 +7,7 @@ import { program } from '../lib/program.mjs';
 import { random } from '../lib/random.mjs';
 import { report, size } from '../lib/sizes.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { statements } from '../lib/statements.mjs';
 import { until } from '../lib/wait.mjs';
 
 const GATE = 4711; // an advisory lock that functions wait at
@@ -319,6 +320,42 @@ test('killed between the commit of its work and its settling, a job is completed
   assert.deepEqual([job.status, job.attempts, job.result], ['completed', 1, 'done']);
   assert.equal(await db.value('SELECT count(*) FROM effects'), 1);
   assert.equal(await db.value(`SELECT nextval('calls')`) - before, 2);
+});
+
+const settle = statements().find((one) => one.name === 'job_queue_settle').text;
+
+// A job under way; what settles it with ${verdict}, as one whose connection was lost or that was stopped.
+async function underWay() {
+  const { id, claim_token: token } = await db.one(`INSERT INTO jobs (job_type, status, claim_token, lease_until)
+    VALUES ('once', 'processing', gen_random_uuid(), now() + interval '1 min') RETURNING id, claim_token`);
+  return {
+    id,
+    settle: (verdict) => db.rows(settle, [[id], [token], [verdict], [60000], [null], ['lost'], [null], [null], [null], [null], [5], 900]),
+  };
+}
+
+test('what is committed is done, whatever was heard of it', async () => {
+  for (const verdict of ['retry', 'dead', 'cancel']) {
+    const job = await underWay();
+    await db.rows(`UPDATE jobs SET performed_at = now(), result = '"kept"' WHERE id = $1`, [job.id]);
+    assert.equal((await job.settle(verdict))[0].done, 1, verdict);
+    const { status, result, error_message: error } = await jobOf(job.id);
+    assert.deepEqual([status, result, error], ['completed', 'kept', null], verdict);
+  }
+});
+
+test('what is committed while it is settled otherwise is left for the next claim', async () => {
+  const job = await underWay();
+  const settling = await db.session(async (sql) => {
+    await sql('BEGIN');
+    await sql('UPDATE jobs SET performed_at = now() WHERE id = $1', [job.id]);
+    const waiting = job.settle('dead');
+    await until(() => db.value(`SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%job_queue_settle%'`), { what: 'it to wait' });
+    await sql('COMMIT');
+    return { waiting };
+  });
+  const [counts] = await settling.waiting;
+  assert.deepEqual([counts.done, counts.dead, (await jobOf(job.id)).status], [0, 0, 'processing']);
 });
 
 test('a claim that is lost while the function runs undoes it', async () => {
