@@ -66,10 +66,11 @@ WITH r AS MATERIALIZED (
 SELECT (SELECT count(*) FROM made) AS made, (SELECT count(*) FROM moved) AS moved;
 
 -- name: next
--- How many ms until the next slot that is known or is to be computed; NULL: none comes.
-SELECT ceil(extract(epoch FROM GREATEST(s.next_at, now_at) - now_at) * 1000)::bigint AS in_ms
-  FROM (SELECT clock_timestamp() AS now_at) one,
-       (SELECT next_at FROM job_schedules
-         WHERE is_active AND COALESCE(next_at, '-infinity'::timestamptz) < 'infinity'
-         ORDER BY COALESCE(next_at, '-infinity'::timestamptz), name
-         LIMIT 1) s;
+-- In how many ms the next slot comes; no row: none that is known.  What is due by now has been seen.
+SELECT ceil(extract(epoch FROM next_at - clock_timestamp()) * 1000)::bigint AS in_ms
+  FROM job_schedules
+ WHERE is_active
+   AND COALESCE(next_at, '-infinity'::timestamptz) > (SELECT clock_timestamp())
+   AND COALESCE(next_at, '-infinity'::timestamptz) < 'infinity'
+ ORDER BY COALESCE(next_at, '-infinity'::timestamptz), name
+ LIMIT 1;

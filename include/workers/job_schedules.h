@@ -26,8 +26,8 @@ enum {
  */
 int job_schedules_run(struct run *r);
 /*
- * For a run that goes on: in how many ms job_schedules_run() will have work again, 0 if at once,
- * INT64_MAX if never.  0, or -1 with run->err.
+ * For a run that goes on, after job_schedules_run(): in how many ms the next slot comes, INT64_MAX
+ * if none does.  0, or -1 with run->err.
  */
 int job_schedules_next(struct run *r, int64_t *ret_in_ms);
 

@@ -10,6 +10,7 @@
  * Tests: tests/integration/job_queue.test.mjs.
  */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -40,6 +41,7 @@ struct job_types {
 };
 
 static int job_queue_work(struct run *);
+static int job_queue_rounds(struct run *);
 static int job_queue_run_flow(struct run *);
 static void job_queue_reply(const struct run *, json_t *);
 static int job_queue_remember_limits(struct run *);
@@ -117,9 +119,9 @@ job_queue_work(struct run *r)
 		return -1;
 	sealed_columns_close(r, SEALED_JOB_TYPE_SECRET, SEALED_APOLLO_KEY);
 	healed = run_query(r, SQL_JOB_QUEUE_HEAL, DB_NONE);
-	if (!healed || job_schedules_run(r) != 0 || job_types_load(r, &job_types) != 0)
+	if (!healed || job_types_load(r, &job_types) != 0)
 		return -1;
-	rc = job_queue_run_flow(r);
+	rc = job_queue_rounds(r);
 	for (int i = 0; processors[i]; i++)
 		if (processors[i]->rest)
 			processors[i]->rest();
@@ -127,6 +129,34 @@ job_queue_work(struct run *r)
 	text_finish(&job_types.enriched);
 	job_types = (struct job_types){ .count = 0 };
 	return rc;
+}
+
+/*
+ * Moves jobs until nothing is due.  For schedules whose time comes meanwhile the flow ends, as it
+ * does when a run's time is up, and begins anew.
+ */
+static int
+job_queue_rounds(struct run *r)
+{
+	const int64_t end_ms = r->soft_end_ms, items_max = r->conf->job_run_max;
+
+	for (;;) {
+		int64_t in_ms = INT64_MAX, slot_ms = end_ms;
+		int rc;
+
+		if (job_schedules_run(r) != 0 || job_schedules_next(r, &in_ms) != 0)
+			return -1;
+		if (in_ms < end_ms - clock_mono_ms())
+			slot_ms = clock_mono_ms() + in_ms;
+		r->soft_end_ms = slot_ms;
+		rc = job_queue_run_flow(r);
+		r->soft_end_ms = end_ms;
+		if (rc != 0 || slot_ms == end_ms || clock_mono_ms() < slot_ms ||
+		    !run_may_start(r, 0) || (items_max > 0 && r->processed >= items_max))
+			return rc;
+		/* What is left is so for this round's sake alone. */
+		r->more = false;
+	}
 }
 
 static int
@@ -138,7 +168,7 @@ job_queue_run_flow(struct run *r)
 		.batch_size = c->job_concurrent_max * JOB_BATCH_PER_PLACE,
 		.inflight_max = c->job_concurrent_max,
 		.inflight_host_max = c->job_concurrent_max,
-		.items_max = c->job_run_max,
+		.items_max = c->job_run_max > 0 ? c->job_run_max - r->processed : 0,
 		.timeout_ms = run_item_timeout_ms(r, c->job_timeout_s),
 		.wait_max_ms = JOB_WAIT_MAX_MS,
 		.poll_ms = c->job_poll_interval_s * 1000,
