@@ -1,8 +1,11 @@
 // The units under a systemd that is PID 1: what they promise of sandbox, restarts and ends.
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Machine } from '../lib/boot.mjs';
 import { makeDeb } from '../lib/package.mjs';
+import { must } from '../lib/process.mjs';
+import { root } from '../lib/program.mjs';
 import { until } from '../lib/wait.mjs';
 import { newSecret } from '../lib/webhooks.mjs';
 
@@ -103,6 +106,27 @@ test('calls are answered, webhooks delivered and secrets sealed in there', { ski
   assert.match(await sql("SELECT secret FROM app_webhooks WHERE events = '{quick}'"), /^cw1\.k1\./);
   for (const at of ['notificationExpiry', 'dataArchival']) assert.match(await call('GET', `/api/workers/${at}`), / 200$/);
   assert.match(await call('POST', '/api/workers/notificationExpiry', '-H "Prefer: respond-async"'), / 202$/);
+});
+
+test('plug-ins run in there, and are stopped when their time is over', { skip }, async () => {
+  await must('make', ['-s', 'plugins'], { cwd: root });
+  await m.write('/usr/lib/cronward/processors/act.so', { file: path.join(root, 'build/plugins/act.so') });
+  await m.must(`chmod 644 /usr/lib/cronward/processors/act.so; cp -r /usr/share/doc/cronward/examples/processor /root/example && cd /root/example
+    make -s >/dev/null && make -s install PROCESSOR_DIR=/usr/lib/cronward/processors
+    cp -p /etc/cronward/cronward.env /root/without && echo PROCESSOR_DIR=/usr/lib/cronward/processors >>/etc/cronward/cronward.env`);
+  await m.must('systemctl restart cronward@workers.service');
+  await full('workers');
+  await sql(`INSERT INTO job_types (job_type, processor, target) VALUES ('act', 'plugin', 'act'), ('words', 'plugin', 'word_count');
+    INSERT INTO jobs (job_type, payload, timeout_s) VALUES ('words', '{"text": "in the sandbox"}', 5), ('act', '{"act": "segv"}', 5), ('act', '{"act": "bomb"}', 1);`);
+  const reply = await m.must('curl -sk --max-time 40 -X POST -H "Authorization: Bearer $(cat /etc/cronward/secrets/WORKER_SECRET_TOKEN)" https://127.0.0.1/api/jobs/worker');
+  assert.match(reply, /"processed":3,"succeeded":1,"failed":2/);
+  assert.equal(await sql("SELECT COALESCE(result ->> 'words', error_message) FROM jobs ORDER BY 1"),
+    ['3', 'its process was killed by signal 11 (Segmentation fault)', 'timed out after 1 s'].join('\n'));
+  const kept = (await m.run('pgrep -u cronward -f "^cronward processor-child"')).stdout.split('\n').filter(Boolean);
+  assert.ok(kept.length >= 1 && kept.length <= 3, `${kept.length} processes of plug-ins`);
+  await m.must('mv /root/without /etc/cronward/cronward.env; rm /usr/lib/cronward/processors/*; systemctl restart cronward@workers.service');
+  await full('workers');
+  assert.equal((await m.run('pgrep -u cronward -f "^cronward processor-child"')).stdout, '');
 });
 
 test('a secret is rotated without a restart', { skip }, async () => {
