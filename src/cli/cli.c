@@ -64,7 +64,7 @@ static const struct cli_command cli_commands[] = {
 	    .summary = "run a worker once, as a call of its route would",
 	    .run = cli_run,
 	    .help =
-		" WORKER [--budget SECONDS]\n"
+		" WORKER [--budget SECONDS] [--queue NAME]...\n"
 		"\n"
 		"Prints the JSON reply.  On a terminal, standard error shows how far it is, and "
 		"in the\n"
@@ -72,7 +72,8 @@ static const struct cli_command cli_commands[] = {
 		"SIGTERM end\n"
 		"it in order: what is under way is finished, the rest stays due.\n"
 		"\n"
-		"  --budget SECONDS   start no more items after so long (1-3600; RUN_BUDGET_S)\n",
+		"  --budget SECONDS   start no more items after so long (1-3600; RUN_BUDGET_S)\n"
+		"  --queue NAME       of job-queue: only jobs of this queue; may be repeated\n",
 	},
 	{
 	    .name = "config",

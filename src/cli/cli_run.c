@@ -15,15 +15,26 @@
 #include "workers/workers.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
 	RUN_BUDGET_MAX_S = 3600,
+	RUN_QUEUE_NAME_MAX = 200,
 	RUN_OPTION_BUDGET = CLI_OPTION_FIRST,
+	RUN_OPTION_QUEUE,
+};
+
+/* What the command line asks for. */
+struct run_wish {
+	const struct worker *worker;
+	int64_t budget_s;   /* 0: the setting's */
+	struct text queues; /* an array literal without its end; empty: all */
 };
 
 static int run_usage_worker(const struct cli_command *, const char *given);
-static int run_worker(const struct worker *, int64_t budget_s);
+static int run_option(const struct cli_command *, int option, struct run_wish *);
+static int run_worker(const struct run_wish *);
 static int run_once(struct cli_session *, struct run *);
 static void run_go_on(const struct run *first, const struct run_lent *);
 static int run_audit(struct cli_session *, struct run *);
@@ -35,29 +46,53 @@ cli_run(const struct cli_command *command, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "budget", required_argument, NULL, RUN_OPTION_BUDGET },
+		{ "queue", required_argument, NULL, RUN_OPTION_QUEUE },
 		CLI_HELP_OPTION,
 		{ 0 },
 	};
-	const struct worker *worker;
-	int64_t budget_s = 0;
-	int option;
+	struct run_wish wish = { .budget_s = 0 };
+	int option, rc = CLI_DONE;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while (rc == CLI_DONE && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == CLI_OPTION_HELP)
 			return cli_help(command);
-		if (option != RUN_OPTION_BUDGET)
-			return CLI_USAGE;
-		if (!text_to_int64(optarg, 1, RUN_BUDGET_MAX_S, &budget_s))
-			return cli_usage(command->name, "--budget is '%s'; allowed is 1-%d seconds",
-			    optarg, RUN_BUDGET_MAX_S);
+		rc = run_option(command, option, &wish);
 	}
-	if (optind + 1 < argc)
-		return cli_usage(
+	if (rc == CLI_DONE && optind + 1 < argc)
+		rc = cli_usage(
 		    command->name, "takes one worker, not '%s' as well", argv[optind + 1]);
-	worker = optind < argc ? worker_by_name(argv[optind]) : NULL;
-	if (!worker)
-		return run_usage_worker(command, argv[optind]);
-	return run_worker(worker, budget_s);
+	wish.worker = optind < argc ? worker_by_name(argv[optind]) : NULL;
+	if (rc == CLI_DONE && !wish.worker)
+		rc = run_usage_worker(command, argv[optind]);
+	if (rc == CLI_DONE && wish.queues.len > 0 && wish.worker != &worker_job_queue)
+		rc = cli_usage(command->name, "--queue is for %s, %s has no queues",
+		    worker_job_queue.name, wish.worker->name);
+	if (rc == CLI_DONE)
+		rc = run_worker(&wish);
+	text_finish(&wish.queues);
+	return rc;
+}
+
+static int
+run_option(const struct cli_command *command, int option, struct run_wish *wish)
+{
+	switch (option) {
+	case RUN_OPTION_BUDGET:
+		if (text_to_int64(optarg, 1, RUN_BUDGET_MAX_S, &wish->budget_s))
+			return CLI_DONE;
+		return cli_usage(command->name, "--budget is '%s'; allowed is 1-%d seconds", optarg,
+		    RUN_BUDGET_MAX_S);
+	case RUN_OPTION_QUEUE:
+		if (*optarg == '\0' || strlen(optarg) > RUN_QUEUE_NAME_MAX)
+			return cli_usage(command->name, "--queue is '%s'; a name has 1-%d bytes",
+			    optarg, RUN_QUEUE_NAME_MAX);
+		if (wish->queues.len == 0)
+			text_array_begin(&wish->queues);
+		text_array_add(&wish->queues, optarg);
+		return CLI_DONE;
+	default:
+		return CLI_USAGE;
+	}
 }
 
 static int
@@ -75,9 +110,8 @@ run_usage_worker(const struct cli_command *command, const char *given)
 	return CLI_USAGE;
 }
 
-/* ${budget_s} 0: the setting's. */
 static int
-run_worker(const struct worker *worker, int64_t budget_s)
+run_worker(const struct run_wish *wish)
 {
 	int64_t began_ms = clock_mono_ms();
 	struct err e = { .code = ERR_OK };
@@ -95,8 +129,10 @@ run_worker(const struct worker *worker, int64_t budget_s)
 		char actor[CLI_ACTOR_MAX];
 		struct run r;
 
-		run_init(
-		    &r, worker, &lent, began_ms, budget_s > 0 ? budget_s : s.conf.run_budget_s);
+		run_init(&r, wish->worker, &lent, began_ms,
+		    wish->budget_s > 0 ? wish->budget_s : s.conf.run_budget_s);
+		if (wish->queues.len > 0)
+			r.queues = arena_format(arena, "%s}", wish->queues.at);
 		snprintf(r.caller, sizeof(r.caller), "%s", cli_actor(actor));
 		rc = run_once(&s, &r);
 		run_go_on(&r, &lent);

@@ -89,6 +89,16 @@ test('a paused queue rests, whatever waits in it, and goes on when it is resumed
   assert.equal((await jobs.run()).succeeded, 3);
 });
 
+test('a run may be told which queues to serve', async () => {
+  await jobs.http('ok', '/ok');
+  for (const queue of ['mail', 'a, "b"', 'default']) await jobs.addMany('ok', 2, { queue });
+  assert.equal((await jobs.run({ args: ['--queue', 'mail', '--queue', 'a, "b"'] })).succeeded, 4);
+  assert.equal(await jobs.db.value(`SELECT queue FROM jobs WHERE status = 'pending' LIMIT 1`), 'default');
+  const wrong = await jobs.stand.cli(['run', 'webhook-retry', '--queue', 'mail']);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.stderr, /--queue is for job-queue, webhook-retry has no queues/);
+});
+
 test('queues of one priority are served in turn', async () => {
   await jobs.http('slow', '/slow/20');
   await jobs.addMany('slow', 60, { queue: 'heap' });
@@ -218,4 +228,17 @@ test('what was performed is settled, and never performed again', async () => {
   const job = await jobs.job(id);
   assert.deepEqual([job.status, job.result, job.attempts], ['completed', { sum: 3 }, 1]);
   assert.equal(jobs.receiver.requests.length, 0);
+});
+
+test('SIGTERM drains: what is under way ends, the rest is handed back', async () => {
+  await jobs.http('slow', '/slow/500');
+  await jobs.addMany('slow', 20);
+  await jobs.stand.startPool({ size: 1 });
+  const call = jobs.stand.pool.call('POST', '/api/jobs/worker', { headers: { authorization: `Bearer ${jobs.token}` } });
+  await until(() => jobs.receiver.inflight === 5, { what: 'jobs under way' });
+  for (const pid of jobs.stand.pool.processes()) process.kill(pid, 'SIGTERM');
+  const answer = await call;
+  assert.equal(answer.status, 200, answer.body);
+  assert.ok(answer.json.succeeded >= 5 && answer.json.run.more);
+  assert.equal(await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE lease_until IS NOT NULL`), 0);
 });
