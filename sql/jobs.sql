@@ -139,7 +139,7 @@ SELECT j.id, j.status, j.job_type, j.queue, j.priority, j.attempts, j.max_attemp
            'queue', j.queue, 'priority', j.priority, 'attempts', j.attempts, 'max_attempts', j.max_attempts,
            'progress', j.progress, 'run_at', cronward_time(j.run_at), 'started_at', cronward_time(j.started_at),
            'completed_at', cronward_time(j.completed_at), 'error_message', left(j.error_message, 1000),
-           'unique_key', j.unique_key, 'concurrency_key', j.concurrency_key,
+           'unique_key', j.unique_key, 'concurrency_key', j.concurrency_key, 'schedule', j.schedule,
            'created_at', cronward_time(j.created_at), 'updated_at', cronward_time(j.updated_at))::text AS json
   FROM jobs j
  WHERE j.id = ANY ($1::uuid[])
@@ -182,6 +182,7 @@ SELECT json_build_object('success', true, 'job', json_build_object(
            'unique_key', j.unique_key, 'concurrency_key', j.concurrency_key, 'concurrency_limit', j.concurrency_limit,
            'depends_on', ARRAY(SELECT d.depends_on FROM job_dependencies d WHERE d.job_id = j.id ORDER BY d.depends_on LIMIT 1000),
            'open_dependencies', j.open_dependencies, 'on_dependency_failure', j.on_dependency_failure, 'timeout_s', j.timeout_s,
+           'schedule', j.schedule, 'slot', cronward_time(j.slot),
            'waits_until', cronward_time(j.waits_until), 'lease_until', cronward_time(j.lease_until),
            'awaits_callback', j.awaits_callback, 'performed_at', cronward_time(j.performed_at),
            'cancel_requested_at', cronward_time(j.cancel_requested_at), 'dead_at', cronward_time(j.dead_at),

@@ -34,6 +34,12 @@ BEGIN
 	IF jsonb_typeof(jobs) = 'array' AND jsonb_array_length(jobs) > 10000 THEN
 		RAISE EXCEPTION 'An array may hold up to 10000 jobs; this one has %', jsonb_array_length(jobs) USING ERRCODE = 'CW400';
 	END IF;
+	-- Who speaks JSON means a text when he writes one: a number or an object is a slip.
+	IF jobs @? '$[*] ? (@.type.type() <> "string" || @.job_type.type() <> "string" || @.queue.type() <> "string"
+	                    || @.unique_key.type() <> "string" || @.concurrency_key.type() <> "string")' THEN
+		PERFORM cronward_jobs_refuse(CASE jsonb_typeof(jobs) WHEN 'array' THEN jobs ELSE jsonb_build_array(jobs) END,
+		                             jsonb_typeof(jobs) <> 'array');
+	END IF;
 	SELECT COALESCE(jsonb_agg(jsonb_build_object('id', e.id, 'isNew', e.is_new) ORDER BY e.n), '[]')
 	  INTO reply FROM enqueue_jobs(jobs) e;
 	IF request_key IS NOT NULL THEN

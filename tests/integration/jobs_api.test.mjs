@@ -63,6 +63,7 @@ test('what is wrong with a job is said, and nothing is enqueued', async () => {
     ['', /JSON/], ['{', /JSON/], ['"a"', /object.*array/], ['7', /object/], ['null', /object/], ['{}', /type/], ['[{}]', /jobs\[0\]/],
     ['{"type":"a"} x', /JSON/], ['{"type":"\\u0000"}', /JSON/], ['{"type":"\\ud800"}', /JSON/], [Buffer.from('{"type":"\xff"}', 'latin1'), /JSON/],
     [`${'['.repeat(5000)}`, /JSON/], ['{"type":"a","nope":1}', /nope/], ['[{"type":"a"},7]', /jobs\[1\]/],
+    [{ type: {} }, /type/], [[{ type: 'a' }, { type: 7 }], /jobs\[1\]: type/], [{ type: 'a', unique_key: {} }, /unique_key/], [{ type: 'a', queue: [1] }, /queue/],
     [{ type: 'a', priority: 99999 }, /priority/], [{ type: 'a', priority: 'urgent' }, /priority/], [{ type: 'a', max_attempts: 0 }, /max_attempts/],
     [{ type: '' }, /type/], [{ type: 'a'.repeat(201) }, /type/], [{ type: 'a', queue: '' }, /queue/],
     [{ type: 'a', run_at: 'tomorrow-ish' }, /run_at/], [{ type: 'a', run_at: '2026-02-31T00:00:00Z' }, /run_at/],
