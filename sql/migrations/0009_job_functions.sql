@@ -132,6 +132,9 @@ DECLARE
 	one text;
 	ids text[] := '{}';
 BEGIN
+	IF jsonb_typeof(all_jobs) IS DISTINCT FROM 'array' THEN
+		RETURN;
+	END IF;
 	FOR job IN SELECT * FROM jsonb_array_elements(all_jobs) LOOP
 		place := place + 1;
 		prefix := CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', place) END;
@@ -272,6 +275,9 @@ BEGIN
 	                         OR e ? 'max_attempts' AND e->>'max_attempts' !~ '^([1-9][0-9]{0,2}|1000)$' END),
 	       bool_or(e ? 'unique_key' OR e ? 'id'), bool_or(e ? 'depends_on')
 	  INTO is_odd, has_keys, has_edges FROM jsonb_array_elements(all_jobs) e;
+	IF has_keys AND NOT is_odd THEN
+		SELECT count(lower(e->>'id')) > count(DISTINCT lower(e->>'id')) INTO is_odd FROM jsonb_array_elements(all_jobs) e;
+	END IF;
 	IF is_odd THEN
 		PERFORM cronward_jobs_refuse(all_jobs, is_one);
 	END IF;
@@ -436,7 +442,7 @@ BEGIN
 END
 $$;
 CREATE OR REPLACE TRIGGER jobs_come BEFORE INSERT ON jobs
-	FOR EACH ROW WHEN (NEW.status <> 'pending' OR NEW.run_at > NEW.waits_until OR NEW.run_at = '-infinity' OR NEW.timeout_s IS NOT NULL
+	FOR EACH ROW WHEN (NEW.status <> 'pending' OR NEW.run_at > NEW.waits_until OR NEW.run_at IN ('-infinity', 'infinity') OR NEW.timeout_s IS NOT NULL
 		OR '' IN (NEW.job_type, NEW.queue, NEW.unique_key, NEW.concurrency_key)
 		OR length(concat(NEW.job_type, NEW.queue, NEW.unique_key, NEW.concurrency_key)) > 200)
 	EXECUTE FUNCTION cronward_job_comes();
@@ -772,17 +778,17 @@ $$;
 -- again.  Its status afterwards.
 CREATE OR REPLACE FUNCTION retry_job(job uuid, force boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-	found record;
+	was record;
 	other uuid;
 BEGIN
-	SELECT j.status, j.waits_until, j.unique_key INTO found FROM jobs j WHERE j.id = job FOR NO KEY UPDATE;
-	IF found.status IS DISTINCT FROM 'completed' OR found.waits_until IS NOT NULL OR force IS NOT TRUE THEN
+	SELECT j.status, j.waits_until, j.unique_key INTO was FROM jobs j WHERE j.id = job FOR NO KEY UPDATE;
+	IF was.status IS DISTINCT FROM 'completed' OR was.waits_until IS NOT NULL OR force IS NOT TRUE THEN
 		RETURN retry_job(job);
 	END IF;
-	SELECT j.id INTO other FROM jobs j WHERE j.unique_key = found.unique_key AND j.waits_until IS NOT NULL;
+	SELECT j.id INTO other FROM jobs j WHERE j.unique_key = was.unique_key AND j.waits_until IS NOT NULL;
 	IF FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'CW409',
-			MESSAGE = format('Job %s cannot be run again: job %s is live and has its unique_key, %s', job, other, found.unique_key);
+			MESSAGE = format('Job %s cannot be run again: job %s is live and has its unique_key, %s', job, other, was.unique_key);
 	END IF;
 	PERFORM cronward_jobs_revive(ARRAY[job]);
 	RETURN (SELECT j.status FROM jobs j WHERE j.id = job);
@@ -846,7 +852,7 @@ BEGIN
 	IF NEW.lease_until > clock_timestamp() THEN
 		IF NEW.status IN ('cancelled', 'failed') THEN
 			UPDATE jobs j SET status = OLD.status, cancel_requested_at = COALESCE(j.cancel_requested_at, clock_timestamp()) WHERE j.id = NEW.id;
-		ELSIF NEW.status <> OLD.status THEN
+		ELSIF NEW.status NOT IN ('processing', OLD.status) THEN
 			RAISE EXCEPTION USING ERRCODE = 'CW409',
 				MESSAGE = format('job %s is being processed: it can be cancelled, and not be set %s', NEW.id, NEW.status);
 		END IF;
