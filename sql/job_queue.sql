@@ -45,7 +45,9 @@ SELECT l.queue, l.priority, t.at::text AS due_at
 -- Jobs with a key take the lowest free slots in the order of the line (k, f, t).  A job that finds
 -- all slots below its limit taken is put aside, and comes back when one of them is freed: the slots
 -- that it saw are locked (h), so that none can be freed unseen while it is on its way into the
--- line.  One that lost a race for a slot stays as it was, and is met again.
+-- line.  One that lost a race for a slot stays as it was, and is met again.  A claim that takes slots
+-- commits for sure (y): were it lost in a crash of the server, others would take the slots of what is
+-- under way still.
 WITH c AS MATERIALIZED (
 	SELECT j.*, l.lane
 	  FROM unnest($5::text[], $6::int[], $7::bigint[], $8::uuid[])
@@ -82,6 +84,8 @@ WITH c AS MATERIALIZED (
 	 ORDER BY k.concurrency_key, f.slot
 	    ON CONFLICT DO NOTHING
 	RETURNING concurrency_key, slot, job_id
+), y AS MATERIALIZED (
+	SELECT set_config('synchronous_commit', 'on', true) FROM t LIMIT 1
 ), h AS MATERIALIZED (
 	SELECT concurrency_key, slot
 	  FROM job_slots
@@ -97,7 +101,8 @@ WITH c AS MATERIALIZED (
 ), m AS MATERIALIZED (
 	SELECT place, lane, waits_until,
 	       CASE WHEN concurrency_key IS NULL THEN false
-	            WHEN NOT id IN (SELECT id FROM k) OR id IN (SELECT job_id FROM t) THEN false
+	            WHEN NOT id IN (SELECT id FROM k) THEN false
+	            WHEN id IN (SELECT job_id FROM t) AND (SELECT count(*) FROM y) > 0 THEN false
 	            WHEN (concurrency_key, concurrency_limit) IN (SELECT concurrency_key, concurrency_limit FROM p) THEN true
 	            END AS is_parked
 	  FROM c
@@ -159,6 +164,8 @@ WITH c AS MATERIALIZED (
 	 ORDER BY k.concurrency_key, f.slot
 	    ON CONFLICT DO NOTHING
 	RETURNING concurrency_key, slot, job_id
+), y AS MATERIALIZED (
+	SELECT set_config('synchronous_commit', 'on', true) FROM t LIMIT 1
 ), h AS MATERIALIZED (
 	SELECT concurrency_key, slot
 	  FROM job_slots
@@ -174,7 +181,8 @@ WITH c AS MATERIALIZED (
 ), m AS MATERIALIZED (
 	SELECT place, lane, waits_until,
 	       CASE WHEN concurrency_key IS NULL THEN false
-	            WHEN NOT id IN (SELECT id FROM k) OR id IN (SELECT job_id FROM t) THEN false
+	            WHEN NOT id IN (SELECT id FROM k) THEN false
+	            WHEN id IN (SELECT job_id FROM t) AND (SELECT count(*) FROM y) > 0 THEN false
 	            WHEN (concurrency_key, concurrency_limit) IN (SELECT concurrency_key, concurrency_limit FROM p) THEN true
 	            END AS is_parked
 	  FROM c
