@@ -18,7 +18,7 @@ enum {
 };
 
 /* Counts go no further. */
-#define HEALTH_COUNT_MAX "10000"
+#define HEALTH_COUNT_MAX "5000"
 
 static json_t *health_body(const struct conf *, const PGresult *);
 static json_t *health_text(const char *);
