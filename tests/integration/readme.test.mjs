@@ -5,11 +5,18 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { cleanEnv, must, run } from '../lib/process.mjs';
 import { program, root } from '../lib/program.mjs';
+import { Site } from '../lib/site.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { until } from '../lib/wait.mjs';
 
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const stand = await Stand.create();
-after(() => stand.end());
+after(async () => {
+  // A role is the whole cluster's.
+  await stand.db.rows('DROP OWNED BY shop; DROP ROLE shop').catch(() => {});
+  await stand.end();
+});
+const blocksOf = (text, language) => [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, block]) => block);
 
 test('the table of settings is what `cronward config --markdown` prints', async () => {
   const printed = await must(program(), ['config', '--markdown'], { env: cleanEnv() });
@@ -47,13 +54,59 @@ test('files and folders that README names exist', () => {
 });
 
 test('its SQL runs as it stands, and the deliveries that it promises are there', async () => {
-  const blocks = [...readme.matchAll(/```sql\n([^]*?)```/g)].map(([, sql]) => sql);
-  assert.ok(blocks.length > 0);
+  const blocks = blocksOf(readme, 'sql');
+  assert.ok(blocks.length > 4);
   for (const sql of blocks) await stand.db.rows(sql);
   assert.ok((await stand.rows()).length > 0);
+  const ran = await stand.cli(['run', 'job-queue']);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(await stand.db.rows(`SELECT status, count(*)::int AS n FROM jobs GROUP BY 1 ORDER BY 1`), [{ status: 'completed', n: 7 }, { status: 'pending', n: 1 }],
+    'all but the one of the next hour, the three of the workflow among them');
+});
+
+test('the role that it trusts can enqueue, in every way', async () => {
+  await stand.db.session(async (sql) => {
+    await sql('SET ROLE shop');
+    const [{ id }] = await sql(`SELECT enqueue_job('invoice', '{"invoice": 1}', unique_key => 'u', concurrency_key => 'c') AS id`);
+    assert.deepEqual(await sql(`SELECT enqueue_job('invoice', '{"invoice": 2}', unique_key => 'u') AS id`), [{ id }], 'kept');
+    await sql(`SELECT enqueue_job('invoice', '{"invoice": 3}', unique_key => 'u', on_conflict => 'replace')`);
+    await sql(`SELECT enqueue_job('invoice', '{}', depends_on => ARRAY[$1::uuid], timeout_s => 5)`, [id]);
+    await sql(`SELECT * FROM enqueue_jobs('[{"job_type": "invoice"}, {"job_type": "invoice", "priority": "low"}]')`);
+    await sql(`INSERT INTO jobs (job_type, run_at) VALUES ('invoice', now() + interval '1 hour')`);
+    await assert.rejects(sql(`DELETE FROM jobs`), /permission denied/);
+  });
+});
+
+test('the commands of its section Jobs do what they say', async (t) => {
+  const section = /^## Jobs\n([^]*?)^## /m.exec(readme)[1];
+  const site = await Site.start();
+  t.after(() => site.end());
+  await site.query(blocksOf(section, 'sql')[0]);
+  const [block, ...others] = blocksOf(section, 'sh');
+  assert.equal(others.length, 0);
+  const done = await run('bash', ['-ec', `. ${site.var}/cronward.env\n${block.replaceAll('localhost:3000', `localhost:${site.portHttp}`).replaceAll(/\ncurl/g, '\necho\ncurl')}`],
+    { env: cleanEnv({ no_proxy: '*' }) });
+  assert.equal(done.code, 0, done.stderr);
+  const [made, ran, health, list] = done.stdout.split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual([made.success, made.isNew], [true, true]);
+  assert.ok(ran.success || ran.skipped, JSON.stringify(ran)); // the doorbell may have been quicker
+  assert.equal(health.status, 'healthy');
+  assert.equal(list.success, true);
+  await until(async () => (await site.query(`SELECT status FROM jobs WHERE id = $1`, [made.id]))[0].status === 'completed', { what: 'the job' });
+  const due = await site.query(`SELECT status, count(*)::int AS n FROM jobs GROUP BY 1 ORDER BY 1`);
+  assert.deepEqual(due, [{ status: 'completed', n: 5 }, { status: 'pending', n: 1 }]);
+});
+
+test('the SQL of src/processors/README.md runs as it stands', async () => {
+  const text = readFileSync(path.join(root, 'src/processors/README.md'), 'utf8');
+  for (const sql of blocksOf(text, 'sql')) await stand.db.rows(sql);
+  assert.equal((await stand.cli(['run', 'job-queue'])).code, 0);
+  const job = await stand.db.one(`SELECT status, progress, result, error_message FROM jobs WHERE job_type = 'totals'`);
+  assert.deepEqual([job.status, job.error_message, typeof job.result?.jobs], ['completed', null, 'number']);
+  for (const [, at] of text.matchAll(/`((?:src|include|deploy)\/[\w./-]+)`/g)) assert.ok(existsSync(path.join(root, at)), at);
 });
 
 test('folders have a README of their own', () => {
-  for (const folder of ['nginx', 'deploy', 'sql', 'tests'])
+  for (const folder of ['nginx', 'deploy', 'sql', 'tests', 'src/processors'])
     assert.ok(existsSync(path.join(root, folder, 'README.md')), folder);
 });

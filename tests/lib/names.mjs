@@ -23,7 +23,7 @@ const MADE_AT_RUN_TIME = [
   [/^(\.\/)?var(\/|$)/, 'deploy/local up'],
   [/^\/run\/cronward(\/|$)/, 'cronward@.socket'],
   [/^\/etc\/cronward\/(secrets|credentials|tls)(\/|$)/, 'deploy/service/setup, and the operator'],
-  [/^\/etc\/cronward(\/(ring\.env|header|deliver))?\/?$/, 'the operator, for a caller of his own'],
+  [/^\/etc\/cronward(\/(ring\.env|header(-jobs)?|deliver))?\/?$/, 'the operator, for a caller of his own'],
   [/^\/etc\/(nginx|cron\.d|systemd|logrotate\.d|apt|init\.d|postgresql-common)(\/|$)/, 'Debian, or a package of its'],
   [/^\/run\/(systemd|postgresql)(\/|$)/, 'Debian, or a package of its'],
   [/^\/run\/secrets(\/|$)/, 'Docker'],
