@@ -167,52 +167,6 @@ BEGIN
 END
 $$;
 
--- What a job does to the live one that has its unique_key.  The answer is the latter's id; NULL, there
--- is none any more, so that the new one may be inserted.
-CREATE OR REPLACE FUNCTION cronward_job_meets_its_like(job jsonb, prefix text) RETURNS uuid LANGUAGE plpgsql AS $$
-DECLARE
-	live record;
-	defaults jsonb;
-	needed uuid[] := ARRAY(SELECT jsonb_array_elements_text(NULLIF(job->'depends_on', 'null')))::uuid[];
-BEGIN
-	IF COALESCE(job->>'on_conflict', 'keep') = 'keep' THEN
-		RETURN (SELECT j.id FROM jobs j WHERE j.unique_key = job->>'unique_key' AND j.waits_until IS NOT NULL);
-	END IF;
-	SELECT j.id, j.status, j.lease_until INTO live
-	  FROM jobs j WHERE j.unique_key = job->>'unique_key' AND j.waits_until IS NOT NULL FOR NO KEY UPDATE;
-	IF NOT FOUND THEN
-		RETURN NULL;
-	ELSIF job->>'on_conflict' = 'reject' THEN
-		RAISE EXCEPTION USING ERRCODE = 'CW409',
-			MESSAGE = format('%sunique_key %s is that of job %s, which is %s', prefix, job->>'unique_key', live.id, live.status);
-	ELSIF live.lease_until IS NOT NULL THEN
-		UPDATE jobs j SET unique_key = NULL, updated_at = clock_timestamp() WHERE j.id = live.id;
-		RETURN NULL;
-	END IF;
-	SELECT t.defaults INTO defaults FROM job_types t WHERE t.job_type = COALESCE(job->>'job_type', job->>'type');
-	UPDATE jobs j
-	   SET job_type = COALESCE(job->>'job_type', job->>'type'),
-	       payload = COALESCE(NULLIF(job->'payload', 'null'), '{}'),
-	       queue = COALESCE(job->>'queue', defaults->>'queue', 'default'),
-	       priority = cronward_job_priority(COALESCE(job->>'priority', defaults->>'priority', 'normal')),
-	       run_at = COALESCE((job->>'run_at')::timestamptz, clock_timestamp()),
-	       waits_until = CASE WHEN j.open_dependencies > 0 THEN j.waits_until
-	                          ELSE COALESCE((job->>'run_at')::timestamptz, clock_timestamp()) END,
-	       max_attempts = COALESCE((job->>'max_attempts')::integer, (defaults->>'max_attempts')::integer, 5),
-	       timeout_s = (job->>'timeout_s')::integer,
-	       concurrency_key = job->>'concurrency_key',
-	       concurrency_limit = COALESCE((job->>'concurrency_limit')::integer, 1),
-	       on_dependency_failure = COALESCE(job->>'on_dependency_failure', 'fail'),
-	       workspace_id = (job->>'workspace_id')::uuid,
-	       attempts = 0, lost = 0, progress = 0, error_message = NULL, error_stack = NULL,
-	       updated_at = clock_timestamp()
-	 WHERE j.id = live.id;
-	DELETE FROM job_dependencies d WHERE d.job_id = live.id AND d.depends_on <> ALL (needed);
-	INSERT INTO job_dependencies (job_id, depends_on) SELECT live.id, one FROM unnest(needed) one ON CONFLICT DO NOTHING;
-	RETURN live.id;
-END
-$$;
-
 -- The rows that the objects of an array become, in their order; `defaults` are those of types by name.  Ids count up from one random number
 -- (RFC 9562, 6.2): one call for 5,000 jobs is a third faster than with a random number for each, and
 -- their order is that of the array.  Stable, and given no volatile argument, it becomes a part of the statement.
@@ -237,6 +191,57 @@ LANGUAGE sql STABLE AS $$
 	             on_dependency_failure, timeout_s, workspace_id, id, n)
 $$;
 
+-- What a job does to the live one that has its unique_key.  `id` is that of the one or the other then;
+-- NULL: there is no live one any more.
+CREATE OR REPLACE FUNCTION cronward_job_meets_its_like(job jsonb, prefix text, OUT id uuid, OUT is_new boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	kind CONSTANT text := COALESCE(job->>'job_type', job->>'type');
+	needed CONSTANT uuid[] := ARRAY(SELECT jsonb_array_elements_text(NULLIF(job->'depends_on', 'null')))::uuid[];
+	live record;
+	new record;
+BEGIN
+	is_new := false;
+	IF COALESCE(job->>'on_conflict', 'keep') = 'keep' THEN
+		SELECT j.id INTO id FROM jobs j WHERE j.unique_key = job->>'unique_key' AND j.waits_until IS NOT NULL;
+		RETURN;
+	END IF;
+	SELECT j.id, j.status, j.lease_until INTO live
+	  FROM jobs j WHERE j.unique_key = job->>'unique_key' AND j.waits_until IS NOT NULL FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN;
+	ELSIF job->>'on_conflict' = 'reject' THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW409',
+			MESSAGE = format('%sunique_key %s is that of job %s, which is %s', prefix, job->>'unique_key', live.id, live.status);
+	END IF;
+	SELECT * INTO new
+	  FROM cronward_jobs_read(jsonb_build_array(job), cronward_uuid(),
+			(SELECT jsonb_build_object(kind, t.defaults) FROM job_types t WHERE t.job_type = kind)) r;
+	IF live.lease_until IS NOT NULL THEN
+		UPDATE jobs j SET unique_key = NULL, updated_at = clock_timestamp() WHERE j.id = live.id;
+		INSERT INTO jobs (id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+		                  concurrency_limit, on_dependency_failure, timeout_s, workspace_id)
+		VALUES (new.id, new.job_type, new.payload, new.queue, new.priority, new.run_at, new.waits_until, new.max_attempts, new.unique_key,
+		        new.concurrency_key, new.concurrency_limit, new.on_dependency_failure, new.timeout_s, new.workspace_id);
+		id := new.id;
+		is_new := true;
+	ELSE
+		UPDATE jobs j
+		   SET job_type = new.job_type, payload = new.payload, queue = new.queue, priority = new.priority, run_at = new.run_at,
+		       waits_until = CASE WHEN j.open_dependencies > 0 THEN j.waits_until ELSE new.waits_until END,
+		       max_attempts = new.max_attempts, timeout_s = new.timeout_s, concurrency_key = new.concurrency_key,
+		       concurrency_limit = new.concurrency_limit, on_dependency_failure = new.on_dependency_failure,
+		       workspace_id = new.workspace_id, attempts = 0, lost = 0, progress = 0, error_message = NULL, error_stack = NULL,
+		       updated_at = clock_timestamp()
+		 WHERE j.id = live.id;
+		DELETE FROM job_dependencies d WHERE d.job_id = live.id AND d.depends_on <> ALL (needed);
+		id := live.id;
+	END IF;
+	IF needed <> '{}' THEN
+		INSERT INTO job_dependencies (job_id, depends_on) SELECT cronward_job_meets_its_like.id, one FROM unnest(needed) one ON CONFLICT DO NOTHING;
+	END IF;
+END
+$$;
+
 -- Jobs from an array of objects, or from one object: `n` is the place in the array, from 0; `is_new` is
 -- false where a live job of the same unique_key was kept or replaced.  Jobs of one array may depend on
 -- each other by the ids that they are given there.  What is not said comes from job_types.defaults,
@@ -247,19 +252,18 @@ $$;
 -- is being processed, it gives up its key and ends as it may, and the new job stands beside it.
 -- reject: CW409.
 --
--- Keys are taken in the order of their text, so that two calls with the same keys do not stop each other.
+-- Keys are taken in the order of their text, so that two calls with the same keys do not stop each other;
+-- where a live job ended while it was looked at, all is undone and tried again, in that order.
 CREATE OR REPLACE FUNCTION enqueue_jobs(jobs jsonb) RETURNS TABLE (n integer, id uuid, is_new boolean) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
 	is_one CONSTANT boolean := COALESCE(jsonb_typeof(jobs) = 'object', false);
 	all_jobs CONSTANT jsonb := CASE WHEN is_one THEN jsonb_build_array(jobs) ELSE jobs END;
-	batch jsonb := all_jobs;
-	places integer[]; -- of the batch's jobs in all_jobs; NULL: the batch is all of them
-	left_over jsonb;
-	left_places integer[];
 	seed uuid := cronward_uuid();
 	defaults jsonb; -- of the types that have any; NULL: none has
-	ids uuid[] := '{}'; -- of what is new
+	ids uuid[];
+	are_new boolean[];
+	fresh_ids uuid[] := '{}'; -- of what this statement has inserted
 	is_odd boolean;
 	has_keys boolean;
 	has_edges boolean;
@@ -299,52 +303,52 @@ BEGIN
 	END IF;
 
 	FOR tries IN 1..10 LOOP
-		left_over := NULL;
-		left_places := '{}';
-		FOR n, id, is_new IN
-			WITH r AS MATERIALIZED (
-				SELECT * FROM cronward_jobs_read(batch, seed, defaults)
-			), i AS (
-				INSERT INTO jobs (id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
-				                  concurrency_limit, on_dependency_failure, timeout_s, workspace_id)
-				SELECT id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
-				       concurrency_limit, on_dependency_failure, timeout_s, workspace_id
-				  FROM r ORDER BY unique_key NULLS FIRST, n
-				    ON CONFLICT DO NOTHING
-				RETURNING id
-			)
-			SELECT n, id, id IN (SELECT id FROM i) FROM r ORDER BY unique_key NULLS FIRST, n
-		LOOP
-			IF is_new THEN
-				n := COALESCE(places[n + 1], n);
-				ids[n + 1] := id;
-			ELSE
-				id := cronward_job_meets_its_like(batch->n, CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', COALESCE(places[n + 1], n)) END);
-				IF id IS NULL THEN
-					left_over := COALESCE(left_over, '[]') || (batch->n);
-					left_places := left_places || COALESCE(places[n + 1], n);
-					CONTINUE;
+		BEGIN
+			ids := '{}';
+			are_new := '{}';
+			FOR n, id, is_new IN
+				WITH r AS MATERIALIZED (
+					SELECT * FROM cronward_jobs_read(all_jobs, seed, defaults)
+				), i AS (
+					INSERT INTO jobs (id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+					                  concurrency_limit, on_dependency_failure, timeout_s, workspace_id)
+					SELECT id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
+					       concurrency_limit, on_dependency_failure, timeout_s, workspace_id
+					  FROM r ORDER BY unique_key NULLS FIRST, n
+					    ON CONFLICT DO NOTHING
+					RETURNING id
+				)
+				SELECT n, id, id IN (SELECT id FROM i) FROM r ORDER BY unique_key NULLS FIRST, n
+			LOOP
+				IF NOT is_new THEN
+					SELECT m.id, m.is_new INTO id, is_new
+					  FROM cronward_job_meets_its_like(all_jobs->n, CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', n) END) m;
+					IF id IS NULL THEN
+						RAISE EXCEPTION USING ERRCODE = 'CW001', MESSAGE = n::text;
+					END IF;
+				ELSIF has_edges THEN
+					fresh_ids[n + 1] := id;
 				END IF;
-				n := COALESCE(places[n + 1], n);
+				ids[n + 1] := id;
+				are_new[n + 1] := is_new;
+			END LOOP;
+			IF has_edges THEN
+				INSERT INTO job_dependencies (job_id, depends_on)
+				SELECT fresh_ids[j.n], d::uuid
+				  FROM jsonb_array_elements(all_jobs) WITH ORDINALITY j (job, n), jsonb_array_elements_text(NULLIF(j.job->'depends_on', 'null')) d
+				 WHERE fresh_ids[j.n] IS NOT NULL;
 			END IF;
-			RETURN NEXT;
-		END LOOP;
-		EXIT WHEN left_over IS NULL;
-		batch := left_over;
-		places := left_places;
-		seed := cronward_uuid();
+			RETURN QUERY SELECT u.n::integer - 1, u.id, u.is_new FROM unnest(ids, are_new) WITH ORDINALITY u (id, is_new, n);
+			RETURN;
+		EXCEPTION WHEN SQLSTATE 'CW001' THEN
+			n := SQLERRM::integer;
+			fresh_ids := '{}';
+			seed := cronward_uuid();
+		END;
 	END LOOP;
-	IF left_over IS NOT NULL THEN
-		PERFORM cronward_jobs_refuse(all_jobs, is_one);
-		RAISE EXCEPTION USING ERRCODE = 'CW409', MESSAGE = format('%sunique_key %s is that of a job that you may not see',
-			CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', places[1]) END, left_over->0->>'unique_key');
-	END IF;
-	IF has_edges THEN
-		INSERT INTO job_dependencies (job_id, depends_on)
-		SELECT ids[j.n], d::uuid
-		  FROM jsonb_array_elements(all_jobs) WITH ORDINALITY j (job, n), jsonb_array_elements_text(NULLIF(j.job->'depends_on', 'null')) d
-		 WHERE ids[j.n] IS NOT NULL;
-	END IF;
+	PERFORM cronward_jobs_refuse(all_jobs, is_one);
+	RAISE EXCEPTION USING ERRCODE = 'CW409', MESSAGE = format('%sunique_key %s is that of a job that you may not see',
+		CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', n) END, all_jobs->n->>'unique_key');
 EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'CW400' THEN
 	PERFORM cronward_jobs_refuse(all_jobs, is_one);
 	RAISE;

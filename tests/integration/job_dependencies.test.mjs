@@ -180,7 +180,7 @@ test('what cannot be depended on, and who cannot depend any more', async () => {
 
 test('a cycle is refused, with the jobs that it goes through', async () => {
   const ids = await workflow({ a: [], b: ['a'], c: ['b'], d: ['c', 'a'] });
-  await assert.rejects(depend(ids.a, ids.d), refusal('CW400', /^dependencies go round in a cycle: \S+( depends on \S+){3,4}$/));
+  await assert.rejects(depend(ids.a, ids.d), refusal('CW400', /^dependencies go round in a cycle: \S+( depends on \S+){2,4}$/));
   await assert.rejects(depend(ids.a, ids.b), (e) => {
     const [, ...round] = /: (\S+) depends on (\S+) depends on (\S+)$/.exec(e.message);
     assert.equal(round[0], round[2]);

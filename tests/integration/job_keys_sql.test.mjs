@@ -1,6 +1,7 @@
 // Keys by SQL: one live job per unique_key, whoever enqueues at once; and slots of concurrency keys,
 // which no way to end or take a lease can lose.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import pg from 'pg';
 import { random } from '../lib/random.mjs';
@@ -143,13 +144,16 @@ test('who enqueues a key that another transaction has just taken waits for its e
 
 test('a key that a job of somebody else has, whom one may not see', async () => {
   const role = `member_${process.pid}`;
+  const [user, workspace] = [randomUUID(), randomUUID()];
   await keyed();
+  await rows('INSERT INTO workspace_members (workspace_id, user_id) VALUES ($1, $2)', [workspace, user]);
   await rows(`CREATE ROLE ${role}; GRANT SELECT, INSERT ON jobs TO ${role}; GRANT SELECT (job_type, defaults) ON job_types TO ${role};
               GRANT SELECT ON workspace_members TO ${role}; CREATE POLICY ins ON jobs FOR INSERT TO ${role} WITH CHECK (true)`);
   try {
     await db.session(async (sql) => {
-      await sql(`SET ROLE ${role}`);
-      await assert.rejects(keyed({}, sql), conflict(/^unique_key k is that of a job that you may not see$/));
+      await sql(`SET ROLE ${role}; SET app.user_id = '${user}'`);
+      assert.ok((await keyed({ workspace_id: workspace, unique_key: 'own' }, sql)).is_new);
+      await assert.rejects(keyed({ workspace_id: workspace }, sql), conflict(/^unique_key k is that of a job that you may not see$/));
     });
   } finally {
     await rows(`DROP POLICY ins ON jobs; DROP OWNED BY ${role}; DROP ROLE ${role}`);
