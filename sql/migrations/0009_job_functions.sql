@@ -95,7 +95,9 @@ BEGIN
 			RETURN format('run_at must be a time, such as 2026-01-31T12:00:00Z; it is %s', left((job->'run_at')::text, 60));
 		END;
 	END IF;
-	SELECT run_budget_s INTO budget_s FROM job_limits;
+	IF job ? 'timeout_s' THEN
+		SELECT run_budget_s INTO budget_s FROM job_limits;
+	END IF;
 	IF (job->>'timeout_s')::integer > budget_s THEN
 		RETURN format('timeout_s is at most the %s seconds that a run lasts (RUN_BUDGET_S); it is %s, and longer work answers 202 and calls back',
 			budget_s, job->>'timeout_s');
