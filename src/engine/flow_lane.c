@@ -64,6 +64,9 @@ flow_lanes_are_due(struct flow_state *s, int64_t now_ms)
 	}
 	if (now_ms - l->rewound_ms >= LANES_WRAP_MS)
 		l->is_wanted = true;
+	/* The last one under way has ended: nothing is left to wait for. */
+	if (l->is_drained && s->open == 0)
+		l->not_before_ms = 0;
 	return l->is_wanted && l->not_before_ms <= now_ms;
 }
 
@@ -286,6 +289,7 @@ flow_lanes_rest(struct flow_state *s)
 		return;
 	}
 	s->lanes->is_wanted = true;
+	s->lanes->is_drained = false;
 	s->lanes->not_before_ms = clock_mono_ms() + s->limits->poll_ms;
 }
 
