@@ -58,6 +58,14 @@ for (const { version, file } of earlierSchemas()) {
     assert.equal(JSON.parse(run.stdout).succeeded, open);
     assert.equal(stand.receiver.requests.length, open);
     assert.equal(await stand.db.value(`SELECT status FROM cron_job_executions WHERE id = '55555555-5555-4555-8555-555555555555'`), 'abandoned');
+
+    // A job that waited when there was no worker for it runs now, once its type is named.
+    await stand.db.rows(`INSERT INTO jobs (job_type) VALUES ('report')`);
+    await stand.db.rows(`CREATE FUNCTION report(job jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT job -> ''payload''';
+      INSERT INTO job_types (job_type, processor, target) VALUES ('report', 'sql', 'report')`);
+    const jobs = await stand.cli(['run', 'job-queue']);
+    assert.equal(jobs.code, 0, jobs.stderr);
+    assert.equal(await stand.db.value(`SELECT count(*)::int FROM jobs WHERE waits_until IS NOT NULL`), 0);
   });
 }
 
