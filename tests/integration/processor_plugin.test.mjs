@@ -1,12 +1,12 @@
 // Jobs that plug-ins carry out: what they say while they run, and what a bad one does to the others.
 // build/plugins/act.so does what its payload says.
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { tempFolder } from '../lib/clean.mjs';
 import { Jobs } from '../lib/jobs.mjs';
-import { isAlive, killNow, must } from '../lib/process.mjs';
+import { childrenOf, isAlive, killNow, must } from '../lib/process.mjs';
 import { root } from '../lib/program.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -22,8 +22,6 @@ beforeEach(async () => {
 
 const act = (what, more = {}) => jobs.add('act', { payload: { act: what, ...more } });
 const row = (id) => jobs.job(id);
-// The processes of plug-ins that this one has.
-const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 const call = () => jobs.stand.pool.call('POST', '/api/jobs/worker', { headers: { authorization: `Bearer ${jobs.token}` } });
 
 test('a result, and what was said on the way', async () => {
@@ -141,7 +139,8 @@ test('processes are kept from run to run, end with their parent, and leave no zo
   const first = await act('tell');
   assert.equal((await call()).status, 200);
   const { pid } = (await row(first)).result;
-  const parent = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')[1]);
+  const [parent] = jobs.stand.pool.processes();
+  assert.deepEqual(childrenOf(parent), [pid]);
   const again = await act('tell');
   assert.equal((await call()).status, 200);
   assert.deepEqual([(await row(again)).result.pid, (await row(again)).result.jobs], [pid, 2]);
@@ -153,6 +152,31 @@ test('processes are kept from run to run, end with their parent, and leave no zo
   assert.deepEqual([done, other === pid], [1, false]);
   killNow(parent);
   await until(() => !isAlive(other), { what: 'the process to end with its parent' });
+  await jobs.stand.pool.whenFull();
+  await jobs.stand.pool.stop();
+  jobs.stand.pool = undefined;
+});
+
+test('a process that is told to end lets the jobs under way finish, and begins no more', async () => {
+  const env = { JOB_MAX_CONCURRENT: '2' };
+  await jobs.stand.startPool({ size: 1, env });
+  const warm = await jobs.addMany('act', 4, { payload: { act: 'sleep', ms: 30 } });
+  assert.equal((await call()).status, 200);
+  const ids = await jobs.addMany('act', 6, { payload: { act: 'sleep', ms: 1500 } });
+  const [parent] = jobs.stand.pool.processes();
+  const calling = call();
+  await until(() => childrenOf(parent).length === 2, { what: 'two processes of plug-ins' });
+  await until(async () => (await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE status = 'processing'`)) >= 2, { what: 'two jobs to run' });
+  const children = childrenOf(parent);
+  killNow(parent, 'SIGTERM');
+  const reply = await calling;
+  assert.equal(reply.status, 200);
+  const counts = await jobs.db.rows('SELECT status, attempts, count(*)::int FROM jobs WHERE NOT id = ANY ($1) GROUP BY 1, 2 ORDER BY 1', [warm]);
+  const done = counts.find(({ status }) => status === 'completed')?.count ?? 0;
+  assert.ok(done >= 1 && done <= 2, JSON.stringify(counts));
+  assert.deepEqual(counts.find(({ status }) => status === 'pending'), { status: 'pending', attempts: 0, count: ids.length - done });
+  await until(() => !children.some(isAlive), { what: 'the processes to end' });
+  await jobs.stand.pool.whenFull();
   await jobs.stand.pool.stop();
   jobs.stand.pool = undefined;
 });
