@@ -10,11 +10,9 @@
 #include "base/json.h"
 #include "cronward/processor.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 enum {
 	US_PER_MS = 1000,
@@ -139,8 +137,8 @@ plugin_answer_last(struct plugin_pool *p, struct plugin_child *c, int64_t now_us
 	/* What it said before its end counts: those jobs were done. */
 	if (c->why != PLUGIN_BABBLED)
 		plugin_answer_take(p, c, now_us);
-	/* It had ended before it was killed: that is why it hung up. */
-	if (c->why == PLUGIN_HUNG_UP && !(WIFSIGNALED(c->status) && WTERMSIG(c->status) == SIGKILL))
+	/* It was not killed: that it ended is why it hung up. */
+	if (c->why == PLUGIN_HUNG_UP && c->doomed_us != 0)
 		c->why = PLUGIN_BY_ITSELF;
 	c->shelf->is_careful |= c->why == PLUGIN_BABBLED;
 	item = answer_first(c);

@@ -23,7 +23,8 @@ enum {
 	CHILD_FD_HIGH = 16, /* out of the way of those that the process gets */
 	CHILD_ALIGN = 8,
 	CHILD_PID_MAX = 24,
-	CHILD_OUT_KEPT = 1 << 20, /* bytes of memory for what is to be sent, once it is sent */
+	CHILD_LAST_BREATH_US = 50000, /* from the end of its socket to its own */
+	CHILD_OUT_KEPT = 1 << 20,     /* bytes of memory for what is to be sent, once it is sent */
 };
 
 /* What a process gets, in the order of enum child_end. */
@@ -137,7 +138,7 @@ plugin_child_flush(struct plugin_child *c)
 			continue;
 		if (n < 0) {
 			if (errno != EAGAIN)
-				plugin_child_kill(c, PLUGIN_HUNG_UP);
+				plugin_child_doom(c);
 			return;
 		}
 		c->out_at += (size_t)n;
@@ -147,6 +148,26 @@ plugin_child_flush(struct plugin_child *c)
 		text_finish(&c->out);
 	else
 		text_reset(&c->out);
+}
+
+void
+plugin_child_doom(struct plugin_child *c)
+{
+	if (c->state == PLUGIN_DYING)
+		return;
+	c->state = PLUGIN_DYING;
+	c->why = PLUGIN_HUNG_UP;
+	c->doomed_us = plugin_now_us() + CHILD_LAST_BREATH_US;
+}
+
+void
+plugin_child_execute(struct plugin_child *c, int64_t now_us)
+{
+	if (c->doomed_us == 0 || now_us < c->doomed_us || plugin_child_is_over(c))
+		return;
+	c->doomed_us = 0;
+	kill(-c->pid, SIGKILL);
+	kill(c->pid, SIGKILL);
 }
 
 void

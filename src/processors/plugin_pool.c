@@ -31,7 +31,7 @@ enum {
 	POOL_FAULT_US = 5 * US_PER_S,     /* how long a fault is believed */
 	POOL_ENDED_MIN = 256,
 	POOL_DOORBELL = 256, /* bytes of one read */
-	POOL_LAST_BREATH_MS = 20,
+	POOL_END_MS = 100,
 };
 
 static int pool_busy(void *self);
@@ -143,7 +143,7 @@ plugin_pool_finish(struct plugin_pool *p)
 		p->children = c->sibling;
 		plugin_child_kill(c, PLUGIN_DISMISSED);
 		while (!plugin_child_is_over(c))
-			continue;
+			poll(&(struct pollfd){ .fd = c->pidfd, .events = POLLIN }, 1, POOL_END_MS);
 		plugin_child_destroy(c);
 	}
 	while (p->shelves) {
@@ -412,16 +412,12 @@ pool_child_pump(struct plugin_pool *p, struct plugin_child *c, int64_t now_us)
 static void
 pool_child_listen(struct plugin_child *c)
 {
-	struct pollfd ends = { .fd = c->pidfd, .events = POLLIN };
 	char bytes[POOL_DOORBELL];
 	ssize_t n = recv(c->socket, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	/* One that has ended leaves its status in a moment; one that lives on hung up. */
-	if (!plugin_child_is_over(c))
-		poll(&ends, 1, POOL_LAST_BREATH_MS);
-	plugin_child_kill(c, plugin_child_is_over(c) ? PLUGIN_BY_ITSELF : PLUGIN_HUNG_UP);
+	plugin_child_doom(c);
 }
 
 /* Those that were killed, and those that went, too. */
@@ -431,6 +427,7 @@ pool_reap(struct plugin_pool *p, int64_t now_us)
 	struct plugin_child **at = &p->children, *c;
 
 	while ((c = *at)) {
+		plugin_child_execute(c, now_us);
 		if (c->state != PLUGIN_DYING || !plugin_child_is_over(c)) {
 			at = &c->sibling;
 			continue;

@@ -51,6 +51,7 @@ struct plugin_child {
 	struct plugin_shelf *shelf;
 	enum plugin_state state;
 	enum plugin_why why;
+	int64_t doomed_us; /* PLUGIN_HUNG_UP: killed then, unless it ends by itself; 0: it was */
 	bool was_ready;
 	enum verdict stop_verdict; /* PLUGIN_STOPPED: of the job that had begun */
 	pid_t pid;
@@ -136,8 +137,12 @@ bool plugin_child_has_slot(const struct plugin_child *c);
 bool plugin_child_listens(const struct plugin_child *c);
 /* Writes what can be written. */
 void plugin_child_flush(struct plugin_child *c);
+/* It has closed its socket: if it has not just ended it will be killed. */
+void plugin_child_doom(struct plugin_child *c);
 /* Kills it and all that it has started. */
 void plugin_child_kill(struct plugin_child *c, enum plugin_why why);
+/* Kills one that was doomed when its time has come. */
+void plugin_child_execute(struct plugin_child *c, int64_t now_us);
 /* Whether it has ended; it has been reaped then. */
 bool plugin_child_is_over(struct plugin_child *c);
 /* "its process was killed by signal 11 (Segmentation fault)".  Returns ${to}. */
