@@ -30,11 +30,12 @@ struct run_wish {
 	const struct worker *worker;
 	int64_t budget_s;   /* 0: the setting's */
 	struct text queues; /* an array literal without its end; empty: all */
+	bool is_help;
 };
 
 static int run_usage_worker(const struct cli_command *, const char *given);
 static int run_option(const struct cli_command *, int option, struct run_wish *);
-static int run_worker(const struct run_wish *);
+static int run_worker(const struct cli_command *, const struct run_wish *);
 static int run_once(struct cli_session *, struct run *);
 static void run_go_on(const struct run *first, const struct run_lent *);
 static int run_audit(struct cli_session *, struct run *);
@@ -53,22 +54,16 @@ cli_run(const struct cli_command *command, int argc, char **argv)
 	struct run_wish wish = { .budget_s = 0 };
 	int option, rc = CLI_DONE;
 
-	while (rc == CLI_DONE && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (option == CLI_OPTION_HELP)
-			return cli_help(command);
+	while (rc == CLI_DONE && (option = getopt_long(argc, argv, "h", options, NULL)) != -1)
 		rc = run_option(command, option, &wish);
-	}
 	if (rc == CLI_DONE && optind + 1 < argc)
 		rc = cli_usage(
 		    command->name, "takes one worker, not '%s' as well", argv[optind + 1]);
-	wish.worker = optind < argc ? worker_by_name(argv[optind]) : NULL;
-	if (rc == CLI_DONE && !wish.worker)
-		rc = run_usage_worker(command, argv[optind]);
-	if (rc == CLI_DONE && wish.queues.len > 0 && wish.worker != &worker_job_queue)
-		rc = cli_usage(command->name, "--queue is for %s, %s has no queues",
-		    worker_job_queue.name, wish.worker->name);
-	if (rc == CLI_DONE)
-		rc = run_worker(&wish);
+	if (rc == CLI_DONE && !wish.is_help) {
+		wish.worker = optind < argc ? worker_by_name(argv[optind]) : NULL;
+		rc = wish.worker ? run_worker(command, &wish)
+				 : run_usage_worker(command, argv[optind]);
+	}
 	text_finish(&wish.queues);
 	return rc;
 }
@@ -77,6 +72,9 @@ static int
 run_option(const struct cli_command *command, int option, struct run_wish *wish)
 {
 	switch (option) {
+	case CLI_OPTION_HELP:
+		wish->is_help = true;
+		return cli_help(command);
 	case RUN_OPTION_BUDGET:
 		if (text_to_int64(optarg, 1, RUN_BUDGET_MAX_S, &wish->budget_s))
 			return CLI_DONE;
@@ -111,15 +109,19 @@ run_usage_worker(const struct cli_command *command, const char *given)
 }
 
 static int
-run_worker(const struct run_wish *wish)
+run_worker(const struct cli_command *command, const struct run_wish *wish)
 {
 	int64_t began_ms = clock_mono_ms();
 	struct err e = { .code = ERR_OK };
-	struct arena *arena = arena_create();
+	struct arena *arena = NULL;
 	struct http *http = NULL;
 	struct cli_session s;
 	int rc;
 
+	if (wish->queues.len > 0 && wish->worker != &worker_job_queue)
+		return cli_usage(command->name, "--queue is for %s, %s has no queues",
+		    worker_job_queue.name, wish->worker->name);
+	arena = arena_create();
 	stop_setup();
 	if (cli_open(&s, &e) != 0 ||
 	    !(http = http_create(&s.conf, conf_requests_max(&s.conf), &e))) {

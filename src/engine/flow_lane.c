@@ -24,6 +24,8 @@ enum {
 	LANES_SLOW_MS = 1000,  /* so late: smaller ones leave more to others and to later choice */
 };
 
+enum { LANES_QUEUES, LANES_PRIORITIES, LANES_ATS, LANES_IDS };
+
 static const char LANES_ID_MIN[] = "00000000-0000-0000-0000-000000000000";
 
 static void flow_lanes_fill(struct flow_lanes *);
@@ -43,10 +45,8 @@ flow_lanes_finish(struct flow_state *s)
 	if (!l)
 		return;
 	PQclear(l->found);
-	text_finish(&l->queues);
-	text_finish(&l->priorities);
-	text_finish(&l->ats);
-	text_finish(&l->ids);
+	for (int i = 0; i < FLOW_LANE_TEXTS; i++)
+		text_finish(&l->texts[i]);
 	free(l);
 	s->lanes = NULL;
 }
@@ -119,12 +119,10 @@ flow_lanes_claim_args(struct flow_state *s, const char **args, int count)
 	if (s->phase == FLOW_MAIN) {
 		flow_lanes_take_turns(l);
 		flow_lanes_write(l);
-		args[count++] = l->queues.at;
-		args[count++] = l->priorities.at;
-		args[count++] = l->ats.at;
-		args[count++] = l->ids.at;
+		for (int i = 0; i < FLOW_LANE_TEXTS; i++)
+			args[count++] = l->texts[i].at;
 	} else {
-		args[count++] = l->queues.at;
+		args[count++] = l->texts[LANES_QUEUES].at;
 	}
 	for (int i = 0; i < s->limits->claim_args_count; i++)
 		args[count++] = s->limits->claim_args[i];
@@ -224,22 +222,20 @@ flow_lanes_take_turns(struct flow_lanes *l)
 static void
 flow_lanes_write(struct flow_lanes *l)
 {
-	struct text *const all[] = { &l->queues, &l->priorities, &l->ats, &l->ids };
-
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		text_reset(all[i]);
-		text_array_begin(all[i]);
+	for (int i = 0; i < FLOW_LANE_TEXTS; i++) {
+		text_reset(&l->texts[i]);
+		text_array_begin(&l->texts[i]);
 	}
 	for (int i = 0; i < l->count; i++) {
 		const struct flow_lane *lane = &l->lanes[l->order[i]];
 
-		text_array_add(&l->queues, lane->queue);
-		text_array_add_number(&l->priorities, lane->priority);
-		text_array_add_number(&l->ats, lane->at);
-		text_array_add_plain(&l->ids, lane->id);
+		text_array_add(&l->texts[LANES_QUEUES], lane->queue);
+		text_array_add_number(&l->texts[LANES_PRIORITIES], lane->priority);
+		text_array_add_number(&l->texts[LANES_ATS], lane->at);
+		text_array_add_plain(&l->texts[LANES_IDS], lane->id);
 	}
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		text_array_end(all[i]);
+	for (int i = 0; i < FLOW_LANE_TEXTS; i++)
+		text_array_end(&l->texts[i]);
 }
 
 /* Back to the start of every lane. */

@@ -32,6 +32,7 @@ enum {
 	FLOW_LANES_MAX = 1000,
 	FLOW_ID_MAX = 40, /* bytes of an id: a number or a uuid */
 	FLOW_NOTE_ARRAYS = 6,
+	FLOW_LANE_TEXTS = 4,
 };
 
 struct flow_batch;
@@ -128,7 +129,7 @@ struct flow_lanes {
 	int64_t items;             /* that were queued so far */
 	PGresult *found;           /* what names the lanes */
 	/* Arguments of claims, the lanes in the same order in each. */
-	struct text queues, priorities, ats, ids;
+	struct text texts[FLOW_LANE_TEXTS]; /* queues, priorities, ats, ids */
 	char due_at[RUN_TIME_TEXT_MAX];
 	struct db_unit unit; /* of the look */
 	const char *args[1];

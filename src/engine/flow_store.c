@@ -91,15 +91,14 @@ flow_store_bury(struct flow_state *s)
 int
 flow_store_poll_fds(const struct flow_state *s, struct pollfd *fds)
 {
-	struct db *const all[] = { s->run->db, s->writer };
 	int count = 0;
 
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (all[i] && db_socket(all[i]) >= 0)
-			fds[count++] = (struct pollfd){
-				.fd = db_socket(all[i]),
-				.events = db_events(all[i]),
-			};
+	if (db_socket(s->run->db) >= 0)
+		fds[count++] =
+		    (struct pollfd){ .fd = db_socket(s->run->db), .events = db_events(s->run->db) };
+	if (s->writer && db_socket(s->writer) >= 0)
+		fds[count++] =
+		    (struct pollfd){ .fd = db_socket(s->writer), .events = db_events(s->writer) };
 	return count;
 }
 
