@@ -64,7 +64,7 @@ unit-programs: $(UNITS) plugins
 PLUGINS := $(patsubst tests/plugins/%,build/plugins/%.so,$(basename $(wildcard tests/plugins/*.c*)))
 
 plugins: $(PLUGINS)
-	+$(MAKE) -s -C deploy/examples/processor OUT=$(CURDIR)/build/plugins
+	+$(MAKE) --directory=deploy/examples/processor -s OUT=$(CURDIR)/build/plugins
 
 build/plugins/%.so: tests/plugins/%.c include/cronward/processor.h
 	@mkdir -p $(@D)
