@@ -141,3 +141,15 @@ SELECT e.id, e.job_name, extract(epoch FROM clock_timestamp() - e.started_at)::b
 
 -- name: endpoint
 SELECT url FROM app_webhooks WHERE is_active ORDER BY id LIMIT 1;
+
+-- name: job_types
+-- Types whose function is missing, and those of plug-ins.  A name of another form than most is left
+-- to the job that it fails.
+SELECT job_type, target, processor = 'plugin' AS is_plugin
+  FROM job_types
+ WHERE processor = 'plugin'
+    OR processor = 'sql'
+       AND CASE WHEN target ~ '^([a-zA-Z_][a-zA-Z0-9_$]*\.)?[a-zA-Z_][a-zA-Z0-9_$]*$'
+                THEN to_regprocedure(target || '(jsonb)') IS NULL ELSE false END
+ ORDER BY job_type
+ LIMIT 20;

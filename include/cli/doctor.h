@@ -33,6 +33,7 @@ struct doctor {
 	struct db *db;
 	bool db_is_there; /* connected, and not lost since */
 	bool has_schema;
+	bool is_current; /* with all tables that this program knows */
 	/* Options: where the pools' sockets and the site's allowlist are; NULL: the usual places.
 	 */
 	const char *sockets, *allow;
@@ -69,6 +70,8 @@ void doctor_transactions(struct doctor *);
 void doctor_vacuum(struct doctor *);
 void doctor_locks(struct doctor *);
 void doctor_runs(struct doctor *);
+/* doctor_jobs.c */
+void doctor_jobs(struct doctor *);
 /* doctor_secrets.c */
 void doctor_secrets(struct doctor *);
 /* doctor_keys.c */

@@ -48,6 +48,7 @@ static const struct doctor_check doctor_checks[] = {
 	{ "vacuum", doctor_vacuum },
 	{ "locks", doctor_locks },
 	{ "runs", doctor_runs },
+	{ "jobs", doctor_jobs },
 	{ "secrets", doctor_secrets },
 	{ "keys", doctor_keys },
 	{ "pools", doctor_pools },

@@ -121,6 +121,7 @@ doctor_schema(struct doctor *d)
 		return;
 	found = migrate_version_found(d->db, &e);
 	d->has_schema = found > 0;
+	d->is_current = found >= wanted;
 	if (found < 0)
 		doctor_fail(d, "grant this role USAGE of the schema and SELECT on cronward_schema",
 		    "the schema's version cannot be read: %s", e.message);

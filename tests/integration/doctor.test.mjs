@@ -71,7 +71,7 @@ test('a healthy installation has nothing that fails, and everything is looked at
   assert.deepEqual(found.findings.filter((one) => one.level === 'fail'), []);
   assert.deepEqual([...new Set(found.findings.map((one) => one.check))],
     ['settings', 'database', 'server', 'encryption', 'pooler', 'clock', 'schema', 'role', 'privileges', 'connections', 'transactions', 'vacuum',
-      'locks', 'runs', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
+      'locks', 'runs', 'jobs', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
   const plain = await stand.cli(['doctor']);
   assert.equal(plain.code, 0, plain.stdout);
   const lines = plain.stdout.trim().split('\n');
@@ -207,6 +207,22 @@ test('who may plant functions where names are looked up is told', async () => {
   assert.equal((await doctor()).findings.filter((one) => one.check === 'privileges' && one.level !== 'ok').length, 0);
   await stand.db.rows('REVOKE ALL ON SCHEMA public FROM ours');
   await cluster.admin('DROP ROLE "an App"; DROP ROLE ours');
+});
+
+test('types of jobs: functions and plug-ins that are missing', async () => {
+  (await doctor()).one('jobs', 'ok', /^every type has/);
+  await stand.db.rows(`INSERT INTO job_types (job_type, processor, target) VALUES ('lost', 'sql', 'nowhere'), ('odd', 'sql', 'a b('), ('built', 'plugin', 'thing')`);
+  let found = await doctor();
+  assert.equal(found.one('jobs', 'fail', /lost/).found, 'the type lost names the function nowhere(jsonb), which is not there');
+  assert.match(found.one('jobs', 'fail', /built/).found, /plug-in thing, and PROCESSOR_DIR is unset/);
+  const plugins = path.join(folder, 'plugins');
+  mkdirSync(plugins, { mode: 0o755 });
+  found = await doctor({ env: { PROCESSOR_DIR: plugins } });
+  assert.match(found.one('jobs', 'fail', /built/).found, /thing\.so cannot be read$/);
+  writeFileSync(path.join(plugins, 'thing.so'), '');
+  await stand.db.rows(`CREATE FUNCTION nowhere(job jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT job'`);
+  (await doctor({ env: { PROCESSOR_DIR: plugins } })).none('jobs', 'fail');
+  await stand.db.rows(`DELETE FROM job_types WHERE job_type IN ('lost', 'odd', 'built'); DROP FUNCTION nowhere`);
 });
 
 test('a superuser is one too many', async () => {
