@@ -3,6 +3,7 @@
 import { deliveries } from './deliveries.mjs';
 import { flat } from './flat.mjs';
 import { gateway } from './gateway.mjs';
+import { enqueue } from './job_enqueue.mjs';
 import { jobs } from './jobs.mjs';
 import { disturbances, machine } from './machine.mjs';
 import { memory } from './memory.mjs';
@@ -10,7 +11,7 @@ import { Results } from './results.mjs';
 import { sets } from './sets.mjs';
 import { timing } from './timing.mjs';
 
-const parts = { deliveries, jobs, gateway, sets, flat, memory, timing };
+const parts = { deliveries, jobs, enqueue, gateway, sets, flat, memory, timing };
 const quick = process.env.BENCH_QUICK === '1';
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !parts[name]);
