@@ -137,7 +137,7 @@ WITH pair AS (
 	 WHERE o.is_ours
 	UNION ALL
 	SELECT w.theirs, 2001, true, format('%s: there is %s of the name %I already; cronward needs that name for an index%s', w.name, k.what, t.relname,
-	       substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*'))
+	       regexp_replace(substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*'), ' WITH \([^)]*\)', ''))
 	  FROM twin w
 	  JOIN pg_index i ON i.indrelid = w.ours
 	  JOIN pg_class o ON o.oid = i.indexrelid
@@ -146,7 +146,9 @@ WITH pair AS (
 	  LEFT JOIN pg_index j ON j.indexrelid = t.oid
 	 WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)
 	   AND (j.indrelid IS DISTINCT FROM w.theirs
-	        OR substring(pg_get_indexdef(j.indexrelid) FROM ' USING .*') <> substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*'))
+	        -- How full its pages are is nobody's business.
+	        OR regexp_replace(substring(pg_get_indexdef(j.indexrelid) FROM ' USING .*'), ' WITH \([^)]*\)', '')
+	           <> regexp_replace(substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*'), ' WITH \([^)]*\)', ''))
 	UNION ALL
 	SELECT theirs, 3000 + attnum, true, format('%s is missing; cronward needs %s NOT NULL, and has no value for the rows that are there: add it and fill it', name, type)
 	  FROM missing WHERE cannot_hold
