@@ -526,14 +526,14 @@ BEGIN
 END
 $$;
 
--- A job has ended, however: its dependents are free of it, or fail with it.  Who fails takes its own
+-- Jobs have ended, however: their dependents are free of them, or, of one, fail with it.  Who fails takes its own
 -- dependents along, all in one statement, however long the chain; the triggers that this fires find
 -- nothing open any more.  Edges are counted as they are closed, so what ends twice is counted once.
-CREATE OR REPLACE FUNCTION cronward_dependents_go_on(ended uuid, has_failed boolean, reason text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION cronward_dependents_go_on(ended uuid[], has_failed boolean, reason text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	failing uuid[];
 BEGIN
-	PERFORM FROM job_dependencies WHERE depends_on = ended AND is_open LIMIT 1;
+	PERFORM FROM job_dependencies WHERE depends_on = ANY (ended) AND is_open LIMIT 1;
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
@@ -541,7 +541,7 @@ BEGIN
 		failing := ARRAY(
 			WITH RECURSIVE f (id) AS (
 				SELECT d.job_id FROM job_dependencies d
-				 WHERE d.depends_on = ended AND d.is_open
+				 WHERE d.depends_on = ANY (ended) AND d.is_open
 				   AND (SELECT j.on_dependency_failure = 'fail' AND j.waits_until IS NOT NULL FROM jobs j WHERE j.id = d.job_id)
 				UNION
 				SELECT d.job_id FROM f JOIN job_dependencies d ON d.depends_on = f.id AND d.is_open
@@ -566,8 +566,8 @@ BEGIN
 		       waits_until = CASE WHEN o.fails THEN NULL
 		                          WHEN j.waits_until = 'infinity' AND j.open_dependencies <= o.edges THEN j.run_at ELSE j.waits_until END,
 		       error_message = CASE WHEN NOT o.fails THEN j.error_message
-		                            WHEN o.depends_on = ended::text THEN left(format('its dependency %s %s', ended, reason), 1024)
-		                            ELSE left(format('its dependency %s failed: %s %s', o.depends_on, ended, reason), 1024) END,
+		                            WHEN o.depends_on = ended[1]::text THEN left(format('its dependency %s %s', ended[1], reason), 1024)
+		                            ELSE left(format('its dependency %s failed: %s %s', o.depends_on, ended[1], reason), 1024) END,
 		       completed_at = CASE WHEN o.fails THEN clock_timestamp() ELSE j.completed_at END,
 		       dead_at = CASE WHEN o.fails THEN clock_timestamp() ELSE j.dead_at END,
 		       updated_at = clock_timestamp()
@@ -586,10 +586,14 @@ BEGIN
 END
 $$;
 
+-- What one statement ends is gathered row by row and goes on at its end, all together: 500 prerequisites of
+-- one job count down once and not 500 times, and dependents are locked in one order.
 CREATE OR REPLACE FUNCTION cronward_job_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM cronward_dependents_go_on(NEW.id, NEW.status <> 'completed',
-		CASE NEW.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(NEW.error_message, 'no reason was given') END);
+	PERFORM FROM job_dependencies WHERE depends_on = NEW.id AND is_open LIMIT 1;
+	IF FOUND THEN
+		PERFORM set_config('cronward.ended', concat(current_setting('cronward.ended', true), ' ', NEW.id), true);
+	END IF;
 	RETURN NULL;
 END
 $$;
@@ -597,11 +601,31 @@ CREATE OR REPLACE TRIGGER jobs_end AFTER UPDATE ON jobs
 	FOR EACH ROW WHEN (OLD.is_awaited AND OLD.waits_until IS NOT NULL AND NEW.waits_until IS NULL)
 	EXECUTE FUNCTION cronward_job_ends();
 
+CREATE OR REPLACE FUNCTION cronward_jobs_have_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	ended uuid[] := string_to_array(ltrim(current_setting('cronward.ended', true)), ' ');
+	job record;
+BEGIN
+	IF ended IS NULL OR ended = '{}' THEN
+		RETURN NULL;
+	END IF;
+	PERFORM set_config('cronward.ended', '', true);
+	PERFORM cronward_dependents_go_on(ARRAY(SELECT id FROM jobs WHERE id = ANY (ended) AND status = 'completed'), false, '');
+	FOR job IN SELECT id, status, error_message FROM jobs WHERE id = ANY (ended) AND status <> 'completed' ORDER BY id LOOP
+		PERFORM cronward_dependents_go_on(ARRAY[job.id], true,
+			CASE job.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(job.error_message, 'no reason was given') END);
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_have_ended AFTER UPDATE ON jobs
+	FOR EACH STATEMENT EXECUTE FUNCTION cronward_jobs_have_ended();
+
 -- Who deletes a live job fails or frees its dependents, and frees its slot; what has ended has done
 -- both, so pruning fires nothing.
 CREATE OR REPLACE FUNCTION cronward_job_is_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM cronward_dependents_go_on(OLD.id, true, 'was deleted');
+	PERFORM cronward_dependents_go_on(ARRAY[OLD.id], true, 'was deleted');
 	DELETE FROM job_slots WHERE job_id = OLD.id;
 	RETURN NULL;
 END
@@ -692,7 +716,7 @@ BEGIN
 		SELECT p.* FROM (SELECT DISTINCT depends_on FROM fresh) f
 		 CROSS JOIN LATERAL (SELECT id, status, error_message FROM jobs WHERE id = f.depends_on AND waits_until IS NULL OFFSET 0) p
 	LOOP
-		PERFORM cronward_dependents_go_on(ended.id, ended.status <> 'completed',
+		PERFORM cronward_dependents_go_on(ARRAY[ended.id], ended.status <> 'completed',
 			CASE ended.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(ended.error_message, 'no reason was given') END);
 	END LOOP;
 	RETURN NULL;
@@ -897,7 +921,7 @@ CREATE OR REPLACE TRIGGER jobs_are_changed AFTER UPDATE ON jobs
 DO $$
 DECLARE name text;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['cronward_job_comes', 'cronward_job_ends', 'cronward_job_is_deleted', 'cronward_dependencies_come',
+	FOREACH name IN ARRAY ARRAY['cronward_job_comes', 'cronward_job_ends', 'cronward_jobs_have_ended', 'cronward_job_is_deleted', 'cronward_dependencies_come',
 		'cronward_dependencies_go', 'cronward_job_lets_go', 'cronward_slots_go', 'cronward_job_is_changed'] LOOP
 		EXECUTE format('ALTER FUNCTION %I() SECURITY DEFINER SET search_path = %I, pg_temp', name, current_schema());
 		EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', name);

@@ -221,6 +221,17 @@ for (const [what, graph, first, second] of [
   });
 }
 
+test('what one statement ends goes on together, each in its way', async () => {
+  const names = Array.from({ length: 40 }, (_, n) => `n${n}`);
+  const ids = await workflow({ ...Object.fromEntries(names.map((name) => [name, []])), all: names, good: names.slice(0, 20), bad: names.slice(20), anyway: names },
+    { anyway: { on_dependency_failure: 'run' } });
+  await rows(`UPDATE jobs SET status = CASE WHEN job_type = 'n39' THEN 'failed' ELSE 'completed' END, waits_until = NULL, error_message = 'e' WHERE job_type ~ '^n[0-9]+$'`);
+  const { all, good, bad, anyway } = await states();
+  assert.deepEqual([all, good, bad, anyway], ['failed', 'pending', 'failed', 'pending']);
+  assert.equal((await job(ids.bad)).error_message, `its dependency ${ids.n39} failed: e`);
+  await mustBeConsistent();
+});
+
 test('ordinary workflows wait for nobody, though they depend on one job', async () => {
   const { a } = await workflow({ a: [], b: ['a'] });
   await db.session((one) => db.session(async (two) => {
