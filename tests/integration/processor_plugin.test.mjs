@@ -160,9 +160,9 @@ test('processes are kept from run to run, end with their parent, and leave no zo
 test('a process that is told to end lets the jobs under way finish, and begins no more', async () => {
   const env = { JOB_MAX_CONCURRENT: '2' };
   await jobs.stand.startPool({ size: 1, env });
-  const warm = await jobs.addMany('act', 4, { payload: { act: 'sleep', ms: 30 } });
+  const warm = await jobs.addMany('act', 4, { payload: { act: 'doze', ms: 30 } });
   assert.equal((await call()).status, 200);
-  const ids = await jobs.addMany('act', 6, { payload: { act: 'sleep', ms: 1500 } });
+  const ids = await jobs.addMany('act', 6, { payload: { act: 'doze', ms: 1500 } });
   const [parent] = jobs.stand.pool.processes();
   const calling = call();
   await until(() => childrenOf(parent).length === 2, { what: 'two processes of plug-ins' });

@@ -149,7 +149,7 @@ act_process(struct cronward_context *c, const struct cronward_job *job)
 		return act_tell(c);
 	if (is(job, "echo"))
 		return c->result(c, job->payload, job->payload_len);
-	if (is(job, "sleep")) {
+	if (is(job, "doze")) {
 		usleep((useconds_t)number_of(job, "\"ms\": ") * 1000);
 		return CRONWARD_DONE;
 	}

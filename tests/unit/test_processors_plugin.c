@@ -246,7 +246,7 @@ static void
 spreads_long_jobs(void **state)
 {
 	const char *payloads[] = { "{}", "{}", "{}", "{}", "{}", "{}", "{}",
-		"{\"act\": \"sleep\", \"ms\": 1500}", "{}", "{}", "{}", "{}", NULL };
+		"{\"act\": \"doze\", \"ms\": 1500}", "{}", "{}", "{}", "{}", NULL };
 	int64_t from_ms;
 	int others = 0;
 
