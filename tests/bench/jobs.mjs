@@ -26,7 +26,7 @@ const LATENCY_PAUSE_MS = 20;
 
 const settings = { PROCESSOR_DIR: path.join(root, 'build/bench/processors') };
 
-// worker.graphile.org/docs/performance; then what was found to be faster for jobs that do nothing.
+// worker.graphile.org/docs/performance; then the combination that was fastest for deliveries.
 const graphile = {
   concurrentJobs: 24,
   maxPoolSize: 25,
@@ -81,12 +81,12 @@ async function drains({ results, rounds, quick }) {
   }
   const ours = { what: `${count.toLocaleString('en-US')} jobs that do nothing`, ours: rates.cronward, unit: '/s' };
   results.ratio({ ...ours, reference: 'graphile-worker 0.17, as documented', theirs: rates.graphile, target: { least: 2.5 } });
-  results.ratio({ ...ours, reference: 'the same, best found', theirs: rates.tuned });
+  results.ratio({ ...ours, reference: 'the same, larger batches', theirs: rates.tuned });
   results.ratio({ ...ours, reference: 'pg-boss 10, fetch and complete by 500', theirs: rates.boss, target: { least: 2.5 } });
   results.ratio({ ...ours, reference: 'bare loop of the same statements', theirs: rates.bare, target: { least: 0.8 } });
   results.settings('cronward of jobs', { ...cronwardSettings, ...settings, '--budget': 3600 });
   results.settings('graphile-worker of jobs', `${JSON.stringify(graphile)}, warmed up with ${WARMUP_JOBS} jobs`);
-  results.settings('graphile-worker of jobs, best found', JSON.stringify(graphileTuned));
+  results.settings('graphile-worker of jobs, larger batches', JSON.stringify(graphileTuned));
   results.settings('pg-boss', `${JSON.stringify(boss)}, supervise and schedule off, warmed up with ${WARMUP_JOBS} jobs`);
   results.settings('bare_jobs', `batches of ${BARE_BATCH}`);
   await cluster.stop();
