@@ -587,7 +587,8 @@ END
 $$;
 
 -- What one statement ends is gathered row by row and goes on at its end, all together: 500 prerequisites of
--- one job count down once and not 500 times, and dependents are locked in one order.
+-- one job count down once and not 500 times, and dependents are locked in one order.  Anybody can set what it is
+-- gathered in, so only what has really ended is looked at.
 CREATE OR REPLACE FUNCTION cronward_job_ends() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM FROM job_dependencies WHERE depends_on = NEW.id AND is_open LIMIT 1;
@@ -610,8 +611,8 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	PERFORM set_config('cronward.ended', '', true);
-	PERFORM cronward_dependents_go_on(ARRAY(SELECT id FROM jobs WHERE id = ANY (ended) AND status = 'completed'), false, '');
-	FOR job IN SELECT id, status, error_message FROM jobs WHERE id = ANY (ended) AND status <> 'completed' ORDER BY id LOOP
+	PERFORM cronward_dependents_go_on(ARRAY(SELECT id FROM jobs WHERE id = ANY (ended) AND waits_until IS NULL AND status = 'completed'), false, '');
+	FOR job IN SELECT id, status, error_message FROM jobs WHERE id = ANY (ended) AND waits_until IS NULL AND status <> 'completed' ORDER BY id LOOP
 		PERFORM cronward_dependents_go_on(ARRAY[job.id], true,
 			CASE job.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(job.error_message, 'no reason was given') END);
 	END LOOP;

@@ -232,6 +232,15 @@ test('what one statement ends goes on together, each in its way', async () => {
   await mustBeConsistent();
 });
 
+test('nobody ends a job of others by naming it', async () => {
+  const ids = await workflow({ a: [], b: ['a'], c: [] });
+  await db.session(async (sql) => {
+    await sql(`SELECT set_config('cronward.ended', $1, false)`, [ids.a]);
+    await sql(`UPDATE jobs SET priority = 1 WHERE job_type = 'c'`);
+  });
+  assert.deepEqual(await states(), { a: 'pending', b: 'blocked', c: 'pending' });
+});
+
 test('ordinary workflows wait for nobody, though they depend on one job', async () => {
   const { a } = await workflow({ a: [], b: ['a'] });
   await db.session((one) => db.session(async (two) => {

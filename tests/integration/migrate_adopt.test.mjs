@@ -159,6 +159,18 @@ test('what an application had before is never pruned; what came later is', async
   assert.equal(await stand.db.value('SELECT count(*)::int FROM email_queue'), 10);
 });
 
+test('jobs that an application had before are never run, retried or changed', async () => {
+  const stand = await withTables(ALIKE);
+  assert.equal((await stand.cli(['migrate', '--adopt'])).code, 0);
+  await stand.db.rows(`UPDATE jobs SET status = 'failed' WHERE payload @> '{"n": 2}'; UPDATE jobs SET status = 'pending' WHERE payload @> '{"n": 2}'`);
+  const old = await stand.db.rows('SELECT * FROM jobs ORDER BY id');
+  assert.ok(old.every((row) => row.waits_until === null));
+  await stand.db.rows(`INSERT INTO jobs (job_type, "createdBy") VALUES ('report', 'me')`);
+  const run = await stand.cli(['run', 'job-queue']);
+  assert.match(run.stdout, /"processed": ?1,/, run.stderr);
+  assert.deepEqual(await stand.db.rows('SELECT * FROM jobs WHERE id = ANY ($1) ORDER BY id', [old.map((row) => row.id)]), old);
+});
+
 test('statements pasted by hand do the same as --adopt', async () => {
   const [byHand, byUs] = [await withTables(ALIKE), await withTables(ALIKE)];
   await byHand.db.rows((await byHand.cli(['migrate'])).stdout);
