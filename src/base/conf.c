@@ -96,7 +96,8 @@ static const struct conf_setting conf_settings[] = {
 	    "file with ENCRYPTION_KEYS, read again when it changes"),
 	CONF_OTHER("APP_URL", conf_address, app_url,
 	    "scheme and host such as https://cron.example.com",
-	    "where callers reach this service; for `cronward doctor` and `cronward callers`"),
+	    "where callers reach this service; for `cronward doctor`, `cronward callers` and jobs "
+	    "that call back"),
 	CONF_LABEL("CRONWARD_REGION", region, "local",
 	    "where this service runs; GET /api/jobs/worker tells it"),
 	CONF_LABEL("CRONWARD_ENV", env, "production",

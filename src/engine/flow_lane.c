@@ -20,8 +20,9 @@ enum {
 	LANES_LOOK_MS = 100,   /* between two looks while items are under way */
 	LANES_REWIND_MS = 200, /* between two returns to the start for what was freed */
 	LANES_WRAP_MS = 15000, /* between two for rows that were committed late */
-	LANES_FAST_MS = 250,   /* a full claim so soon after the last one: larger ones pay */
-	LANES_SLOW_MS = 1000,  /* so late: smaller ones leave more to others and to later choice */
+	LANES_VERY_FAST_MS = 25,
+	LANES_FAST_MS = 250,  /* a full claim so soon after the last one: larger ones pay */
+	LANES_SLOW_MS = 1000, /* so late: smaller ones leave more to others and to later choice */
 };
 
 enum { LANES_QUEUES, LANES_PRIORITIES, LANES_ATS, LANES_IDS };
@@ -295,10 +296,13 @@ flow_lanes_resize(struct flow_state *s)
 {
 	int64_t now_ms = clock_mono_ms(), took_ms = now_ms - s->lanes->claimed_ms;
 
-	if (took_ms <= LANES_FAST_MS)
-		s->batch_size = s->batch_size * 2 < s->batch_max ? s->batch_size * 2 : s->batch_max;
-	else if (took_ms >= LANES_SLOW_MS && s->batch_size / 2 >= s->limits->batch_size)
+	if (took_ms <= LANES_FAST_MS) {
+		s->batch_size *= took_ms <= LANES_VERY_FAST_MS ? 4 : 2;
+		if (s->batch_size > s->batch_max)
+			s->batch_size = s->batch_max;
+	} else if (took_ms >= LANES_SLOW_MS && s->batch_size / 2 >= s->limits->batch_size) {
 		s->batch_size /= 2;
+	}
 	s->lanes->claimed_ms = now_ms;
 }
 

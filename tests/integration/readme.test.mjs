@@ -97,8 +97,8 @@ test('the commands of its section Jobs do what they say', async (t) => {
   assert.deepEqual(due, [{ status: 'completed', n: 5 }, { status: 'pending', n: 1 }]);
 });
 
-test('the SQL of src/processors/README.md runs as it stands', async () => {
-  const text = readFileSync(path.join(root, 'src/processors/README.md'), 'utf8');
+for (const page of ['src/processors/README.md', 'src/workers/README.md']) test(`the SQL of ${page} runs as it stands`, async () => {
+  const text = readFileSync(path.join(root, page), 'utf8');
   for (const sql of blocksOf(text, 'sql')) await stand.db.rows(sql);
   assert.equal((await stand.cli(['run', 'job-queue'])).code, 0);
   const job = await stand.db.one(`SELECT status, progress, result, error_message FROM jobs WHERE job_type = 'totals'`);
