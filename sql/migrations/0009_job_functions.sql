@@ -410,6 +410,21 @@ $$;
 
 -- Jobs that come in by a plain INSERT --------------------------------------------------------------------
 
+-- Why a payload is too large; NULL: it is not.  A claim brings the payloads of many jobs, as text, and one
+-- that cannot be brought would stop them all.  The text may be far longer than what is stored: of 10,000
+-- times 1e131071 it is more than a gigabyte, which PostgreSQL does not even make.  What is stored in 500
+-- bytes, not compressed, has no more than some megabytes.
+CREATE OR REPLACE FUNCTION cronward_job_payload_fault(payload jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	bytes integer;
+BEGIN
+	bytes := octet_length(payload::text);
+	RETURN CASE WHEN bytes > 8 * 1024 * 1024 THEN format('payload may have 8388608 bytes as text; it has %s', bytes) END;
+EXCEPTION WHEN program_limit_exceeded OR out_of_memory THEN
+	RETURN 'payload may have 8388608 bytes as text; it has more than PostgreSQL can write';
+END
+$$;
+
 -- Only what a plain row does not have; the rest waits from now on by the column's default.  The condition is
 -- short, for each INSERT reads it anew (24 us of 60, when it had all that the function asks).
 CREATE OR REPLACE FUNCTION cronward_job_comes() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -425,6 +440,7 @@ BEGIN
 			format('concurrency_key must have 1 to 200 characters; it has %s', length(NEW.concurrency_key))
 		WHEN NEW.max_attempts NOT BETWEEN 1 AND 1000 THEN format('max_attempts must be from 1 to 1000; it is %s', NEW.max_attempts)
 		WHEN NOT isfinite(NEW.run_at) THEN format('run_at must be a time that comes; it is %s', NEW.run_at)
+		ELSE cronward_job_payload_fault(NEW.payload)
 		END;
 	IF fault IS NULL AND NEW.timeout_s IS NOT NULL THEN
 		SELECT run_budget_s INTO budget_s FROM job_limits;
@@ -450,8 +466,25 @@ $$;
 CREATE OR REPLACE TRIGGER jobs_come BEFORE INSERT ON jobs
 	FOR EACH ROW WHEN (NEW.status <> 'pending' OR NEW.run_at > NEW.waits_until OR NEW.run_at IN ('-infinity', 'infinity') OR NEW.timeout_s IS NOT NULL
 		OR '' IN (NEW.job_type, NEW.queue, NEW.unique_key, NEW.concurrency_key)
-		OR length(concat(NEW.job_type, NEW.queue, NEW.unique_key, NEW.concurrency_key)) > 200)
+		OR length(concat(NEW.job_type, NEW.queue, NEW.unique_key, NEW.concurrency_key)) > 200
+		OR pg_column_size(NEW.payload) > 500 OR pg_column_compression(NEW.payload) IS NOT NULL)
 	EXECUTE FUNCTION cronward_job_comes();
+
+-- Who gives a job another payload later on.
+CREATE OR REPLACE FUNCTION cronward_job_payload_comes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	fault CONSTANT text := cronward_job_payload_fault(NEW.payload);
+BEGIN
+	IF fault IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = fault;
+	END IF;
+	RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER jobs_get_payload AFTER UPDATE OF payload ON jobs
+	FOR EACH ROW WHEN (NEW.waits_until IS NOT NULL
+		AND (pg_column_size(NEW.payload) > 500 OR pg_column_compression(NEW.payload) IS NOT NULL))
+	EXECUTE FUNCTION cronward_job_payload_comes();
 
 -- Dependencies -------------------------------------------------------------------------------------------
 
@@ -923,7 +956,7 @@ DO $$
 DECLARE name text;
 BEGIN
 	FOREACH name IN ARRAY ARRAY['cronward_job_comes', 'cronward_job_ends', 'cronward_jobs_have_ended', 'cronward_job_is_deleted', 'cronward_dependencies_come',
-		'cronward_dependencies_go', 'cronward_job_lets_go', 'cronward_slots_go', 'cronward_job_is_changed'] LOOP
+		'cronward_dependencies_go', 'cronward_job_payload_comes', 'cronward_job_lets_go', 'cronward_slots_go', 'cronward_job_is_changed'] LOOP
 		EXECUTE format('ALTER FUNCTION %I() SECURITY DEFINER SET search_path = %I, pg_temp', name, current_schema());
 		EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', name);
 	END LOOP;
