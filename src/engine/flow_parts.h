@@ -111,7 +111,8 @@ struct flow_cursor {
 	int64_t at, id; /* microseconds since 1970 */
 };
 
-static const struct flow_cursor FLOW_CURSOR_START = { -62135596800000000, 0 }; /* the year 1 */
+/* Before the first moment that PostgreSQL knows, which is in 4714 BC. */
+static const struct flow_cursor FLOW_CURSOR_START = { -210866803200000000, 0 };
 
 /* A queue and a priority in it: how far this pass has come. */
 struct flow_lane {
