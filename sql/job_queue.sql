@@ -59,7 +59,7 @@ WITH c AS MATERIALIZED (
 		   AND waits_until <= $4::timestamptz
 		   AND (waits_until, id) > (timestamptz 'epoch' + l.at * interval '1 microsecond', l.id)
 		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
-		   AND lost + (lease_until IS NOT NULL AND claim_token <> $3::uuid AND NOT awaits_callback)::int < 2
+		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid AND NOT awaits_callback)::int < 2
 		 ORDER BY waits_until, id
 		 LIMIT $1::int
 		   FOR NO KEY UPDATE SKIP LOCKED) j
@@ -110,7 +110,7 @@ WITH c AS MATERIALIZED (
 UPDATE jobs d
    SET status = CASE WHEN m.is_parked THEN 'pending' ELSE 'processing' END,
        waits_until = CASE WHEN m.is_parked THEN 'infinity' ELSE d.waits_until END,
-       lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token <> $3::uuid AND NOT d.awaits_callback)::int,
+       lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $3::uuid AND NOT d.awaits_callback)::int,
        claim_token = CASE WHEN NOT m.is_parked THEN $3::uuid END,
        lease_until = CASE WHEN NOT m.is_parked THEN clock_timestamp() + make_interval(secs =>
 			$2::int + COALESCE(d.timeout_s, ($10::jsonb ->> d.job_type)::int, $9::int)) END,
@@ -138,7 +138,7 @@ WITH c AS MATERIALIZED (
 	  FROM jobs
 	 WHERE lost > 0 AND waits_until <= $3::timestamptz
 	   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $2::uuid)
-	   AND lost + (lease_until IS NOT NULL AND claim_token <> $2::uuid AND NOT awaits_callback)::int >= 2
+	   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $2::uuid AND NOT awaits_callback)::int >= 2
 	   AND ($4::text[] IS NULL OR queue = ANY ($4::text[]))
 	   AND NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.name = queue AND q.paused)
 	 ORDER BY lost, waits_until, id
@@ -190,7 +190,7 @@ WITH c AS MATERIALIZED (
 UPDATE jobs d
    SET status = CASE WHEN m.is_parked THEN 'pending' ELSE 'processing' END,
        waits_until = CASE WHEN m.is_parked THEN 'infinity' ELSE d.waits_until END,
-       lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token <> $2::uuid AND NOT d.awaits_callback)::int,
+       lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $2::uuid AND NOT d.awaits_callback)::int,
        claim_token = CASE WHEN NOT m.is_parked THEN $2::uuid END,
        lease_until = CASE WHEN NOT m.is_parked THEN clock_timestamp() + make_interval(secs =>
 			$1::int + COALESCE(d.timeout_s, ($6::jsonb ->> d.job_type)::int, $5::int)) END,
@@ -325,7 +325,7 @@ WITH r AS MATERIALIZED (
 	       lease_until = CASE WHEN r.verdict = 'await' THEN clock_timestamp() + $12::int * interval '1 second' END,
 	       claim_token = CASE WHEN r.verdict = 'await' THEN d.claim_token END,
 	       awaits_callback = r.verdict = 'await',
-	       attempts = d.attempts + (r.verdict IN ('done', 'retry', 'dead'))::int,
+	       attempts = LEAST(d.attempts, 2147483646) + (r.verdict IN ('done', 'retry', 'dead'))::int,
 	       lost = 0,
 	       progress = CASE WHEN r.verdict = 'done' THEN 100 ELSE d.progress END,
 	       result = CASE WHEN r.verdict = 'done' THEN COALESCE(r.result::jsonb, d.result) ELSE d.result END,
