@@ -71,8 +71,9 @@ BEGIN
 		RAISE EXCEPTION 'the claim of job % was lost before its function began', job_id USING ERRCODE = 'CW409';
 	END IF;
 	EXECUTE cronward_job_call(target) INTO answer USING job;
-	-- The function may have changed it, and jobs is to be the table that it was.
-	PERFORM set_config('search_path', path, true);
+	-- The function may have changed it, or made a temporary table of that name, and jobs is to be the table
+	-- that it was.
+	PERFORM set_config('search_path', path || ', pg_temp', true);
 	IF octet_length(answer::text) > result_max THEN
 		RAISE EXCEPTION 'the result has % bytes; allowed are %', octet_length(answer::text), result_max
 			USING ERRCODE = 'CW413';
