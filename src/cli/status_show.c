@@ -105,13 +105,13 @@ status_print_workers(const PGresult *rows, FILE *to)
 	struct print_table table = { .columns = 4 };
 	char last[STATUS_CELL_MAX], counts[STATUS_CELL_MAX], lock[STATUS_CELL_MAX];
 
-	print_add(&table, (const char *const[]){ "worker", "last run", "counts", "now" });
+	print_add(&table, (const char *const[]){ "worker", "last run", "now", "counts" });
 	for (int row = 0; row < PQntuples(rows); row++) {
 		status_describe_last(rows, row, last);
 		status_describe_counts(rows, row, counts);
 		status_describe_lock(rows, row, lock);
 		print_add(&table,
-		    (const char *const[]){ db_text(rows, row, "name"), last, counts, lock });
+		    (const char *const[]){ db_text(rows, row, "name"), last, lock, counts });
 	}
 	print_table_to(&table, to);
 	print_finish(&table);
@@ -133,7 +133,7 @@ status_describe_last(const PGresult *rows, int row, char to[static STATUS_CELL_M
 	    db_number(rows, row, "duration_ms"), error ? ": " : "", error ? error : "");
 }
 
-/* The run's counts in their own words: "failed 1, processed 12, succeeded 11". */
+/* The run's counts in their own words, but for what it did not do: "processed 12, succeeded 12". */
 static void
 status_describe_counts(const PGresult *rows, int row, char to[static STATUS_CELL_MAX])
 {
@@ -141,7 +141,7 @@ status_describe_counts(const PGresult *rows, int row, char to[static STATUS_CELL
 	struct text all = { .at = NULL };
 
 	for (void *at = json_object_iter(counts); at; at = json_object_iter_next(counts, at))
-		if (json_is_integer(json_object_iter_value(at)))
+		if (json_integer_value(json_object_iter_value(at)) != 0)
 			text_add_format(&all, "%s%s %lld", all.len > 0 ? ", " : "",
 			    json_object_iter_key(at),
 			    (long long)json_integer_value(json_object_iter_value(at)));
