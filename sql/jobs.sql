@@ -130,14 +130,18 @@ UNION ALL
 SELECT NULL, NULL, false WHERE (SELECT count(*) FROM s) > $11::int;
 
 -- name: rows
--- The jobs $1, the newest first, without what may be long: payload, result, error_stack.
-SELECT j.id, j.status, j.job_type, j.queue, j.priority, j.attempts, j.max_attempts, cronward_time(j.run_at) AS run_at,
-       cronward_time(j.created_at) AS created_at, cronward_time(j.completed_at) AS completed_at,
+-- The jobs $1, the newest first, without what may be long: payload, result, error_stack.  "at" is when
+-- it is due, began or ended.
+SELECT j.id, j.status, j.job_type, j.queue, j.priority, j.attempts, j.max_attempts,
+       to_char(CASE WHEN j.waits_until IS NULL THEN COALESCE(j.completed_at, j.dead_at)
+                    WHEN j.lease_until IS NOT NULL THEN j.started_at
+                    WHEN isfinite(j.waits_until) THEN j.waits_until END AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,
        left(j.error_message, 1000) AS error_message,
        json_build_object(
            'id', j.id, 'workspace_id', j.workspace_id, 'job_type', j.job_type, 'status', j.status,
            'queue', j.queue, 'priority', j.priority, 'attempts', j.attempts, 'max_attempts', j.max_attempts,
-           'progress', j.progress, 'run_at', cronward_time(j.run_at), 'started_at', cronward_time(j.started_at),
+           'progress', j.progress, 'run_at', cronward_time(j.run_at), 'waits_until', cronward_time(j.waits_until),
+           'started_at', cronward_time(j.started_at),
            'completed_at', cronward_time(j.completed_at), 'error_message', left(j.error_message, 1000),
            'unique_key', j.unique_key, 'concurrency_key', j.concurrency_key, 'schedule', j.schedule,
            'created_at', cronward_time(j.created_at), 'updated_at', cronward_time(j.updated_at))::text AS json
@@ -199,6 +203,7 @@ SELECT json_build_object('success', true, 'job', json_build_object(
                WHEN 'blocked' THEN format('It waits for %s other %s', j.open_dependencies, CASE j.open_dependencies WHEN 1 THEN 'job' ELSE 'jobs' END)
                WHEN 'not_due' THEN format('It is not due until %s', cronward_time(j.waits_until))
                    || CASE WHEN j.attempts > 0 THEN format(': try %s of %s failed', j.attempts, j.max_attempts) ELSE '' END
+                   || COALESCE(': ' || left(j.error_message, 1000), '')
                WHEN 'key_held' THEN format('Its key is held by as many jobs as may run at once: %s', j.concurrency_limit)
                WHEN 'queue_paused' THEN format('Its queue is paused since %s', cronward_time((SELECT paused_at FROM q)))
                WHEN 'type_unknown' THEN 'No row of job_types names its type: the next run fails it'

@@ -16,7 +16,7 @@ const char jobs_help[] =
     "       cronward jobs types [--json]\n"
     "       cronward jobs schedules [--json]\n"
     "\n"
-    "  list      the newest first\n"
+    "  list      the newest first; at: when it is due, began or ended\n"
     "  show      a job with all that is known of it, why it is where it is, and the last lines\n"
     "            of its log\n"
     "  logs      its log, the oldest line first\n"

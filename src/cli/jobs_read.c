@@ -18,7 +18,7 @@ enum {
 	JOBS_NUMBER_MAX = 24,
 	JOBS_ID_MAX = 40,
 	JOBS_PAGE = 1000,
-	JOBS_LIST_COLUMNS = 9,
+	JOBS_LIST_COLUMNS = 8,
 	JOBS_LIST_ARGS = 11,
 	JOBS_LOG_COLUMNS = 4,
 };
@@ -161,7 +161,7 @@ static void
 jobs_list_begin(struct jobs_list *list, const struct jobs_wish *wish)
 {
 	static const char *const names[JOBS_LIST_COLUMNS] = { "id", "status", "type", "queue",
-		"priority", "tries", "run_at", "created_at", "error" };
+		"priority", "tries", "at", "error" };
 	const char *status = wish->given[JOBS_STATUS];
 
 	*list = (struct jobs_list){
@@ -248,11 +248,11 @@ jobs_list_add(struct jobs_list *list, const PGresult *rows, int row)
 	}
 	snprintf(tries, sizeof(tries), "%" PRId64 "/%" PRId64, db_number(rows, row, "attempts"),
 	    db_number(rows, row, "max_attempts"));
-	print_add(&list->table,
-	    (const char *[]){ db_text(rows, row, "id"), db_text(rows, row, "status"),
-		db_text(rows, row, "job_type"), db_text(rows, row, "queue"),
-		db_text(rows, row, "priority"), tries, db_text(rows, row, "run_at"),
-		db_text(rows, row, "created_at"), db_text(rows, row, "error_message") });
+	print_add(
+	    &list->table, (const char *[]){ db_text(rows, row, "id"), db_text(rows, row, "status"),
+			      db_text(rows, row, "job_type"), db_text(rows, row, "queue"),
+			      db_text(rows, row, "priority"), tries, db_text(rows, row, "at"),
+			      db_text(rows, row, "error_message") });
 }
 
 /* As the API replies, with the last lines of the log besides. */

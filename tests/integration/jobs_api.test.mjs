@@ -277,7 +277,7 @@ test('explain says why a job does not run, for each reason', async () => {
   const later = await add({ run_at: '2999-01-01', waits_until: '2999-01-01' });
   assert.equal((await state(later, 'not_due', /2999-01-01T00:00:00/)).due_at, '2999-01-01T00:00:00.000Z');
   await db.rows(`UPDATE jobs SET attempts = 2, error_message = 'HTTP 500', waits_until = clock_timestamp() + interval '1 hour' WHERE id = $1`, [later]);
-  assert.equal((await state(later, 'not_due', /try 2 of 5 failed/)).last_error, 'HTTP 500');
+  assert.equal((await state(later, 'not_due', /try 2 of 5 failed: HTTP 500$/)).last_error, 'HTTP 500');
   await state(await jobs.add('unknown'), 'type_unknown', /job_types/);
   await must(200, 'POST', '/api/queues/halted/pause');
   assert.equal((await state(await add({ queue: 'halted' }), 'queue_paused', /paused since \d{4}/)).queue, 'halted');
