@@ -1,14 +1,14 @@
 -- What `cronward jobs` asks besides the statements of jobs.sql.
 
 -- name: enqueue
--- $1 a job (an object, see enqueue_jobs), $2 who asks.
+-- $1 a job (an object with job_type, see enqueue_jobs), $2 who asks.
 WITH d AS MATERIALIZED (
 	SELECT id, is_new FROM enqueue_jobs($1::jsonb)
 ), a AS (
 	INSERT INTO audit_log (actor, action, target, detail)
 	SELECT $2::text, 'job.enqueue', id::text, jsonb_build_object('is_new', is_new) FROM d
 )
-SELECT id, is_new FROM d;
+SELECT id, is_new, EXISTS (SELECT FROM job_types t WHERE t.job_type = $1::jsonb ->> 'job_type') AS is_known FROM d;
 
 -- name: retry
 -- $1 ids, $2 who asks.  Of each that is there: whether, or why not.

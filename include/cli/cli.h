@@ -62,6 +62,8 @@ int cli_status(const struct cli_command *, int argc, char **argv);
 int cli_help(const struct cli_command *command);
 /* Says what is wrong with the command line and where help is.  Returns CLI_USAGE. */
 int cli_usage(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Says where help is, when getopt has said what is wrong.  Returns CLI_USAGE. */
+int cli_try(const char *name);
 /* Says what failed.  Returns CLI_FAILED. */
 int cli_fail(const struct err *e);
 /*

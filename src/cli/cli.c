@@ -313,7 +313,14 @@ cli_usage(const char *name, const char *fmt, ...)
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
 	va_end(args);
-	fprintf(stderr, "\nTry `cronward%s%s --help`.\n", name ? " " : "", name ? name : "");
+	fputc('\n', stderr);
+	return cli_try(name);
+}
+
+int
+cli_try(const char *name)
+{
+	fprintf(stderr, "Try `cronward%s%s --help`.\n", name ? " " : "", name ? name : "");
 	return CLI_USAGE;
 }
 
@@ -335,7 +342,7 @@ cli_no_arguments(const struct cli_command *command, int argc, char **argv)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
-		return option == CLI_OPTION_HELP ? cli_help(command) : CLI_USAGE;
+		return option == CLI_OPTION_HELP ? cli_help(command) : cli_try(command->name);
 	if (optind < argc)
 		return cli_usage(command->name, "takes no argument '%s'", argv[optind]);
 	return -1;

@@ -81,7 +81,7 @@ callers_list(int argc, char **argv)
 	argv[0] = (char[]){ "cronward callers list" };
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option != CALLERS_OPTION_JSON)
-			return CLI_USAGE;
+			return cli_try("callers");
 		json = true;
 	}
 	if (optind < argc)

@@ -37,7 +37,7 @@ cli_config(const struct cli_command *command, int argc, char **argv)
 		if (option == CLI_OPTION_HELP)
 			return cli_help(command);
 		if (option != CONFIG_OPTION_MARKDOWN)
-			return CLI_USAGE;
+			return cli_try(command->name);
 		markdown = true;
 	}
 	if (optind < argc)

@@ -136,7 +136,7 @@ dead_parse(const struct dead_command *dead, struct dead_filter *f, int argc, cha
 		if (option == CLI_OPTION_HELP)
 			return CLI_DONE;
 		if (option < CLI_OPTION_FIRST)
-			return CLI_USAGE;
+			return cli_try("dead");
 		if (dead_take(f, option, optarg) != 0)
 			return CLI_USAGE;
 	}

@@ -163,7 +163,7 @@ doctor_parse(const struct cli_command *command, struct doctor *d, int argc, char
 		else if (option == DOCTOR_OPTION_ALLOW)
 			d->allow = optarg;
 		else
-			return CLI_USAGE;
+			return cli_try("doctor");
 	}
 	if (optind < argc)
 		return cli_usage(command->name, "takes no argument '%s'", argv[optind]);

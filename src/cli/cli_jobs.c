@@ -126,8 +126,11 @@ cli_jobs(const struct cli_command *command, int argc, char **argv)
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return cli_help(command);
 	if (!jobs)
-		return cli_usage("jobs", "wants one of list, show, logs, enqueue, retry, cancel, "
-					 "pause, resume, queues, types, schedules");
+		return cli_usage("jobs",
+		    "%s%s%sallowed are list, show, logs, enqueue, retry, cancel, pause, resume, "
+		    "queues, types and schedules",
+		    argc > 1 ? "there is no '" : "", argc > 1 ? argv[1] : "",
+		    argc > 1 ? "'; " : "");
 	snprintf(name, sizeof(name), "cronward jobs %s", jobs->name);
 	argv[1] = name;
 	wish.limit = jobs->limit;
@@ -175,7 +178,7 @@ jobs_parse(const struct jobs_command *jobs, struct jobs_wish *wish, int argc, ch
 		if (option == CLI_OPTION_HELP)
 			return CLI_DONE;
 		if (option < CLI_OPTION_FIRST)
-			return CLI_USAGE;
+			return cli_try("jobs");
 		option -= CLI_OPTION_FIRST;
 		if (!(jobs->options & JOBS_BIT(option)))
 			return cli_usage(

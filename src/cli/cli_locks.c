@@ -101,7 +101,7 @@ locks_take(struct locks_wish *wish, int argc, char **argv)
 		if (option == CLI_OPTION_HELP)
 			return CLI_DONE;
 		if (option < CLI_OPTION_FIRST)
-			return CLI_USAGE;
+			return cli_try("locks");
 		wish->json |= option == LOCKS_OPTION_JSON;
 		wish->force |= option == LOCKS_OPTION_FORCE;
 	}

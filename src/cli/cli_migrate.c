@@ -38,7 +38,7 @@ cli_migrate(const struct cli_command *command, int argc, char **argv)
 		m.adopt |= option == MIGRATE_OPTION_ADOPT;
 		m.dry_run |= option == MIGRATE_OPTION_DRY_RUN;
 		if (option != MIGRATE_OPTION_ADOPT && option != MIGRATE_OPTION_DRY_RUN)
-			return CLI_USAGE;
+			return cli_try(command->name);
 	}
 	if (optind < argc)
 		return cli_usage(command->name, "takes no argument '%s'", argv[optind]);

@@ -30,7 +30,7 @@ cli_rekey(const struct cli_command *command, int argc, char **argv)
 		if (option == CLI_OPTION_HELP)
 			return cli_help(command);
 		if (option != REKEY_OPTION_DRY_RUN)
-			return CLI_USAGE;
+			return cli_try(command->name);
 		dry_run = true;
 	}
 	if (optind < argc)

@@ -89,7 +89,7 @@ run_option(const struct cli_command *command, int option, struct run_wish *wish)
 		text_array_add(&wish->queues, optarg);
 		return CLI_DONE;
 	default:
-		return CLI_USAGE;
+		return cli_try("run");
 	}
 }
 

@@ -71,7 +71,7 @@ cli_seal(const struct cli_command *command, int argc, char **argv)
 		if (option == CLI_OPTION_HELP)
 			return cli_help(command);
 		if (option < CLI_OPTION_FIRST)
-			return CLI_USAGE;
+			return cli_try(command->name);
 		seal_take(&seal, option, optarg);
 	}
 	if (optind < argc)

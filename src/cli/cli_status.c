@@ -62,7 +62,7 @@ status_parse(const struct cli_command *command, struct status_wish *wish, int ar
 		if (option == CLI_OPTION_HELP)
 			return cli_help(command);
 		if (option < CLI_OPTION_FIRST)
-			return CLI_USAGE;
+			return cli_try(command->name);
 		if (option == STATUS_OPTION_JSON) {
 			wish->json = true;
 			continue;

@@ -74,6 +74,10 @@ jobs_enqueue(struct cli_session *s, const struct jobs_wish *wish)
 		fputs("cronward jobs: that is the live job with this unique_key; no other was "
 		      "made\n",
 		    stderr);
+	if (rows && !db_bool(rows, 0, "is_known"))
+		fputs("cronward jobs: no row of job_types has this type; the job fails if none "
+		      "comes before it runs\n",
+		    stderr);
 	PQclear(rows);
 	return rc;
 }

@@ -55,6 +55,8 @@ test('help, and wrong words: one line on standard error, and code 2', async () =
     const done = await refused(2, /^cronward jobs: |^cronward jobs \w+: /, ...args);
     assert.equal(done.stdout, '', args.join(' '));
   }
+  for (const [args, pattern] of [[['lst'], /there is no 'lst'; allowed are list, .*\nTry `cronward jobs --help`/], [['list', '--nope'], /'--nope'\nTry `cronward jobs --help`/]])
+    await refused(2, pattern, ...args);
   const bytes = await run('sh', ['-c', 'exec "$0" jobs enqueue "$(printf "\\377")"', program()], { env: cleanEnv(stand.env()) });
   assert.deepEqual([bytes.code, bytes.stdout], [2, '']);
   assert.match(bytes.stderr, /not UTF-8/);
@@ -79,6 +81,8 @@ test('enqueue: the id on standard output, all options in the row, and the act on
   assert.deepEqual([again.code, JSON.parse(again.stdout)], [0, { id, isNew: false }]);
   assert.match(again.stderr, /live job with this unique_key/);
   await refused(1, /unique_key/, 'enqueue', 'b', '--unique-key', 'u', '--on-conflict', 'reject');
+  assert.match((await stand.cli(['jobs', 'enqueue', 'nobody_knows_it'])).stderr, /^cronward jobs: no row of job_types has this type; .*\n$/);
+  assert.equal((await stand.cli(['jobs', 'enqueue', 'enrich_account'])).stderr, '');
   const piped = await stand.cli(['jobs', 'enqueue', 'c', '-'], { input: '{"secret": "no argument"}\n' });
   assert.deepEqual((await jobOf(piped.stdout.trim())).payload, { secret: 'no argument' });
   assert.deepEqual((await jobOf(await enqueue('d', '--priority', '-7'))).payload, {});
@@ -89,9 +93,9 @@ test('list: the newest first, filtered, as a table and as the API has it', async
   const ids = [];
   for (const [type, queue] of [['a', 'x'], ['b', 'x'], ['a', 'y']]) ids.unshift(await enqueue(type, '--queue', queue));
   const lines = (await jobs('list')).trimEnd().split('\n');
-  assert.match(lines[0], /^id +status +type +queue +priority +tries +run_at +created_at +error$/);
+  assert.match(lines[0], /^id +status +type +queue +priority +tries +at +error$/);
   assert.deepEqual(lines.slice(1).map((line) => line.split(/ +/)[0]), ids);
-  assert.match(lines[1], / pending +a +y +0 +0\/5 +\d{4}-/);
+  assert.match(lines[1], / pending +a +y +0 +0\/5 +\d{4}-\d\d-\d\dT[\d:]{8}Z +-$/);
   const listed = async (...args) => JSON.parse(await jobs('list', '--json', ...args)).map((job) => job.id);
   assert.deepEqual(await listed(), ids);
   assert.deepEqual(await listed('--type', 'a'), [ids[0], ids[2]]);
