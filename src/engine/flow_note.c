@@ -53,8 +53,16 @@ flow_notes_are_due(const struct flow_state *s, int64_t now_ms)
 {
 	const struct flow_notes *notes = &s->notes[s->notes_filling];
 
+	if (s->notes[!s->notes_filling].count > 0)
+		return true;
 	return notes->count > 0 &&
 	       (notes->count >= NOTES_FLIGHT_MAX || now_ms - notes->first_ms >= NOTES_DELAY_MS);
+}
+
+bool
+flow_notes_are_behind(const struct flow_state *s)
+{
+	return s->notes[0].count > 0 && s->notes[1].count > 0;
 }
 
 /* Those that could not be written before go first, and alone. */

@@ -303,6 +303,8 @@ void flow_lanes_advance_suspect(struct flow_state *, int count);
 
 /* flow_note.c */
 bool flow_notes_are_due(const struct flow_state *, int64_t now_ms);
+/* Whether lines wait for others to be written again: no end may overtake them. */
+bool flow_notes_are_behind(const struct flow_state *);
 void flow_notes_send(struct flow_state *);
 void flow_notes_take(struct flow_state *);
 /* Asks which items under way are to be stopped, once a second. */

@@ -125,7 +125,8 @@ flow_store_send(struct flow_state *s)
 		f.claims = !f.looks && flow_claim_choose(s);
 	}
 	if (!writes_are_away) {
-		f.settles = flow_store_must_settle(s, f.claims && !s->writer, now_ms);
+		f.settles = !flow_notes_are_behind(s) &&
+			    flow_store_must_settle(s, f.claims && !s->writer, now_ms);
 		f.releases = s->back.count > 0 && s->release_not_before_ms <= now_ms;
 		f.notes = flow_notes_are_due(s, now_ms) || f.settles;
 	}

@@ -46,6 +46,25 @@ test('progress and lines are seen while the job runs', async () => {
   assert.deepEqual([(await row(id)).status, (await row(id)).progress], ['completed', 100]);
 });
 
+test('lines that could not be written at once are all there when the job has ended', async () => {
+  await jobs.db.rows('CREATE SEQUENCE lines');
+  await jobs.db.rows(`
+    CREATE FUNCTION refuse_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF nextval('lines') = 1 THEN
+        PERFORM pg_sleep(0.7); -- by then the job has said the rest, and has ended
+        RAISE EXCEPTION 'as if it were locked' USING ERRCODE = '55P03';
+      END IF;
+      RETURN NEW; END $$`);
+  await jobs.db.rows('CREATE TRIGGER refuse_first BEFORE INSERT ON job_logs FOR EACH ROW EXECUTE FUNCTION refuse_first()');
+  const id = await act('say', { ms: 300 });
+  await jobs.run();
+  await jobs.db.rows('DROP FUNCTION refuse_first() CASCADE');
+  await jobs.db.rows('DROP SEQUENCE lines');
+  const said = (await jobs.logs(id)).map(({ message }) => message);
+  assert.deepEqual(said.slice(0, 5), ['attempt 1 of 5, no workspace', 'with data', 'printed', 'and again', 'warned']);
+  assert.match(said[5], /^completed in/);
+});
+
 test('retries wait as they ask; what fails for good, fails for good', async () => {
   const [again, dead, scheduled] = [await act('retry', { wait: 17 }), await act('fail'), await act('retry', { wait: -1 })];
   await jobs.run();
