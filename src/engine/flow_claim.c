@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/conf.h"
 #include "engine/run.h"
 
 #include <assert.h>
@@ -33,9 +34,10 @@ static void flow_claim_prepare(struct flow_state *, int limit);
 static void flow_claim_prepare_plain(struct flow_state *);
 static void flow_claim_prepare_laned(struct flow_state *);
 static void flow_claim_advance(struct flow_state *, const PGresult *);
-static void flow_claim_resize(struct flow_state *, size_t bytes);
+static void flow_claim_fit(struct flow_state *, const PGresult *);
 static void flow_claim_intake(struct flow_state *, PGresult *);
 static void flow_claim_read_laned(const struct flow_state *, struct flow_item *);
+static int64_t flow_claim_timeout_ms(const struct run *, int64_t timeout_s);
 static int flow_claim_compare(const void *, const void *);
 static void flow_claim_queue_laned(struct flow_state *, struct flow_item *);
 static void flow_claim_queue(
@@ -214,6 +216,7 @@ flow_claim_advance(struct flow_state *s, const PGresult *rows)
 	}
 	if (s->lanes) {
 		flow_lanes_advance(s, rows, c->limit);
+		flow_claim_fit(s, rows);
 		return;
 	}
 	/* An UPDATE returns its rows in any order. */
@@ -226,7 +229,8 @@ flow_claim_advance(struct flow_state *s, const PGresult *rows)
 	}
 	*cursor = last;
 	if (count == c->limit) {
-		flow_claim_resize(s, PQresultMemorySize(rows));
+		s->batch_size = s->batch_size * 2 < s->batch_max ? s->batch_size * 2 : s->batch_max;
+		flow_claim_fit(s, rows);
 	} else if (c->is_scout) {
 		s->scout = s->cursor;
 		s->scout_not_before_ms = clock_mono_ms() + FLOW_SCOUT_PAUSE_MS;
@@ -239,17 +243,17 @@ flow_claim_advance(struct flow_state *s, const PGresult *rows)
 	}
 }
 
-/* A full claim of ${bytes}: the next one may be twice as large, as far as memory goes. */
+/* The next claim brings no more rows than memory goes, if they are as large as ${rows} are. */
 static void
-flow_claim_resize(struct flow_state *s, size_t bytes)
+flow_claim_fit(struct flow_state *s, const PGresult *rows)
 {
-	int64_t size = s->batch_size * INT64_C(2);
+	size_t count = (size_t)PQntuples(rows), most;
 
-	if (size > s->batch_max)
-		size = s->batch_max;
-	if (bytes / (size_t)s->claim.limit * (size_t)size > FLOW_BATCH_BYTES)
-		size = FLOW_BATCH_BYTES / (int64_t)(bytes / (size_t)s->claim.limit);
-	s->batch_size = size > 0 ? (int)size : 1;
+	if (count == 0)
+		return;
+	most = FLOW_BATCH_BYTES / (PQresultMemorySize(rows) / count);
+	if ((size_t)s->batch_size > most)
+		s->batch_size = most > 0 ? (int)most : 1;
 }
 
 /* Makes items of the claimed rows and queues them; owns ${rows} from here on. */
@@ -312,7 +316,22 @@ flow_claim_read_laned(const struct flow_state *s, struct flow_item *item)
 	item->urgency = flow_lanes_at(s, db_number(rows, row, "lane"))->priority;
 	item->due_at = db_number(rows, row, "cursor_at");
 	item->frees = db_bool(rows, row, "frees");
-	item->item.timeout_ms = db_number(rows, row, "timeout_s") * 1000;
+	item->item.timeout_ms = flow_claim_timeout_ms(s->run, db_number(rows, row, "timeout_s"));
+}
+
+/*
+ * An item that wants more than a run lasts would be begun by none; enqueued before the settings
+ * were known, or lowered, it gets all that there is.  A run that is shorter than usual leaves it to
+ * others.
+ */
+static int64_t
+flow_claim_timeout_ms(const struct run *r, int64_t timeout_s)
+{
+	int64_t most_ms = r->conf->run_budget_s * 1000;
+
+	if (most_ms < r->budget_ms)
+		most_ms = r->budget_ms;
+	return timeout_s * 1000 < most_ms ? timeout_s * 1000 : most_ms;
 }
 
 /* The order in which the database would have claimed them one by one. */

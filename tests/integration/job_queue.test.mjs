@@ -126,6 +126,33 @@ test('a job past its time-out is stopped, and that is a failed try', async () =>
   }
 });
 
+test('a job that wants more time than a run has gets a run\'s time; a shorter run leaves it alone', async () => {
+  await jobs.http('hang', '/hang');
+  await jobs.db.rows('DELETE FROM job_limits'); // as before the first run, or with another RUN_BUDGET_S
+  const id = await jobs.add('hang', { timeout_s: 600 });
+  await jobs.run({ env: { RUN_BUDGET_S: '7' }, args: ['--budget', '1'] });
+  assert.deepEqual([(await jobs.job(id)).status, (await jobs.job(id)).attempts], ['pending', 0]);
+  await jobs.run({ env: { RUN_BUDGET_S: '7' } });
+  const job = await jobs.job(id);
+  assert.deepEqual([job.status, job.attempts], ['pending', 1]);
+  assert.match(job.error_message, /timed out after 7 s/);
+});
+
+test('large payloads are claimed by few', async () => {
+  await jobs.db.rows(`CREATE TABLE claims (bytes bigint)`);
+  await jobs.db.rows(`
+    CREATE FUNCTION note_claim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      INSERT INTO claims SELECT sum(octet_length(payload::text)) FROM claimed WHERE claim_token IS NOT NULL HAVING count(*) > 0;
+      RETURN NULL; END $$`);
+  await jobs.db.rows(`CREATE TRIGGER note_claim AFTER UPDATE ON jobs REFERENCING NEW TABLE AS claimed
+    FOR EACH STATEMENT EXECUTE FUNCTION note_claim()`);
+  await jobs.addMany('nobody_knows_it', 200, { payload: { x: 'x'.repeat(500_000) } });
+  assert.equal((await jobs.run()).processed, 200);
+  const { most, all } = await jobs.db.one('SELECT max(bytes)::int AS most, sum(bytes)::int AS all FROM claims');
+  await jobs.db.rows('DROP FUNCTION note_claim() CASCADE');
+  assert.ok(all > 100_000_000 && most < 10_000_000, `${most} bytes in a claim, of ${all}`);
+});
+
 test('while it runs a job has a lease of its time-out and 10 s', async () => {
   await jobs.http('slow', '/slow/700');
   await jobs.add('slow', { timeout_s: 7 });
