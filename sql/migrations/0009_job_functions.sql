@@ -233,6 +233,7 @@ BEGIN
 		       max_attempts = new.max_attempts, timeout_s = new.timeout_s, concurrency_key = new.concurrency_key,
 		       concurrency_limit = new.concurrency_limit, on_dependency_failure = new.on_dependency_failure,
 		       workspace_id = new.workspace_id, attempts = 0, lost = 0, progress = 0, error_message = NULL, error_stack = NULL,
+		       result = NULL, started_at = NULL, performed_at = NULL, cancel_requested_at = NULL,
 		       updated_at = clock_timestamp()
 		 WHERE j.id = live.id;
 		DELETE FROM job_dependencies d WHERE d.job_id = live.id AND d.depends_on <> ALL (needed);

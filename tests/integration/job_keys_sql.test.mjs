@@ -59,6 +59,15 @@ test('replace: a job that has not begun becomes the new one, with all its tries'
   assert.ok(await db.value('SELECT waits_until <= clock_timestamp() FROM jobs'));
 });
 
+test('replace: the new one is not done because the old one was, nor stopped because that was to be', async () => {
+  const { id } = await keyed({ payload: { n: 1 } });
+  // As a run leaves a job that it had to hand back when its function had just committed, or to stop.
+  await rows(`UPDATE jobs SET performed_at = now(), started_at = now(), result = '1', cancel_requested_at = now() WHERE id = $1`, [id]);
+  await keyed({ payload: { n: 2 }, on_conflict: 'replace' });
+  const { payload, performed_at, started_at, result, cancel_requested_at } = await job(id);
+  assert.deepEqual([payload, performed_at, started_at, result, cancel_requested_at], [{ n: 2 }, null, null, null, null]);
+});
+
 test('replace: its dependencies are those that are said now', async () => {
   const [a, b] = (await enqueue([{ type: 'x' }, { type: 'y' }])).map(({ id }) => id);
   const { id } = await keyed({ depends_on: [a] });
