@@ -9,7 +9,7 @@ WITH taken AS (
 	VALUES ($1::text, $2::uuid, clock_timestamp(), clock_timestamp() + make_interval(secs => $4::int))
 	    ON CONFLICT (name) DO UPDATE
 	   SET holder = EXCLUDED.holder,
-	       fence = l.fence + (l.holder IS DISTINCT FROM EXCLUDED.holder)::int, is_rung = false,
+	       fence = l.fence + (l.holder IS DISTINCT FROM EXCLUDED.holder)::int,
 	       acquired_at = EXCLUDED.acquired_at,
 	       expires_at = EXCLUDED.expires_at
 	 WHERE l.holder IS NULL OR l.holder = EXCLUDED.holder OR l.expires_at <= clock_timestamp()
@@ -62,15 +62,17 @@ SELECT name FROM cron_locks
 
 -- name: end
 -- Frees the lock first, as begin takes it first: two that meet wait for each other in one order.
--- Answers whether somebody rang while it was held.
 WITH freed AS (
 	UPDATE cron_locks SET holder = NULL, expires_at = clock_timestamp()
 	 WHERE name = $1::text AND holder = $2::uuid AND fence = $3::bigint
-	RETURNING is_rung
-), ended AS (
-	UPDATE cron_job_executions
-	   SET status = $4::text, counts = $5::jsonb, error_message = $6::text, completed_at = clock_timestamp(),
-	       duration_ms = (extract(epoch FROM clock_timestamp() - started_at) * 1000)::bigint
-	 WHERE id = $2::uuid AND status = 'running' AND (SELECT count(*) FROM freed) >= 0
+	RETURNING name
 )
-SELECT COALESCE((SELECT is_rung FROM freed), false) AS is_rung;
+UPDATE cron_job_executions
+   SET status = $4::text, counts = $5::jsonb, error_message = $6::text, completed_at = clock_timestamp(),
+       duration_ms = (extract(epoch FROM clock_timestamp() - started_at) * 1000)::bigint
+ WHERE id = $2::uuid AND status = 'running' AND (SELECT count(*) FROM freed) >= 0;
+
+-- name: hear
+-- Takes the word that was left, also where a run before has died with it.  Asked behind the end:
+-- whoever comes later finds the lock free, or held by a run that hears it in its turn.
+UPDATE cron_locks SET is_rung = false WHERE name = $1::text AND is_rung AND holder IS NULL RETURNING name;

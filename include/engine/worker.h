@@ -5,6 +5,7 @@
 #define CRONWARD_ENGINE_WORKER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct run;
 
@@ -19,6 +20,8 @@ struct worker {
 	const char *schedule;
 	/* What it counts besides run->processed, succeeded and failed; NULL ends the list. */
 	const char *tallies[WORKER_TALLIES_MAX];
+	/* Whether work may be brought while it runs, by run_ring(). */
+	bool has_bell;
 	/* Does the work inside the run's deadline.  0, or -1 with run->err set. */
 	int (*work)(struct run *);
 	/* Adds the worker's own keys to ${body}, in order; all 0 in a run that never began. */

@@ -35,6 +35,7 @@ static PGresult *run_take_lock(struct run *);
 static void run_start_clock(struct run *, const PGresult *);
 static int run_refuse_busy(struct run *);
 static bool run_end_write(struct run *, const char *counts, struct err *);
+static void run_hear(struct run *);
 static int run_renewal_check(struct run *);
 
 void
@@ -112,6 +113,8 @@ run_end(struct run *r)
 	r->renewal.result = NULL;
 	r->duration_ms = clock_mono_ms() - r->mono_began_ms;
 	free(counts_text);
+	if (is_written && r->worker->has_bell)
+		run_hear(r);
 	return is_written ? 0 : err_pass(&r->err, &e);
 }
 
@@ -291,10 +294,17 @@ run_end_write(struct run *r, const char *counts, struct err *e)
 	};
 	AUTO(PQclear) PGresult *rows = db_query_within(r->db, &end, e);
 
-	if (!rows)
-		return false;
-	r->is_rung = db_bool(rows, 0, "is_rung");
-	return true;
+	return rows != NULL;
+}
+
+/* Whether another run is wanted.  A word that cannot be asked for is heard by the next one. */
+static void
+run_hear(struct run *r)
+{
+	AUTO(PQclear)
+	PGresult *rows = db_query(r->db, SQL_RUN_HEAR, DB_ARGS(r->worker->name), NULL);
+
+	r->is_rung = rows && PQntuples(rows) > 0;
 }
 
 /* Looks at the last renewal's answer, if it has come; what failed is sent again next time. */

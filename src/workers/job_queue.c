@@ -59,6 +59,7 @@ const struct worker worker_job_queue = {
 	.name = "job-queue",
 	.summary = "run jobs that are due, by the processors of their types",
 	.schedule = "* * * * *",
+	.has_bell = true,
 	.work = job_queue_work,
 	.reply = job_queue_reply,
 };
