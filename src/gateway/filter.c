@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+static int filter_refuse_name(
+    const struct filter *, size_t count, const char *const *others, size_t i, struct err *);
 static int filter_take_status(struct filter *, const char *value, struct err *);
 static bool filter_is_time(const char *);
 static const char *filter_digits(const char *at, const char *form);
@@ -60,8 +62,7 @@ filter_take_query(struct filter *filters, size_t count, const char *const *other
 		while (others[o] && strcmp(others[o], given->name) != 0)
 			o++;
 		if (f == count && !others[o])
-			return err_set(e, ERR_BAD_REQUEST,
-			    "Query parameter %zu is none that this route knows", i + 1);
+			return filter_refuse_name(filters, count, others, i, e);
 		if (f == count)
 			continue;
 		if (filters[f].value)
@@ -105,6 +106,24 @@ filter_queues(const struct request *q, struct arena *a, const char **ret_queues,
 		*ret_queues = arena_copy(a, t.at, t.len);
 	text_finish(&t);
 	return rc;
+}
+
+/* Parameter ${i}; what it is called stays unsaid, as it may be a secret. */
+static int
+filter_refuse_name(
+    const struct filter *filters, size_t count, const char *const *others, size_t i, struct err *e)
+{
+	struct text names = { .at = NULL };
+
+	for (size_t f = 0; f < count; f++)
+		text_add_format(&names, "%s%s", names.len > 0 ? ", " : "", filters[f].name);
+	for (int o = 0; others[o]; o++)
+		text_add_format(&names, "%s%s", names.len > 0 ? ", " : "", others[o]);
+	err_set(e, ERR_BAD_REQUEST,
+	    "Query parameter %zu is none that this route knows; allowed: %s", i + 1,
+	    names.at ? names.at : "none");
+	text_finish(&names);
+	return -1;
 }
 
 static int
