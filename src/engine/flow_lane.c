@@ -2,9 +2,10 @@
  * flow_lane - the lanes of a laned flow.
  *
  * A pass begins with a look: which queues and priorities hold anything that is due by now.  Claims
- * then go through them, with a cursor each, until one comes back short from the start.  What came
- * due, or was freed, in the meantime makes another pass; the run is through when a whole pass has
- * brought nothing and nothing is under way.
+ * then go through them, with a cursor each, until one comes back short from the start.  Where there
+ * are more lanes than a look sees, the next one goes on behind them.  What came due, or was freed,
+ * in the meantime makes another pass; the run is through when a whole pass has brought nothing and
+ * nothing is under way.
  */
 #include "flow_parts.h"
 
@@ -29,6 +30,7 @@ enum { LANES_QUEUES, LANES_PRIORITIES, LANES_ATS, LANES_IDS };
 
 static const char LANES_ID_MIN[] = "00000000-0000-0000-0000-000000000000";
 
+static const char *flow_lanes_behind(const struct flow_lanes *, const char *column);
 static void flow_lanes_fill(struct flow_lanes *);
 static void flow_lanes_take_turns(struct flow_lanes *);
 static void flow_lanes_write(struct flow_lanes *);
@@ -77,10 +79,12 @@ flow_lanes_send(struct flow_state *s)
 	struct flow_lanes *l = s->lanes;
 
 	l->args[0] = s->limits->queues;
+	l->args[1] = flow_lanes_behind(l, "behind_queue");
+	l->args[2] = flow_lanes_behind(l, "behind_priority");
 	l->unit = (struct db_unit){
 		.sql = s->flow->look,
 		.args = l->args,
-		.args_count = 1,
+		.args_count = sizeof l->args / sizeof *l->args,
 		.timeout_ms = run_statement_ms(s->run),
 		.async_commit = true,
 	};
@@ -180,6 +184,13 @@ flow_lanes_advance_suspect(struct flow_state *s, int count)
 		flow_lanes_rest(s);
 }
 
+/* The lane at which the last look ended, though there are more; NULL: it saw the last one. */
+static const char *
+flow_lanes_behind(const struct flow_lanes *l, const char *column)
+{
+	return l->found ? db_text(l->found, 0, column) : NULL;
+}
+
 static void
 flow_lanes_fill(struct flow_lanes *l)
 {
@@ -262,6 +273,8 @@ flow_lanes_drained(struct flow_state *s)
 
 	l->is_wanted = true;
 	l->not_before_ms = 0;
+	if (flow_lanes_behind(l, "behind_queue") && !s->is_late)
+		return;
 	l->is_drained = true;
 	if (s->open > 0) {
 		l->not_before_ms = clock_mono_ms() + LANES_LOOK_MS;

@@ -128,12 +128,12 @@ struct flow_lanes {
 	int order[FLOW_LANES_MAX]; /* in which the last claim was given them */
 	int64_t turns;             /* claims so far */
 	int64_t items;             /* that were queued so far */
-	PGresult *found;           /* what names the lanes */
+	PGresult *found;           /* what names the lanes, and where the look ended */
 	/* Arguments of claims, the lanes in the same order in each. */
 	struct text texts[FLOW_LANE_TEXTS]; /* queues, priorities, ats, ids */
 	char due_at[RUN_TIME_TEXT_MAX];
 	struct db_unit unit; /* of the look */
-	const char *args[1];
+	const char *args[3];
 	bool is_open;    /* sent, and its answer not taken yet */
 	bool is_drained; /* claims bring nothing, until something is freed or comes due */
 	bool is_wanted;  /* before the next claim */

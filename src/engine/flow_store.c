@@ -183,11 +183,11 @@ flow_store_look(struct flow_state *s)
 {
 	struct run *r = s->run;
 	struct err e = { .code = ERR_OK };
-	const char *arg = s->lanes ? s->limits->queues : r->started_at;
+	const char *args[3] = { s->lanes ? s->limits->queues : r->started_at };
 	struct db_unit look = {
 		.sql = s->lanes ? s->flow->look : s->flow->is_left,
-		.args = &arg,
-		.args_count = 1,
+		.args = args,
+		.args_count = s->lanes ? 3 : 1,
 		.timeout_ms = run_statement_ms(r),
 	};
 	AUTO(PQclear) PGresult *rows = NULL;

@@ -29,7 +29,7 @@ async function call(name, values, session) {
   return session ? within(session) : db.session(within);
 }
 
-const look = async (queues = null) => (await call('look', [queues])).filter(({ queue }) => queue !== null);
+const look = async (queues = null) => (await call('look', [queues, null, null])).filter(({ queue }) => queue !== null);
 
 // Claims from all lanes there are, or those that are given, from their start.
 async function claim({ limit = 1000, lanes, token = randomUUID(), types = {}, enriched = [], session } = {}) {
@@ -88,7 +88,7 @@ test('lanes: the most urgent first, without what is paused, not due or not asked
   await db.rows(`INSERT INTO job_queues (name, paused) VALUES ('still', true), ('a', false)`);
   assert.deepEqual((await look()).map(({ queue, priority }) => `${queue} ${priority}`), ['b 10', 'a 0', 'b -10']);
   assert.deepEqual((await look(['a', 'still'])).map(({ queue }) => queue), ['a']);
-  const [none] = await call('look', [['nobody']]);
+  const [none] = await call('look', [['nobody'], null, null]);
   assert.equal(none.queue, null);
   assert.ok(Date.parse(none.due_at) > 0);
 });

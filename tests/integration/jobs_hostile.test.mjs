@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import { Jobs } from '../lib/jobs.mjs';
+import { statements } from '../lib/statements.mjs';
 
 const jobs = await Jobs.create();
 const { db } = jobs;
@@ -64,4 +65,38 @@ test('a temporary table that is named as the queue is, is the function\'s alone'
   await jobs.run();
   const row = await jobs.job(id);
   assert.deepEqual([row.status, row.result, row.payload, row.performed_at !== null], ['completed', { is: 'mine' }, {}, true]);
+});
+
+test('10,000 jobs of which the last is wrong are judged in time', async () => {
+  const id = (n) => `00000000-0000-0000-0000-${String(n).padStart(12, '0')}`;
+  const good = Array.from({ length: 9999 }, (_, n) => ({ type: 'fine', id: id(n) }));
+  const round = good.map((job, n) => ({ ...job, depends_on: [id((n + 1) % good.length)] }));
+  for (const [wrong, what] of [
+    [[...good, { type: 'fine', nope: 1 }], /jobs\[9999\]: nope/],
+    [[...good, { type: 'fine', id: `{${id(7)}}` }], /jobs\[9999\]: id .* is given twice/],
+    [[...good, { type: 'fine', depends_on: [id(10_000)] }], /jobs\[9999\]: depends_on .* no such job/],
+    [round, /cycle/]]) {
+    const { status, json } = await call('POST', '/api/jobs', JSON.stringify(wrong));
+    assert.deepEqual([status, json.code], [400, 'bad_request'], json.error);
+    assert.match(json.error, what);
+  }
+  assert.deepEqual(await statuses(), {});
+});
+
+test('a queue for each of many customers, with nothing due in it, keeps no other from running', async () => {
+  await db.rows(`INSERT INTO jobs (job_type, queue, run_at) SELECT 'fine', 'c' || n, now() + interval '1 day' FROM generate_series(1, 50000) n`);
+  await jobs.addMany('fine', 3, { queue: 'a' });
+  await jobs.addMany('fine', 3, { queue: 'c4' });
+  await jobs.addMany('fine', 3, { queue: 'z' });
+  const reply = await jobs.run();
+  assert.deepEqual([reply.succeeded, reply.run.more, await statuses()], [9, false, { completed: 9, pending: 50_000 }]);
+});
+
+test('a look sees so many lanes, and says behind which the next one goes on', async () => {
+  await db.rows(`INSERT INTO jobs (job_type, queue, priority) SELECT 'fine', 'c' || lpad((n / 2)::text, 5, '0'), n % 2 FROM generate_series(0, 44999) n`);
+  const text = statements().find(({ name }) => name === 'job_queue_look').text;
+  const seen = [];
+  for (let at = { behind_queue: null, behind_priority: null }; seen.length === 0 || at.behind_queue; seen.push(at))
+    [at] = await db.rows(text, [['c22499'], at.behind_queue, at.behind_priority]);
+  assert.deepEqual(seen.map((row) => [row.queue, row.behind_queue, row.behind_priority]), [[null, 'c09999', 1], [null, 'c19999', 1], ['c22499', null, null]]);
 });
