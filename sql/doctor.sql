@@ -143,11 +143,14 @@ SELECT e.id, e.job_name, extract(epoch FROM clock_timestamp() - e.started_at)::b
 SELECT url FROM app_webhooks WHERE is_active ORDER BY id LIMIT 1;
 
 -- name: job_types
--- Types whose function is missing, and those of plug-ins.  A name of another form than most is left
--- to the job that it fails.
-SELECT job_type, target, processor = 'plugin' AS is_plugin
+-- Types whose function is missing, those of plug-ins, and those whose target is none of its processor's
+-- ("fault").  A function's name of another form than most is left to the job that it fails.
+SELECT job_type, target, processor = 'plugin' AS is_plugin,
+       CASE processor WHEN 'http' THEN 'no http or https URL' WHEN 'apollo' THEN 'neither account nor contact' END AS fault
   FROM job_types
  WHERE processor = 'plugin'
+    OR processor = 'http' AND target !~* '^https?://'
+    OR processor = 'apollo' AND target NOT IN ('account', 'contact')
     OR processor = 'sql'
        AND CASE WHEN target ~ '^([a-zA-Z_][a-zA-Z0-9_$]*\.)?[a-zA-Z_][a-zA-Z0-9_$]*$'
                 THEN to_regprocedure(target || '(jsonb)') IS NULL ELSE false END

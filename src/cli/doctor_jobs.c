@@ -44,7 +44,7 @@ jobs_zones(struct doctor *d)
 	zones_destroy(all);
 }
 
-/* A type whose function or plug-in is missing: its jobs fail, or wait for it. */
+/* A type whose function or plug-in is missing, or whose target is none: its jobs fail, or wait. */
 static void
 jobs_type(struct doctor *d, const PGresult *rows, int row)
 {
@@ -52,6 +52,12 @@ jobs_type(struct doctor *d, const PGresult *rows, int row)
 	const char *folder = d->conf.processor_dir;
 	char path[JOBS_PATH_MAX], todo[DOCTOR_FOUND_MAX];
 
+	if (db_text(rows, row, "fault")) {
+		doctor_fail(d, "UPDATE job_types SET target = …",
+		    "the target of the type %s is %s, which is %s", type, target,
+		    db_text(rows, row, "fault"));
+		return;
+	}
 	if (!db_bool(rows, row, "is_plugin")) {
 		snprintf(
 		    todo, sizeof(todo), "CREATE FUNCTION %s(job jsonb) RETURNS jsonb …", target);

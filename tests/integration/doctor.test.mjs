@@ -211,10 +211,14 @@ test('who may plant functions where names are looked up is told', async () => {
 
 test('types of jobs: functions and plug-ins that are missing', async () => {
   (await doctor()).one('jobs', 'ok', /^every type has/);
-  await stand.db.rows(`INSERT INTO job_types (job_type, processor, target) VALUES ('lost', 'sql', 'nowhere'), ('odd', 'sql', 'a b('), ('built', 'plugin', 'thing')`);
+  await stand.db.rows(`INSERT INTO job_types (job_type, processor, target) VALUES ('lost', 'sql', 'nowhere'), ('odd', 'sql', 'a b('), ('built', 'plugin', 'thing'),
+    ('posted', 'http', 'app.example.com/jobs'), ('fine', 'http', 'HTTPS://app.example.com/jobs'), ('enriched', 'apollo', 'lead')`);
   let found = await doctor();
   assert.equal(found.one('jobs', 'fail', /lost/).found, 'the type lost names the function nowhere(jsonb), which is not there');
   assert.match(found.one('jobs', 'fail', /built/).found, /plug-in thing, and PROCESSOR_DIR is unset/);
+  assert.equal(found.one('jobs', 'fail', /posted/).found, 'the target of the type posted is app.example.com/jobs, which is no http or https URL');
+  assert.equal(found.one('jobs', 'fail', /enriched/).found, 'the target of the type enriched is lead, which is neither account nor contact');
+  await stand.db.rows(`DELETE FROM job_types WHERE job_type IN ('posted', 'fine', 'enriched')`);
   const plugins = path.join(folder, 'plugins');
   mkdirSync(plugins, { mode: 0o755 });
   found = await doctor({ env: { PROCESSOR_DIR: plugins } });
