@@ -20,7 +20,7 @@ enum {
 	JOBS_PAGE = 1000,
 	JOBS_LIST_COLUMNS = 8,
 	JOBS_LIST_ARGS = 11,
-	JOBS_LOG_COLUMNS = 4,
+	JOBS_LOG_COLUMNS = 3,
 };
 #define JOBS_LOOK "20000" /* rows that one page looks at */
 #define JOBS_LAST_LOGS "20"
@@ -340,24 +340,29 @@ jobs_logs_read(struct cli_session *s, const struct jobs_wish *wish, json_t *logs
 	return 1;
 }
 
-/* As the API has them. */
+/* What a line has as data stands behind its message: most have none, or little. */
 static void
 jobs_print_logs(const json_t *logs)
 {
 	struct print_table t = { .columns = JOBS_LOG_COLUMNS };
 
-	print_add(&t, (const char *[]){ "at", "level", "message", "data" });
+	print_add(&t, (const char *[]){ "at", "level", "message" });
 	for (size_t i = 0; i < json_array_size(logs); i++) {
 		const json_t *line = json_array_get(logs, i);
 		const json_t *data = json_object_get(line, "data");
-		char *text =
-		    json_is_null(data) ? NULL : json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
+		struct text said = { .at = NULL };
+		char *dumped;
 
+		text_add_text(&said, json_string_value(json_object_get(line, "message")));
+		if (data && !json_is_null(data)) {
+			dumped = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
+			text_add_format(&said, "  %s", dumped);
+			free(dumped);
+		}
 		print_add(
 		    &t, (const char *[]){ json_string_value(json_object_get(line, "created_at")),
-			    json_string_value(json_object_get(line, "level")),
-			    json_string_value(json_object_get(line, "message")), text });
-		free(text);
+			    json_string_value(json_object_get(line, "level")), said.at });
+		text_finish(&said);
 	}
 	print_table(&t);
 	print_finish(&t);

@@ -125,8 +125,8 @@ test('show and logs: all of it, why it is where it is, and what was said', async
   assert.match(shown, /^status +failed$/m);
   assert.match(shown, /^state +failed$/m);
   assert.match(shown, /^reason +It failed for good at .*there is no job type "nobody_knows_it"/m);
-  assert.match(shown, /^at +level +message +data$/m);
-  assert.match(shown, /line {2}1500 /);
+  assert.match(shown, /^at +level +message$/m);
+  assert.match(shown, /line {2}1500 {2}\{"n":/);
   assert.doesNotMatch(shown, /line {2}1480 |\x1b|claim_token/);
   const json = JSON.parse(await jobs('show', id, '--json'));
   assert.deepEqual([json.success, json.job.id, json.job.explain.state, json.logs.length], [true, id, 'failed', 20]);
