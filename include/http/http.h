@@ -24,8 +24,8 @@ enum {
 	HTTP_HEADERS_MAX = 24,        /* of one request */
 	HTTP_HEADER_BYTES_MAX = 4096, /* all headers of one request together */
 	HTTP_ERROR_MAX = 256,
-	HTTP_POLL_MAX = 64,
-	HTTP_KEPT_MAX = 4, /* headers of a reply that are handed out */
+	HTTP_POLL_MAX = 1024, /* a thousand carried out by carriers, and the database */
+	HTTP_KEPT_MAX = 4,    /* headers of a reply that are handed out */
 };
 
 /* By default GET, or POST where there is a body. */

@@ -269,3 +269,14 @@ test('SIGTERM drains: what is under way ends, the rest is handed back', async ()
   assert.ok(answer.json.succeeded >= 5 && answer.json.run.more);
   assert.equal(await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE lease_until IS NOT NULL`), 0);
 });
+
+test('with many connections at work, what ends on any of them is seen at once', async () => {
+  await jobs.db.rows(`CREATE OR REPLACE FUNCTION slow_one(job jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT to_jsonb(pg_sleep(3)::text) $$`);
+  await jobs.db.rows(`CREATE OR REPLACE FUNCTION quick_one(job jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT job->'id' $$`);
+  for (const name of ['slow_one', 'quick_one']) await jobs.type(name, 'sql', name);
+  await jobs.addMany('slow_one', 68, { priority: 10 });
+  await jobs.addMany('quick_one', 120);
+  assert.equal((await jobs.run({ env: { JOB_MAX_CONCURRENT: '70' } })).succeeded, 188);
+  const took = await jobs.db.value(`SELECT extract(epoch FROM max(performed_at) - min(performed_at))::float8 FROM jobs WHERE job_type = 'quick_one'`);
+  assert.ok(took < 1, `120 quick jobs took ${took} s`);
+});
