@@ -313,7 +313,8 @@ flow_claim_read_laned(const struct flow_state *s, struct flow_item *item)
 	const PGresult *rows = item->batch->rows;
 	int row = item->item.row;
 
-	item->urgency = flow_lanes_at(s, db_number(rows, row, "lane"))->priority;
+	item->lane = (int)db_number(rows, row, "lane");
+	item->urgency = flow_lanes_at(s, item->lane)->priority;
 	item->due_at = db_number(rows, row, "cursor_at");
 	item->frees = db_bool(rows, row, "frees");
 	item->item.timeout_ms = flow_claim_timeout_ms(s->run, db_number(rows, row, "timeout_s"));
@@ -334,15 +335,18 @@ flow_claim_timeout_ms(const struct run *r, int64_t timeout_s)
 	return timeout_s * 1000 < most_ms ? timeout_s * 1000 : most_ms;
 }
 
-/* The order in which the database would have claimed them one by one. */
+/*
+ * The order in which the database would have claimed them one by one: lane by lane, the most urgent
+ * first, so that a queue whose turn it is goes before one that is longer.
+ */
 static int
 flow_claim_compare(const void *a, const void *b)
 {
 	const struct flow_item *one = a, *other = b;
 	int column = one->batch->column_id;
 
-	if (one->urgency != other->urgency)
-		return one->urgency > other->urgency ? -1 : 1;
+	if (one->lane != other->lane)
+		return one->lane < other->lane ? -1 : 1;
 	if (one->due_at != other->due_at)
 		return one->due_at < other->due_at ? -1 : 1;
 	return strcmp(PQgetvalue(one->batch->rows, one->item.row, column),

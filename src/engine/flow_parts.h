@@ -45,7 +45,8 @@ struct flow_item {
 	struct flow_item *next; /* in whatever list it is on */
 	enum verdict verdict;
 	int64_t ended_ms; /* CLOCK_MONOTONIC */
-	int urgency;      /* of its lane: what is higher goes first ... */
+	int lane;         /* as its claim was given it */
+	int urgency;      /* of that lane: what is higher goes first ... */
 	int64_t turn;     /* ... then what is lower */
 	int64_t due_at;   /* microseconds since 1970 */
 	bool frees;       /* its end may let others go */
