@@ -71,7 +71,7 @@ BEGIN
 
 	WITH RECURSIVE a AS MATERIALIZED (
 		SELECT j.id, j.on_dependency_failure = 'run' AS runs_anyway,
-		       CASE WHEN j.waits_until IS NOT NULL THEN 'it has not ended'
+		       CASE WHEN j.waits_until IS NOT NULL THEN 'it has not ended; with run_at = now() one that waits runs at once'
 		            WHEN j.status NOT IN ('failed', 'cancelled') THEN 'it is ' || j.status
 		            WHEN j.unique_key IS NULL THEN NULL
 		            WHEN EXISTS (SELECT FROM jobs o WHERE o.unique_key = j.unique_key AND o.waits_until IS NOT NULL)

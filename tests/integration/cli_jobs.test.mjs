@@ -147,8 +147,10 @@ test('retry by ids: each, or why not', async () => {
   const other = await failed();
   const waiting = await enqueue('a', '--run-at', '2030-01-01T00:00:00Z');
   const nobody = randomUUID();
-  const done = await refused(1, new RegExp(`${waiting} cannot be tried again: it has not ended\n.*there is no job ${nobody}\n`), 'retry', one, waiting, nobody, other.toUpperCase());
+  const done = await refused(1, new RegExp(`${waiting} cannot be tried again: it has not ended; with run_at = now\\(\\) .*\n.*there is no job ${nobody}\n`), 'retry', one, waiting, nobody, other.toUpperCase());
   assert.equal(done.stdout, 'retried 2\n');
+  await db.rows('UPDATE jobs SET run_at = now() WHERE id = $1', [waiting]);
+  assert.match(await jobs('show', waiting), /^reason +(It is due|No row of job_types)/m, 'what the message says is true');
   assert.deepEqual([(await jobOf(one)).status, (await jobOf(other)).status, (await jobOf(one)).error_message], ['pending', 'pending', null]);
   assert.deepEqual((await acts()).filter((act) => act.action === 'job.retry').map((act) => act.target).sort(), [one, other].sort());
   assert.equal(await jobs('cancel', one), `${one} is cancelled\n`);
