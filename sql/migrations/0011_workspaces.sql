@@ -29,7 +29,7 @@ CREATE INDEX IF NOT EXISTS workspace_members_of_user ON workspace_members (user_
 -- all: nobody but the service reads keys, whatever is granted.  An application whose own table of
 -- this name was adopted has its own policies, and may call this instead of them.
 CREATE OR REPLACE FUNCTION cronward_isolate(place regclass) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET client_min_messages = warning AS $$
 DECLARE
 	mine text := 'ANY (ARRAY(SELECT m.workspace_id FROM workspace_members m WHERE m.user_id = (SELECT cronward_user_id())))';
 	name text := (SELECT relname FROM pg_class WHERE oid = place);
@@ -54,7 +54,7 @@ $$;
 -- Lets a role that is neither owner nor heir work on all rows, as far as it is granted to: an
 -- application that enqueues, or cronward itself as a role that owns nothing.
 CREATE OR REPLACE FUNCTION cronward_trust(role regrole) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET client_min_messages = warning AS $$
 DECLARE
 	name text := left('cronward_trusts_' || role::text, 63);
 	place regclass;

@@ -56,7 +56,10 @@ test('files and folders that README names exist', () => {
 test('its SQL runs as it stands, and the deliveries that it promises are there', async () => {
   const blocks = blocksOf(readme, 'sql');
   assert.ok(blocks.length > 4);
-  for (const sql of blocks) await stand.db.rows(sql);
+  for (const sql of blocks) {
+    const psql = await run('psql', ['-Xq', '-v', 'ON_ERROR_STOP=1', stand.db.url], { env: cleanEnv(), input: sql });
+    assert.deepEqual([psql.code, psql.stderr], [0, ''], sql);
+  }
   assert.ok((await stand.rows()).length > 0);
   const ran = await stand.cli(['run', 'job-queue']);
   assert.equal(ran.code, 0, ran.stderr);
