@@ -35,9 +35,9 @@ DECLARE
 	name text := (SELECT relname FROM pg_class WHERE oid = place);
 	condition text := CASE name
 		WHEN 'jobs' THEN 'workspace_id = ' || mine
-		WHEN 'job_logs' THEN 'EXISTS (SELECT FROM jobs j WHERE j.id = job_id)'
-		WHEN 'job_dependencies' THEN 'EXISTS (SELECT FROM jobs j WHERE j.id = job_id)'
-			|| ' AND EXISTS (SELECT FROM jobs j WHERE j.id = depends_on)'
+		WHEN 'job_logs' THEN 'EXISTS (SELECT FROM jobs j WHERE j.id = job_logs.job_id)'
+		WHEN 'job_dependencies' THEN 'EXISTS (SELECT FROM jobs j WHERE j.id = job_dependencies.job_id)'
+			|| ' AND EXISTS (SELECT FROM jobs j WHERE j.id = job_dependencies.depends_on)'
 		WHEN 'workspaces' THEN 'id = ' || mine
 		WHEN 'workspace_members' THEN 'user_id = (SELECT cronward_user_id())'
 		WHEN 'workspace_settings' THEN 'false' END;

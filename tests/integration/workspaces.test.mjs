@@ -318,7 +318,7 @@ describe('an application that has workspaces already', () => {
   });
 
   test('a table of jobs that was adopted keeps being read by its application; one call isolates it', async () => {
-    const theirs = await database(`SET ROLE house; CREATE TABLE jobs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), workspace_id uuid, job_type text NOT NULL);
+    const theirs = await database(`SET ROLE house; CREATE TABLE jobs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), workspace_id uuid, job_type text NOT NULL, job_id uuid, depends_on uuid);
       INSERT INTO jobs (workspace_id, job_type) VALUES ('${A}', 'a'), ('${B}', 'b'); GRANT ALL ON jobs TO app; RESET ROLE`);
     const done = await migrate(theirs, '--adopt');
     assert.equal(done.code, 0, done.stderr);
@@ -329,6 +329,10 @@ describe('an application that has workspaces already', () => {
     assert.equal((await migrate(theirs)).code, 0);
     await theirs.rows(`SELECT cronward_isolate('jobs'); INSERT INTO workspace_members VALUES ('${A}', '${ANN}'); GRANT SELECT ON workspace_members TO app`);
     assert.deepEqual([await read({}), await read({ 'app.user_id': ANN })], [[], ['a']]);
+    // A column of theirs that is named as one of ours decides nothing.
+    await theirs.rows(`INSERT INTO job_logs (job_id, message) SELECT id, job_type FROM jobs; GRANT SELECT ON job_logs TO app`);
+    const lines = await asking('app', { 'app.user_id': ANN }, async (sql) => (await sql('SELECT message FROM job_logs')).map((row) => row.message), theirs);
+    assert.deepEqual(lines, ['a']);
     await theirs.rows(`SELECT cronward_isolate('jobs')`);
     await assert.rejects(theirs.rows(`SELECT cronward_isolate('accounts')`), /accounts is none of jobs, job_logs/);
   });
