@@ -3,11 +3,12 @@
 
 -- name: due
 -- ($1 limit, $2 cursor at, $3 cursor name): schedules behind the cursor whose next slot has come, or
--- is not known.  Nothing is locked: what enqueues looks again.
+-- is not known.  Nothing is locked: what enqueues looks again.  An infinite since_at has no seconds, and
+-- one row that cannot be read would stop all.
 SELECT s.name, s.cron, s.time_zone, s.missed, s.missed_max, s.next_at::text AS next_at, s.since_at::text AS since_at,
        COALESCE(s.next_at, '-infinity')::text AS cursor_at,
        CASE WHEN isfinite(s.next_at) THEN ceil(extract(epoch FROM s.next_at))::bigint
-            ELSE floor(extract(epoch FROM s.since_at))::bigint + 1 END AS from_s,
+            ELSE floor(extract(epoch FROM GREATEST(LEAST(s.since_at, '9999-12-31'), 'epoch')))::bigint + 1 END AS from_s,
        floor(extract(epoch FROM clock_timestamp()))::bigint AS now_s,
        t.job_type IS NULL AS is_unknown, s.job_type
   FROM job_schedules s

@@ -100,3 +100,19 @@ test('a look sees so many lanes, and says behind which the next one goes on', as
     [at] = await db.rows(text, [['c22499'], at.behind_queue, at.behind_priority]);
   assert.deepEqual(seen.map((row) => [row.queue, row.behind_queue, row.behind_priority]), [[null, 'c09999', 1], [null, 'c19999', 1], ['c22499', null, null]]);
 });
+
+test('schedules of no time at all, or of payloads beyond all measure, stop nobody', async () => {
+  await db.rows(`INSERT INTO job_schedules (name, cron, job_type, since_at) SELECT at, '* * * * *', 'fine', at::timestamptz
+                   FROM unnest('{infinity,-infinity,4713-01-01 BC,294276-12-31}'::text[]) at`);
+  await db.rows(`INSERT INTO job_schedules (name, cron, job_type, payload, since_at) SELECT 'numbers', '* * * * *', 'fine', jsonb_agg(1e131071::numeric), now() - interval '1 hour' FROM generate_series(1, 100)`);
+  await db.rows(`INSERT INTO job_schedules (name, cron, job_type, payload, since_at) SELECT repeat('n', 200), '* * * * *', 'fine', to_jsonb(repeat('{{name}}', 50000)), now() - interval '1 hour'`);
+  await db.rows(`INSERT INTO job_schedules (name, cron, job_type, since_at) VALUES ('sound', '* * * * *', 'fine', now() - interval '1 hour')`);
+  await jobs.add('fine');
+  const reply = await jobs.run();
+  const made = await db.rows('SELECT schedule FROM jobs WHERE schedule IS NOT NULL ORDER BY 1');
+  assert.deepEqual([reply.succeeded, made.map((row) => row.schedule)], [4, ['-infinity', '4713-01-01 BC', 'sound']]);
+  const failed = await db.rows('SELECT left(name, 7) AS name, last_error FROM job_schedules WHERE last_error IS NOT NULL ORDER BY 1');
+  assert.deepEqual(failed.map((row) => row.name), ['nnnnnnn', 'numbers']);
+  for (const { last_error: error } of failed) assert.match(error, /payload may have 8388608 bytes/);
+  await db.rows('TRUNCATE job_schedules');
+});
