@@ -43,6 +43,7 @@ async function failed(type = 'nobody_knows_it', ...options) {
 
 test('help, and wrong words: one line on standard error, and code 2', async () => {
   for (const args of [['--help'], ['list', '--help'], ['enqueue', '-h']]) assert.match(await jobs(...args), /^Usage: cronward jobs list \[FILTER\]/);
+  assert.deepEqual((await jobs('--help')).split('\n').filter((line) => line.length > 80), [], 'a terminal is 80 wide');
   assert.match((await stand.cli(['dead', 'show', randomUUID()])).stderr, /jobs have such, see `cronward jobs`/);
   const id = randomUUID();
   for (const args of [[], ['nonsense'], ['list', 'x'], ['list', '--limit', '0'], ['list', '--limit', '100001'], ['list', '--status', 'dead'],
