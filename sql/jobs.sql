@@ -10,7 +10,8 @@ SELECT reply, is_replay FROM cronward_enqueue_once($1::text, decode($2::text, 'h
 -- or after, $7 created before (NULL: any), $8 and $9 where the page before ended (microseconds, id;
 -- NULL: nowhere), $10 rows of a page, $11 rows that are looked at.  The newest come first.  One row
 -- more than a page says that there is another; is_hit false says where to go on when rows that do
--- not fit have used up $11, so that no filter, however rare what it looks for, reads a whole table.
+-- not fit have used up $11, so that no filter, however rare what it looks for, reads a whole table.  Not
+-- every time that a row may have is a number of microseconds: who says such a one gets the nearest.
 
 -- name: list_age
 -- By the index jobs_age.
@@ -32,9 +33,9 @@ WITH b AS MATERIALIZED (
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint AS at, true AS is_hit FROM f
+SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit FROM f
 UNION ALL
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint, false
+SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint, false
   FROM (SELECT id, created_at
           FROM jobs
          WHERE created_at >= (SELECT since FROM b) AND (created_at, id) < ((SELECT at FROM b), (SELECT id FROM b))
@@ -63,9 +64,9 @@ WITH b AS MATERIALIZED (
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint AS at, true AS is_hit FROM f
+SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit FROM f
 UNION ALL
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint, false
+SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint, false
   FROM (SELECT id, created_at
           FROM jobs
          WHERE workspace_id = $4::uuid
@@ -97,7 +98,7 @@ WITH b AS MATERIALIZED (
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint AS at, true AS is_hit
+SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit
   FROM f WHERE (SELECT count(*) FROM s) <= $11::int
 UNION ALL
 SELECT NULL, NULL, false WHERE (SELECT count(*) FROM s) > $11::int;
@@ -124,7 +125,7 @@ WITH b AS MATERIALIZED (
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM created_at) * 1000000)::bigint AS at, true AS is_hit
+SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit
   FROM f WHERE (SELECT count(*) FROM s) <= $11::int
 UNION ALL
 SELECT NULL, NULL, false WHERE (SELECT count(*) FROM s) > $11::int;

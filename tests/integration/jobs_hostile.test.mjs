@@ -116,3 +116,12 @@ test('schedules of no time at all, or of payloads beyond all measure, stop nobod
   for (const { last_error: error } of failed) assert.match(error, /payload may have 8388608 bytes/);
   await db.rows('TRUNCATE job_schedules');
 });
+
+test('jobs that say they were made at no time, or in the year 294276, are listed like others', async () => {
+  await db.rows(`INSERT INTO jobs (job_type, created_at) SELECT 'fine', unnest('{infinity,-infinity,294276-12-31,4713-01-01 BC}'::timestamptz[])`);
+  await jobs.addMany('fine', 3);
+  for (const [query, found] of [['', 5], ['?status=pending', 7], ['?status=pending&limit=2', 2]]) {
+    const { status, json, body } = await call('GET', `/api/jobs${query}`);
+    assert.deepEqual([status, json.jobs?.length], [200, found], query + body);
+  }
+});
