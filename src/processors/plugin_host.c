@@ -12,8 +12,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +26,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -37,6 +42,7 @@ enum {
 };
 
 static void host_confine(void);
+static void host_bind(void);
 static void host_open(struct host *h);
 static const char *host_load(struct host *h, const char *path);
 static const char *host_file_fault(const char *path);
@@ -119,6 +125,7 @@ host_confine(void)
 	struct rlimit core = { 0, 0 }, files;
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	host_bind();
 	setrlimit(RLIMIT_CORE, &core);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		if (files.rlim_max > HOST_FILES_MAX)
@@ -126,6 +133,31 @@ host_confine(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+}
+
+/*
+ * It stays in its process group, with all that it starts, for that is what is killed when its time
+ * is over; and kill(-1, ...) or kill(getppid(), ...) ends no process of ours.
+ * Where the kernel has no such filters it does without.
+ */
+static void
+host_bind(void)
+{
+	const uint32_t parent = (uint32_t)getppid(), everybody = UINT32_MAX;
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsid, 6, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setpgid, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, everybody, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, parent, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	};
+	struct sock_fprog program = { .len = sizeof(code) / sizeof(*code), .filter = code };
+
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
 }
 
 static void

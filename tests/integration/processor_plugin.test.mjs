@@ -75,6 +75,15 @@ test('retries wait as they ask; what fails for good, fails for good', async () =
   assert.deepEqual([(await row(dead)).status, (await row(dead)).error_message], ['failed', 'no such luck']);
 });
 
+test('what a plug-in has started ends with its try, and it reaches no other process', async () => {
+  const id = await act('escape');
+  await jobs.run();
+  assert.match((await row(id)).error_message, /^timed out after 2 s/);
+  const { pid, all, parent } = (await jobs.logs(id))[0].data;
+  assert.deepEqual([all, parent], [-1, -1]);
+  await until(() => !isAlive(pid), { what: `process ${pid} to be gone` });
+});
+
 test('a crash, a hang, a flood, a bomb of forks: each is that job\'s alone', async () => {
   const others = await jobs.addMany('act', 300, { payload: { act: 'echo' } });
   const more = await jobs.addMany('noop', 300);

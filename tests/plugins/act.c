@@ -141,10 +141,38 @@ act_harm(struct cronward_context *c, const struct cronward_job *job)
 	return CRONWARD_DONE;
 }
 
+/* Starts a process that does what daemons do, tells its number, and hangs. */
+static int
+act_escape(struct cronward_context *c)
+{
+	char text[ACT_TEXT];
+	int ends[2], pid = 0;
+
+	if (pipe(ends) != 0)
+		return c->fail(c, "no pipe");
+	if (fork() == 0) {
+		setsid();
+		setpgid(0, 0);
+		pid = fork();
+		while (pid == 0)
+			pause();
+		_exit(write(ends[1], &pid, sizeof(pid)) != sizeof(pid));
+	}
+	if (read(ends[0], &pid, sizeof(pid)) != sizeof(pid))
+		return c->fail(c, "no process");
+	snprintf(text, sizeof(text), "{\"pid\": %d, \"all\": %d, \"parent\": %d}", pid, kill(-1, 0),
+	    kill(getppid(), 0));
+	c->log_data(c, CRONWARD_INFO, "escaped", text);
+	for (;;)
+		pause();
+}
+
 static int
 act_process(struct cronward_context *c, const struct cronward_job *job)
 {
 	jobs++;
+	if (is(job, "escape"))
+		return act_escape(c);
 	if (is(job, "tell"))
 		return act_tell(c);
 	if (is(job, "echo"))
