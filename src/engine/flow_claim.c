@@ -26,7 +26,7 @@ enum {
 	FLOW_SCOUT_PAUSE_MS = 2000,
 	FLOW_LEASE_MORE_S = 2,      /* beyond the longest wait and the time-out */
 	FLOW_WAITING_BATCHES = 4,   /* so many batches may wait in all */
-	FLOW_OPEN_BATCHES = 4,      /* so many may be unsettled: a kill repeats no more */
+	FLOW_OPEN_BATCHES = 4,      /* so many may wait or be unsettled: a kill repeats no more */
 	FLOW_BATCH_BYTES = 4 << 20, /* of one claim's rows: large bodies make small batches */
 };
 
@@ -72,7 +72,7 @@ flow_claim_choose(struct flow_state *s)
 	}
 	if (s->lanes) {
 		if (s->lanes->is_wanted || s->hosts.waiting >= s->batch_size ||
-		    s->open >= FLOW_OPEN_BATCHES * s->batch_size)
+		    s->open >= s->limits->inflight_max + FLOW_OPEN_BATCHES * s->batch_size)
 			return false;
 		flow_claim_prepare(s, (int)left);
 		return true;

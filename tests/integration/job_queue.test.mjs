@@ -280,3 +280,15 @@ test('with many connections at work, what ends on any of them is seen at once', 
   const took = await jobs.db.value(`SELECT extract(epoch FROM max(performed_at) - min(performed_at))::float8 FROM jobs WHERE job_type = 'quick_one'`);
   assert.ok(took < 1, `120 quick jobs took ${took} s`);
 });
+
+test('jobs with large payloads are under way together all the same', async () => {
+  await jobs.db.rows(`CREATE OR REPLACE FUNCTION slow_one(job jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT to_jsonb(pg_sleep(2)::text) $$`);
+  await jobs.type('slow_one', 'sql', 'slow_one');
+  await jobs.addMany('slow_one', 60, { payload: { x: 'x'.repeat(1_500_000) } });
+  assert.equal((await jobs.run({ env: { JOB_MAX_CONCURRENT: '20' } })).succeeded, 60);
+  // The first claim, of 40, does not know yet how large they are.
+  const together = await jobs.db.value(`
+    SELECT count(*) FILTER (WHERE started_at < first)::int
+      FROM (SELECT started_at, min(performed_at) OVER () AS first FROM (SELECT * FROM jobs ORDER BY started_at OFFSET 40) x) later`);
+  assert.ok(together > 12, `${together} of 20 began before the first of them ended`);
+});
