@@ -72,7 +72,12 @@ UPDATE cron_job_executions
        duration_ms = (extract(epoch FROM clock_timestamp() - started_at) * 1000)::bigint
  WHERE id = $2::uuid AND status = 'running' AND (SELECT count(*) FROM freed) >= 0;
 
--- name: hear
--- Takes the word that was left, also where a run before has died with it.  Asked behind the end:
--- whoever comes later finds the lock free, or held by a run that hears it in its turn.
-UPDATE cron_locks SET is_rung = false WHERE name = $1::text AND is_rung AND holder IS NULL RETURNING name;
+-- name: is_rung
+-- Whether word was left.  Asked behind the end of a run: whoever comes later finds the lock free, or
+-- held by a run that will be asked in its turn.
+SELECT name FROM cron_locks WHERE name = $1::text AND is_rung AND holder IS NULL;
+
+-- name: unring
+-- Behind the beginning of the run $2, which finds by itself what was brought until now; so word that a
+-- dead run has left is heard, too.
+UPDATE cron_locks SET is_rung = false WHERE name = $1::text AND is_rung AND holder = $2::uuid RETURNING name;

@@ -53,7 +53,7 @@ jobs_type(struct doctor *d, const PGresult *rows, int row)
 	char path[JOBS_PATH_MAX], todo[DOCTOR_FOUND_MAX];
 
 	if (db_text(rows, row, "fault")) {
-		doctor_fail(d, "UPDATE job_types SET target = …",
+		doctor_fail(d, "correct job_types.target",
 		    "the target of the type %s is %s, which is %s", type, target,
 		    db_text(rows, row, "fault"));
 		return;

@@ -72,7 +72,7 @@ flow_claim_choose(struct flow_state *s)
 	}
 	if (s->lanes) {
 		if (s->lanes->is_wanted || s->hosts.waiting >= s->batch_size ||
-		    s->open >= s->limits->inflight_max + FLOW_OPEN_BATCHES * s->batch_size)
+		    s->open >= s->limits->inflight_max + (int64_t)FLOW_OPEN_BATCHES * s->batch_size)
 			return false;
 		flow_claim_prepare(s, (int)left);
 		return true;
@@ -92,6 +92,8 @@ flow_claim_send(struct flow_state *s)
 {
 	s->claim.is_open = true;
 	s->claim.is_repeat = false;
+	if (s->lanes)
+		s->lanes->is_sure = s->open == 0;
 	db_send(s->run->db, &s->claim.unit, NULL);
 }
 

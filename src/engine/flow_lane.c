@@ -35,7 +35,7 @@ static void flow_lanes_fill(struct flow_lanes *);
 static void flow_lanes_take_turns(struct flow_lanes *);
 static void flow_lanes_write(struct flow_lanes *);
 static void flow_lanes_rewind(struct flow_state *);
-static void flow_lanes_drained(struct flow_state *);
+static void flow_lanes_drained(struct flow_state *, int count);
 static void flow_lanes_rest(struct flow_state *);
 static void flow_lanes_resize(struct flow_state *);
 static bool flow_lane_is_behind(const struct flow_lane *, int64_t at, const char *id);
@@ -90,6 +90,7 @@ flow_lanes_send(struct flow_state *s)
 	};
 	l->is_open = true;
 	l->is_drained = false;
+	l->is_sure = s->open == 0;
 	db_send(s->run->db, &l->unit, NULL);
 }
 
@@ -107,7 +108,7 @@ flow_lanes_take(struct flow_state *s)
 		flow_lanes_fill(l);
 		flow_lanes_rewind(s);
 		if (l->count == 0)
-			flow_lanes_drained(s);
+			flow_lanes_drained(s, 0);
 		return;
 	}
 	l->not_before_ms = clock_mono_ms() + (FLOW_RETRY_MS << s->claim.failures);
@@ -165,7 +166,7 @@ flow_lanes_advance(struct flow_state *s, const PGresult *rows, int limit)
 	if (count == limit)
 		flow_lanes_resize(s);
 	else if (was_at_start || s->is_late)
-		flow_lanes_drained(s);
+		flow_lanes_drained(s, count);
 	else
 		flow_lanes_rewind(s);
 }
@@ -179,7 +180,7 @@ flow_lanes_advance_suspect(struct flow_state *s, int count)
 	/* What they let go is due, too. */
 	s->phase = FLOW_MAIN;
 	if (s->lanes->claimed > 0)
-		flow_lanes_drained(s);
+		flow_lanes_drained(s, 0);
 	else
 		flow_lanes_rest(s);
 }
@@ -264,24 +265,24 @@ flow_lanes_rewind(struct flow_state *s)
 	l->has_freed = false;
 }
 
-/* Nothing more can be claimed by now. */
+/* Nothing more can be claimed by now, besides the ${count} rows that just were. */
 static void
-flow_lanes_drained(struct flow_state *s)
+flow_lanes_drained(struct flow_state *s, int count)
 {
 	struct flow_lanes *l = s->lanes;
-	bool has_claimed = l->claimed > 0;
+	bool may_be_more = l->claimed > 0 || !l->is_sure;
 
 	l->is_wanted = true;
 	l->not_before_ms = 0;
 	if (flow_lanes_behind(l, "behind_queue") && !s->is_late)
 		return;
 	l->is_drained = true;
-	if (s->open > 0) {
+	if (s->open > 0 || count > 0) {
 		l->not_before_ms = clock_mono_ms() + LANES_LOOK_MS;
 		return;
 	}
 	l->claimed = 0;
-	if (has_claimed && !s->is_late)
+	if (may_be_more && !s->is_late)
 		return;
 	l->is_wanted = false;
 	if (l->count > 0)

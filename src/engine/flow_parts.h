@@ -135,7 +135,10 @@ struct flow_lanes {
 	char due_at[RUN_TIME_TEXT_MAX];
 	struct db_unit unit; /* of the look */
 	const char *args[3];
-	bool is_open;    /* sent, and its answer not taken yet */
+	bool is_open; /* sent, and its answer not taken yet */
+	/* What was last asked was asked with nothing open: nothing was on its way back to the queue
+	 * over the other connection, so that an empty answer says that all is done. */
+	bool is_sure;
 	bool is_drained; /* claims bring nothing, until something is freed or comes due */
 	bool is_wanted;  /* before the next claim */
 	int64_t not_before_ms;

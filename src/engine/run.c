@@ -36,6 +36,7 @@ static void run_start_clock(struct run *, const PGresult *);
 static int run_refuse_busy(struct run *);
 static bool run_end_write(struct run *, const char *counts, struct err *);
 static void run_hear(struct run *);
+static void run_unring(struct run *);
 static int run_renewal_check(struct run *);
 
 void
@@ -75,6 +76,9 @@ run_begin(struct run *r)
 	if (PQntuples(rows) == 0)
 		return run_refuse_busy(r);
 	run_start_clock(r, rows);
+	/* Whatever was brought until now, this run finds. */
+	if (r->worker->has_bell)
+		run_unring(r);
 	return 0;
 }
 
@@ -297,14 +301,21 @@ run_end_write(struct run *r, const char *counts, struct err *e)
 	return rows != NULL;
 }
 
-/* Whether another run is wanted.  A word that cannot be asked for is heard by the next one. */
+/* Whether another run is wanted. */
 static void
 run_hear(struct run *r)
 {
 	AUTO(PQclear)
-	PGresult *rows = db_query(r->db, SQL_RUN_HEAR, DB_ARGS(r->worker->name), NULL);
+	PGresult *rows = db_query(r->db, SQL_RUN_IS_RUNG, DB_ARGS(r->worker->name), NULL);
 
 	r->is_rung = rows && PQntuples(rows) > 0;
+}
+
+/* Word that cannot be taken back makes for one run more than is needed. */
+static void
+run_unring(struct run *r)
+{
+	PQclear(db_query(r->db, SQL_RUN_UNRING, DB_ARGS(r->worker->name, r->id), NULL));
 }
 
 /* Looks at the last renewal's answer, if it has come; what failed is sent again next time. */
