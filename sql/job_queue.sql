@@ -33,18 +33,20 @@ SELECT l.queue, l.priority, t.at::text AS due_at, b.queue AS behind_queue, b.pri
    AND ($1::text[] IS NULL OR l.queue = ANY ($1::text[]))
    AND NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.name = l.queue AND q.paused)
  ORDER BY l.priority DESC, random()
- LIMIT 2000;
+ LIMIT 1000;
 
 -- name: claim
 -- Leases up to $1 rows that were due at $4, each for its own time-out and $2 seconds more, under
 -- the token $3, from the lanes $5 (queues) and $6 (priorities), behind each lane's cursor ($7
 -- microseconds, $8 id).  The lanes are walked in the order in which they are given, and no further
--- than the limit.  $9 is the time-out of jobs that say none, $10 those of their types, $11 the
--- types whose processors need the context of an enrichment.
+-- than the limit.  Jobs whose time-out is longer than $9 seconds are left: they would not end in
+-- time.  $11 is the time-out of jobs that say none, $12 those of their types, $13 the types whose
+-- processors need the context of an enrichment.
 --
 -- A row whose lease ran out once is taken again here, with the slot of its key that it still has; a
--- row that lost two is left to claim_suspect.  A claim that is repeated with its token, since its
--- answer was lost, finds its own rows again.
+-- row that lost two is taken where $10 says so, of the same queues, one and no other: if it is what
+-- kills the process, it takes no neighbour with it.  A claim that is repeated with its token, since
+-- its answer was lost, finds its own rows again.
 --
 -- Jobs with a key take the lowest free slots in the order of the line (k, f, t).  A job that finds
 -- all slots below its limit taken is put aside, and comes back when one of them is freed: the slots
@@ -53,10 +55,10 @@ SELECT l.queue, l.priority, t.at::text AS due_at, b.queue AS behind_queue, b.pri
 -- commits for sure (y): were it lost in a crash of the server, others would take the slots of what is
 -- under way still.
 WITH c AS MATERIALIZED (
-	SELECT j.*, l.lane
-	  FROM unnest($5::text[], $6::int[], $7::bigint[], $8::uuid[])
-	       WITH ORDINALITY AS l (queue, priority, at, id, lane)
-	 CROSS JOIN LATERAL (
+	(SELECT j.*, l.lane
+	   FROM unnest($5::text[], $6::int[], $7::bigint[], $8::uuid[])
+	        WITH ORDINALITY AS l (queue, priority, at, id, lane)
+	  CROSS JOIN LATERAL (
 		SELECT ctid AS place, id, waits_until, concurrency_key, concurrency_limit
 		  FROM jobs
 		 WHERE queue = l.queue AND priority = l.priority::smallint
@@ -64,10 +66,26 @@ WITH c AS MATERIALIZED (
 		   AND (waits_until, id) > (timestamptz 'epoch' + l.at * interval '1 microsecond', l.id)
 		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
 		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid AND NOT awaits_callback)::int < 2
+		   AND COALESCE(timeout_s, ($12::jsonb ->> job_type)::int, $11::int) <= $9::int
 		 ORDER BY waits_until, id
 		 LIMIT $1::int
 		   FOR NO KEY UPDATE SKIP LOCKED) j
-	 LIMIT $1::int
+	  WHERE NOT $10::boolean
+	  LIMIT $1::int)
+	UNION ALL
+	(SELECT j.*, 1 AS lane
+	   FROM (
+		SELECT ctid AS place, id, waits_until, concurrency_key, concurrency_limit
+		  FROM jobs
+		 WHERE lost > 0 AND waits_until <= $4::timestamptz
+		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
+		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid AND NOT awaits_callback)::int >= 2
+		   AND queue = ANY ($5::text[])
+		   AND COALESCE(timeout_s, ($12::jsonb ->> job_type)::int, $11::int) <= $9::int
+		 ORDER BY lost, waits_until, id
+		 LIMIT 1
+		   FOR NO KEY UPDATE SKIP LOCKED) j
+	  WHERE $10::boolean)
 ), k AS MATERIALIZED (
 	SELECT id, concurrency_key, concurrency_limit,
 	       row_number() OVER (PARTITION BY concurrency_key ORDER BY lane, waits_until, id) AS turn
@@ -117,100 +135,20 @@ UPDATE jobs d
        lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $3::uuid AND NOT d.awaits_callback)::int,
        claim_token = CASE WHEN NOT m.is_parked THEN $3::uuid END,
        lease_until = CASE WHEN NOT m.is_parked THEN clock_timestamp() + make_interval(secs =>
-			$2::int + COALESCE(d.timeout_s, ($10::jsonb ->> d.job_type)::int, $9::int)) END,
+			$2::int + COALESCE(d.timeout_s, ($12::jsonb ->> d.job_type)::int, $11::int)) END,
        started_at = CASE WHEN m.is_parked THEN d.started_at ELSE clock_timestamp() END,
        updated_at = clock_timestamp()
   FROM m
  WHERE d.ctid = ANY (ARRAY(SELECT place FROM m)) AND d.ctid = m.place AND m.is_parked IS NOT NULL
 RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS cursor_at, m.is_parked,
        d.is_awaited OR d.concurrency_key IS NOT NULL AS frees,
-       COALESCE(d.timeout_s, ($10::jsonb ->> d.job_type)::int, $9::int) AS timeout_s,
+       COALESCE(d.timeout_s, ($12::jsonb ->> d.job_type)::int, $11::int) AS timeout_s,
        d.job_type, d.workspace_id, d.queue, d.payload, d.attempts, d.max_attempts,
        trunc(date_part('epoch', d.run_at) * 1000) AS run_at,
        trunc(date_part('epoch', d.created_at) * 1000) AS created_at,
        d.claim_token, d.awaits_callback, d.performed_at IS NOT NULL AS is_performed,
        d.cancel_requested_at IS NOT NULL AS is_cancelled,
-       CASE WHEN d.job_type = ANY ($11::text[]) AND NOT m.is_parked
-            THEN cronward_enrichment_context(d.job_type, d.workspace_id, d.payload) END AS context;
-
--- name: claim_suspect
--- One row whose lease ran out twice or more, alone, for its time-out and $1 seconds more, under the
--- token $2, due at $3, of the queues $4 (NULL: all) that are not paused: if it is what kills the
--- process, it takes no neighbour with it.  $5-$7 are $9-$11 of the claim, and so are the columns.
-WITH c AS MATERIALIZED (
-	SELECT ctid AS place, id, waits_until, concurrency_key, concurrency_limit, 1 AS lane
-	  FROM jobs
-	 WHERE lost > 0 AND waits_until <= $3::timestamptz
-	   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $2::uuid)
-	   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $2::uuid AND NOT awaits_callback)::int >= 2
-	   AND ($4::text[] IS NULL OR queue = ANY ($4::text[]))
-	   AND NOT EXISTS (SELECT 1 FROM job_queues q WHERE q.name = queue AND q.paused)
-	 ORDER BY lost, waits_until, id
-	 LIMIT 1
-	   FOR NO KEY UPDATE SKIP LOCKED
-), k AS MATERIALIZED (
-	SELECT id, concurrency_key, concurrency_limit,
-	       row_number() OVER (PARTITION BY concurrency_key ORDER BY lane, waits_until, id) AS turn
-	  FROM c
-	 WHERE concurrency_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM job_slots s WHERE s.job_id = c.id)
-), f AS MATERIALIZED (
-	SELECT w.concurrency_key, g.slot, row_number() OVER (PARTITION BY w.concurrency_key ORDER BY g.slot) AS turn
-	  FROM (SELECT concurrency_key, max(concurrency_limit) AS most, count(*) AS jobs FROM k GROUP BY concurrency_key) w
-	 CROSS JOIN LATERAL (
-		SELECT n AS slot
-		  FROM generate_series(1, w.most) n
-		 WHERE NOT EXISTS (SELECT 1 FROM job_slots s WHERE s.concurrency_key = w.concurrency_key AND s.slot = n)
-		 LIMIT w.jobs) g
-), t AS (
-	INSERT INTO job_slots (concurrency_key, slot, job_id)
-	SELECT k.concurrency_key, f.slot, k.id
-	  FROM k JOIN f ON f.concurrency_key = k.concurrency_key AND f.turn = k.turn AND f.slot <= k.concurrency_limit
-	 ORDER BY k.concurrency_key, f.slot
-	    ON CONFLICT DO NOTHING
-	RETURNING concurrency_key, slot, job_id
-), y AS MATERIALIZED (
-	SELECT set_config('synchronous_commit', 'on', true) FROM t LIMIT 1
-), h AS MATERIALIZED (
-	SELECT concurrency_key, slot
-	  FROM job_slots
-	 WHERE concurrency_key = ANY (ARRAY(SELECT concurrency_key FROM k))
-	   FOR KEY SHARE SKIP LOCKED
-), p AS MATERIALIZED (
-	SELECT n.concurrency_key, n.concurrency_limit
-	  FROM (SELECT DISTINCT concurrency_key, concurrency_limit FROM k) n
-	 WHERE n.concurrency_limit <= (
-		SELECT count(*)
-		  FROM (SELECT concurrency_key, slot FROM h UNION ALL SELECT concurrency_key, slot FROM t) s
-		 WHERE s.concurrency_key = n.concurrency_key AND s.slot <= n.concurrency_limit)
-), m AS MATERIALIZED (
-	SELECT place, lane, waits_until,
-	       CASE WHEN concurrency_key IS NULL THEN false
-	            WHEN NOT id IN (SELECT id FROM k) THEN false
-	            WHEN id IN (SELECT job_id FROM t) AND (SELECT count(*) FROM y) > 0 THEN false
-	            WHEN (concurrency_key, concurrency_limit) IN (SELECT concurrency_key, concurrency_limit FROM p) THEN true
-	            END AS is_parked
-	  FROM c
-)
-UPDATE jobs d
-   SET status = CASE WHEN m.is_parked THEN 'pending' ELSE 'processing' END,
-       waits_until = CASE WHEN m.is_parked THEN 'infinity' ELSE d.waits_until END,
-       lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $2::uuid AND NOT d.awaits_callback)::int,
-       claim_token = CASE WHEN NOT m.is_parked THEN $2::uuid END,
-       lease_until = CASE WHEN NOT m.is_parked THEN clock_timestamp() + make_interval(secs =>
-			$1::int + COALESCE(d.timeout_s, ($6::jsonb ->> d.job_type)::int, $5::int)) END,
-       started_at = CASE WHEN m.is_parked THEN d.started_at ELSE clock_timestamp() END,
-       updated_at = clock_timestamp()
-  FROM m
- WHERE d.ctid = ANY (ARRAY(SELECT place FROM m)) AND d.ctid = m.place AND m.is_parked IS NOT NULL
-RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS cursor_at, m.is_parked,
-       d.is_awaited OR d.concurrency_key IS NOT NULL AS frees,
-       COALESCE(d.timeout_s, ($6::jsonb ->> d.job_type)::int, $5::int) AS timeout_s,
-       d.job_type, d.workspace_id, d.queue, d.payload, d.attempts, d.max_attempts,
-       trunc(date_part('epoch', d.run_at) * 1000) AS run_at,
-       trunc(date_part('epoch', d.created_at) * 1000) AS created_at,
-       d.claim_token, d.awaits_callback, d.performed_at IS NOT NULL AS is_performed,
-       d.cancel_requested_at IS NOT NULL AS is_cancelled,
-       CASE WHEN d.job_type = ANY ($7::text[]) AND NOT m.is_parked
+       CASE WHEN d.job_type = ANY ($13::text[]) AND NOT m.is_parked
             THEN cronward_enrichment_context(d.job_type, d.workspace_id, d.payload) END AS context;
 
 -- name: bury

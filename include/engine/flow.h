@@ -165,14 +165,15 @@ struct flow {
 	 * cursor_at (microseconds since 1970) and what step reads, behind the cursor, in any order.
 	 *
 	 * Laned: ($1 limit, $2 s that a lease lasts beyond the item's own timeout_s, $3 token, $4
-	 * due, $5 queues, $6 priorities, $7 cursors at, $8 cursor ids, then limits->claim_args) ->
-	 * id, lane (from 1), cursor_at, timeout_s, is_parked (the claim itself has put it aside: it
-	 * is no item), frees (its end may let others go) and what step reads.
+	 * due, $5 queues, $6 priorities, $7 cursors at, $8 cursor ids, $9 s of the longest time-out
+	 * that still ends in time, $10 whether one row that was lost twice is wanted instead, then
+	 * limits->claim_args) -> id, lane (from 1), cursor_at, timeout_s, is_parked (the claim
+	 * itself has put it aside: it is no item), frees (its end may let others go) and what step
+	 * reads.
 	 */
 	enum sql_id claim;
-	/* ($1 lease s, $2 token, $3 due) -> one row that was lost twice, if there is one.
-	 * Laned: ($1, $2, $3 likewise, $4 queues, then limits->claim_args) -> the claim's columns
-	 */
+	/* ($1 lease s, $2 token, $3 due) -> one row that was lost twice, if there is one.  Laned
+	 * flows have the claim for it. */
 	enum sql_id claim_suspect;
 	enum sql_id bury;    /* ($1 due) dead-letters what was lost five times -> rows */
 	enum sql_id is_left; /* ($1 due) -> is_left: whether anything due is left, leased or not */
@@ -184,7 +185,9 @@ struct flow {
 	enum settle_column settles[FLOW_SETTLE_ARRAYS_MAX + 1];
 	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */
 	bool is_laned;
-	/* Laned: ($1 queues to serve, NULL: all) -> queue, priority, due_at (text), the most urgent
+	/* Laned: ($1 queues to serve, NULL: all, $2 and $3 queue and priority of the lane behind
+	 * which to look, NULL: from the start) -> queue, priority, due_at (text), behind_queue,
+	 * behind_priority (where a look that saw no further ended, else NULL), the most urgent
 	 * first; one row with a NULL queue where nothing is due */
 	enum sql_id look;
 	/* Laned: ($1 ids, $2 tokens, $3 levels, $4 messages, $5 data, $6 progress) */

@@ -32,7 +32,7 @@ static void flow_admit(struct flow_state *);
 static void flow_drain(struct flow_state *, int64_t claimed_before_ms);
 static void flow_start(struct flow_state *);
 static int flow_places(const struct flow_state *);
-static bool flow_may_begin(struct flow_state *, const struct flow_item *);
+static bool flow_may_begin(const struct flow_state *, const struct flow_item *);
 static void flow_wait(struct flow_state *);
 static void flow_land(struct flow_state *);
 static void flow_land_carried(struct flow_state *);
@@ -223,17 +223,12 @@ flow_places(const struct flow_state *s)
 
 /* Whether ${item} ends before its lease does, and before the hard end, if it begins now. */
 static bool
-flow_may_begin(struct flow_state *s, const struct flow_item *item)
+flow_may_begin(const struct flow_state *s, const struct flow_item *item)
 {
 	int64_t now_ms = clock_mono_ms();
 
-	if (!s->flow->is_laned)
-		return true;
-	if (now_ms + item->item.timeout_ms > s->run->hard_end_ms) {
-		s->is_late = true;
-		return false;
-	}
-	return now_ms - item->batch->claimed_ms <= flow_wait_max_ms(s);
+	return !s->flow->is_laned || (now_ms + item->item.timeout_ms <= s->run->hard_end_ms &&
+					 now_ms - item->batch->claimed_ms <= flow_wait_max_ms(s));
 }
 
 static void

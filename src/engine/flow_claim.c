@@ -38,7 +38,6 @@ static void flow_claim_advance(struct flow_state *, const PGresult *);
 static void flow_claim_fit(struct flow_state *, const PGresult *);
 static void flow_claim_intake(struct flow_state *, PGresult *);
 static void flow_claim_read_laned(const struct flow_state *, struct flow_item *);
-static int64_t flow_claim_timeout_ms(const struct run *, int64_t timeout_s);
 static int flow_claim_compare(const void *, const void *);
 static void flow_claim_queue_laned(struct flow_state *, struct flow_item *);
 static void flow_claim_queue(
@@ -125,6 +124,19 @@ flow_claim_failed(struct flow_state *s, const struct err *e)
 	s->phase = FLOW_OVER;
 }
 
+/*
+ * An item that wants more than a run lasts would be begun by none; enqueued before the settings
+ * were known, or lowered, it gets all that there is.  A run that is shorter than usual leaves it to
+ * others.
+ */
+int64_t
+flow_claim_timeout_max_ms(const struct run *r)
+{
+	int64_t usual_ms = r->conf->run_budget_s * 1000;
+
+	return usual_ms > r->budget_ms ? usual_ms : r->budget_ms;
+}
+
 /* Where the hosts to pass over have changed, a scout begins anew, and need not wait. */
 static void
 flow_claim_look_around(struct flow_state *s)
@@ -148,7 +160,7 @@ flow_claim_prepare(struct flow_state *s, int limit)
 	crypto_uuid(c->token);
 	snprintf(c->limit_text, sizeof c->limit_text, "%d", limit);
 	c->unit = (struct db_unit){
-		.sql = s->phase == FLOW_SUSPECT ? s->flow->claim_suspect : s->flow->claim,
+		.sql = s->flow->claim,
 		.args = c->args,
 		.timeout_ms = run_statement_ms(s->run),
 		.async_commit = true,
@@ -176,6 +188,7 @@ flow_claim_prepare_plain(struct flow_state *s)
 	if (s->phase == FLOW_SUSPECT) {
 		const char *const args[] = { c->lease_text, c->token, s->run->started_at };
 
+		c->unit.sql = s->flow->claim_suspect;
 		memcpy(c->args, args, sizeof args);
 		c->unit.args_count = sizeof args / sizeof *args;
 	} else {
@@ -196,8 +209,7 @@ flow_claim_prepare_laned(struct flow_state *s)
 	int count = 0;
 
 	snprintf(c->lease_text, sizeof c->lease_text, "%lld", (long long)more_s);
-	if (s->phase == FLOW_MAIN)
-		c->args[count++] = c->limit_text;
+	c->args[count++] = c->limit_text;
 	c->args[count++] = c->lease_text;
 	c->args[count++] = c->token;
 	c->unit.args_count = flow_lanes_claim_args(s, c->args, count);
@@ -321,22 +333,9 @@ flow_claim_read_laned(const struct flow_state *s, struct flow_item *item)
 	item->urgency = flow_lanes_at(s, item->lane)->priority;
 	item->due_at = db_number(rows, row, "cursor_at");
 	item->frees = db_bool(rows, row, "frees");
-	item->item.timeout_ms = flow_claim_timeout_ms(s->run, db_number(rows, row, "timeout_s"));
-}
-
-/*
- * An item that wants more than a run lasts would be begun by none; enqueued before the settings
- * were known, or lowered, it gets all that there is.  A run that is shorter than usual leaves it to
- * others.
- */
-static int64_t
-flow_claim_timeout_ms(const struct run *r, int64_t timeout_s)
-{
-	int64_t most_ms = r->conf->run_budget_s * 1000;
-
-	if (most_ms < r->budget_ms)
-		most_ms = r->budget_ms;
-	return timeout_s * 1000 < most_ms ? timeout_s * 1000 : most_ms;
+	item->item.timeout_ms = db_number(rows, row, "timeout_s") * 1000;
+	if (item->item.timeout_ms > flow_claim_timeout_max_ms(s->run))
+		item->item.timeout_ms = flow_claim_timeout_max_ms(s->run);
 }
 
 /*

@@ -31,6 +31,7 @@ enum { LANES_QUEUES, LANES_PRIORITIES, LANES_ATS, LANES_IDS };
 static const char LANES_ID_MIN[] = "00000000-0000-0000-0000-000000000000";
 
 static const char *flow_lanes_behind(const struct flow_lanes *, const char *column);
+static int64_t flow_lanes_fits_s(const struct flow_state *);
 static void flow_lanes_fill(struct flow_lanes *);
 static void flow_lanes_take_turns(struct flow_lanes *);
 static void flow_lanes_write(struct flow_lanes *);
@@ -59,8 +60,7 @@ flow_lanes_are_due(struct flow_state *s, int64_t now_ms)
 {
 	struct flow_lanes *l = s->lanes;
 
-	if (l->has_freed && !s->is_late &&
-	    (l->is_drained || now_ms - l->rewound_ms >= LANES_REWIND_MS)) {
+	if (l->has_freed && (l->is_drained || now_ms - l->rewound_ms >= LANES_REWIND_MS)) {
 		l->has_freed = false;
 		l->not_before_ms = 0;
 		l->is_wanted = true;
@@ -121,15 +121,15 @@ flow_lanes_claim_args(struct flow_state *s, const char **args, int count)
 {
 	struct flow_lanes *l = s->lanes;
 
-	args[count++] = l->due_at;
-	if (s->phase == FLOW_MAIN) {
+	if (s->phase == FLOW_MAIN)
 		flow_lanes_take_turns(l);
-		flow_lanes_write(l);
-		for (int i = 0; i < FLOW_LANE_TEXTS; i++)
-			args[count++] = l->texts[i].at;
-	} else {
-		args[count++] = l->texts[LANES_QUEUES].at;
-	}
+	flow_lanes_write(l);
+	args[count++] = l->due_at;
+	for (int i = 0; i < FLOW_LANE_TEXTS; i++)
+		args[count++] = l->texts[i].at;
+	snprintf(l->fits_text, sizeof l->fits_text, "%lld", (long long)flow_lanes_fits_s(s));
+	args[count++] = l->fits_text;
+	args[count++] = s->phase == FLOW_SUSPECT ? "t" : "f";
 	for (int i = 0; i < s->limits->claim_args_count; i++)
 		args[count++] = s->limits->claim_args[i];
 	return count;
@@ -165,7 +165,7 @@ flow_lanes_advance(struct flow_state *s, const PGresult *rows, int limit)
 	l->claimed += count;
 	if (count == limit)
 		flow_lanes_resize(s);
-	else if (was_at_start || s->is_late)
+	else if (was_at_start)
 		flow_lanes_drained(s, count);
 	else
 		flow_lanes_rewind(s);
@@ -190,6 +190,17 @@ static const char *
 flow_lanes_behind(const struct flow_lanes *l, const char *column)
 {
 	return l->found ? db_text(l->found, 0, column) : NULL;
+}
+
+/* The longest time-out that ends before the hard end.  Longer than a run none is taken to be. */
+static int64_t
+flow_lanes_fits_s(const struct flow_state *s)
+{
+	int64_t left_ms = s->run->hard_end_ms - clock_mono_ms();
+
+	if (left_ms >= flow_claim_timeout_max_ms(s->run))
+		return INT32_MAX;
+	return left_ms > 0 ? left_ms / 1000 : 0;
 }
 
 static void
@@ -274,7 +285,7 @@ flow_lanes_drained(struct flow_state *s, int count)
 
 	l->is_wanted = true;
 	l->not_before_ms = 0;
-	if (flow_lanes_behind(l, "behind_queue") && !s->is_late)
+	if (flow_lanes_behind(l, "behind_queue"))
 		return;
 	l->is_drained = true;
 	if (s->open > 0 || count > 0) {
@@ -282,7 +293,7 @@ flow_lanes_drained(struct flow_state *s, int count)
 		return;
 	}
 	l->claimed = 0;
-	if (may_be_more && !s->is_late)
+	if (may_be_more)
 		return;
 	l->is_wanted = false;
 	if (l->count > 0)

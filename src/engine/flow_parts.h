@@ -132,7 +132,7 @@ struct flow_lanes {
 	PGresult *found;           /* what names the lanes, and where the look ended */
 	/* Arguments of claims, the lanes in the same order in each. */
 	struct text texts[FLOW_LANE_TEXTS]; /* queues, priorities, ats, ids */
-	char due_at[RUN_TIME_TEXT_MAX];
+	char due_at[RUN_TIME_TEXT_MAX], fits_text[24];
 	struct db_unit unit; /* of the look */
 	const char *args[3];
 	bool is_open; /* sent, and its answer not taken yet */
@@ -168,7 +168,7 @@ struct flow_claim {
 	char limit_text[24], lease_text[24], at_text[24], id_text[24];
 	char token[CRYPTO_UUID_TEXT_MAX];
 	struct text passed; /* origins of hosts that take no more, as an array literal */
-	const char *args[8 + FLOW_CLAIM_ARGS_MAX];
+	const char *args[10 + FLOW_CLAIM_ARGS_MAX];
 };
 
 struct flow_state {
@@ -195,7 +195,6 @@ struct flow_state {
 	struct text scouted; /* what the last scout passed over */
 	struct flow_claim claim;
 	struct flow_lanes *lanes; /* NULL: the flow has none */
-	bool is_late;             /* an item did not fit in any more: cursors go forward only */
 
 	struct flow_notes notes[2]; /* one is being filled while the other is in the air */
 	int notes_filling;
@@ -280,6 +279,8 @@ void flow_claim_send(struct flow_state *);
 void flow_claim_take(struct flow_state *);
 /* Claiming has failed with ${e}: for good, or to be tried again after a pause. */
 void flow_claim_failed(struct flow_state *, const struct err *e);
+/* What a time-out of an item is cut to where it asks for more. */
+int64_t flow_claim_timeout_max_ms(const struct run *);
 
 /* flow_settle.c */
 /* Whether something that failed before is to be sent again by now. */

@@ -68,7 +68,6 @@ static const struct flow job_flow = {
 	.is_laned = true,
 	.look = SQL_JOB_QUEUE_LOOK,
 	.claim = SQL_JOB_QUEUE_CLAIM,
-	.claim_suspect = SQL_JOB_QUEUE_CLAIM_SUSPECT,
 	.bury = SQL_JOB_QUEUE_BURY,
 	.settle = SQL_JOB_QUEUE_SETTLE,
 	.settles = {

@@ -21,7 +21,7 @@
 enum {
 	ID_LEN = 36,
 	SETTLE_ARRAYS = 11,
-	CLAIM_ARGS = 11,
+	CLAIM_ARGS = 13,
 	/* What an element takes besides an id: comma and the longest constant. */
 	ELEMENT_MAX = ID_LEN + 1,
 };
@@ -163,7 +163,7 @@ claim_send(struct loop *l)
 	snprintf(l->token, sizeof l->token, "00000000-0000-4000-8000-%012x", ++l->claims);
 	snprintf(id, sizeof id, "{%s}", l->id);
 	const char *const args[CLAIM_ARGS] = { l->limit_text, "10", l->token, l->due, "{default}",
-		"{0}", l->at, id, "30", "{}", "{}" };
+		"{0}", l->at, id, "3600", "f", "30", "{}", "{}" };
 
 	return unit_send(l, "off", l->sql.claim, args, CLAIM_ARGS);
 }

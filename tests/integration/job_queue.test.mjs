@@ -1,5 +1,6 @@
 // job-queue: how jobs live, whatever carries them out.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { Jobs } from '../lib/jobs.mjs';
 import { until } from '../lib/wait.mjs';
@@ -224,6 +225,20 @@ test('a job that takes longer than what is left waits for the next run; shorter 
   assert.deepEqual([reply.succeeded, reply.run.more], [1, true]);
   assert.deepEqual([(await jobs.job(long)).status, (await jobs.job(short)).status], ['pending', 'completed']);
   assert.equal((await jobs.run()).succeeded, 1);
+});
+
+test('what does not fit into a run any more ends it no sooner: what others free goes on', async () => {
+  await jobs.http('ok', '/ok');
+  const long = await jobs.add('ok', { timeout_s: 20, priority: 10 });
+  const suspect = await jobs.add('ok', { timeout_s: 20, lost: 3, priority: 10 });
+  const ids = Array.from({ length: 10 }, () => randomUUID());
+  await jobs.db.rows('SELECT enqueue_jobs($1::jsonb)',
+    [JSON.stringify(ids.map((id, n) => ({ id, job_type: 'ok', timeout_s: 1, depends_on: n ? [ids[n - 1]] : [] })))]);
+  const reply = await jobs.run({ args: ['--budget', '4'] });
+  assert.deepEqual([reply.succeeded, reply.failed, reply.run.more], [10, 0, true]);
+  assert.ok(reply.run.durationMs < 3000, `${reply.run.durationMs} ms`);
+  assert.deepEqual([(await jobs.job(long)).status, (await jobs.job(suspect)).status], ['pending', 'pending']);
+  assert.equal((await jobs.run()).succeeded, 2);
 });
 
 test('a job under way is stopped when somebody cancels it', async () => {

@@ -32,15 +32,14 @@ async function call(name, values, session) {
 const look = async (queues = null) => (await call('look', [queues, null, null])).filter(({ queue }) => queue !== null);
 
 // Claims from all lanes there are, or those that are given, from their start.
-async function claim({ limit = 1000, lanes, token = randomUUID(), types = {}, enriched = [], session } = {}) {
+async function claim({ limit = 1000, lanes, token = randomUUID(), fits = 3600, isSuspect = false, types = {}, enriched = [], session } = {}) {
   const found = lanes ?? await look();
   return call('claim', [limit, PAST_TIMEOUT_S, token, await db.value('SELECT clock_timestamp()::text'),
     found.map(({ queue }) => queue), found.map(({ priority }) => priority),
-    found.map(({ at }) => String(at ?? START)), found.map(({ id }) => id ?? NO_ID), 30, JSON.stringify(types), enriched], session);
+    found.map(({ at }) => String(at ?? START)), found.map(({ id }) => id ?? NO_ID), fits, isSuspect, 30, JSON.stringify(types), enriched], session);
 }
 
-const suspect = async ({ queues = null, token = randomUUID() } = {}) =>
-  call('claim_suspect', [PAST_TIMEOUT_S, token, await db.value('SELECT clock_timestamp()::text'), queues, 30, '{}', []]);
+const suspect = async ({ queues = null, ...more } = {}) => claim({ limit: 1, lanes: await look(queues), isSuspect: true, ...more });
 const bury = async () => call('bury', [await db.value('SELECT clock_timestamp()::text')]);
 const heal = async () => (await call('heal', []))[0];
 const release = (rows) => call('release', [rows.map(({ id }) => id), rows.map(({ claim_token: token }) => token)]);
@@ -139,7 +138,7 @@ test('of a full page every claim is a HOT update', async () => {
     await sql('BEGIN');
     await sql(settings, ['4000', '2000', null, 'on']);
     await sql(texts.job_queue_claim, [5000, 10, randomUUID(), await db.value('SELECT clock_timestamp()::text'), lanes.map(({ queue }) => queue),
-      lanes.map(({ priority }) => priority), [String(START)], [NO_ID], 30, '{}', []]);
+      lanes.map(({ priority }) => priority), [String(START)], [NO_ID], 3600, false, 30, '{}', []]);
     const [counted] = await sql(`SELECT n_tup_upd AS all, n_tup_hot_upd AS hot FROM pg_stat_xact_user_tables WHERE relname = 'jobs'`);
     await sql('COMMIT');
     assert.equal(counted.all, 5000);
