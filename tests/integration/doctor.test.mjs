@@ -262,7 +262,8 @@ test('a role with the privileges that doctor asks for, and no more, can do every
     `INSERT INTO platform_notifications (user_id, title, expires_at, created_at) SELECT gen_random_uuid(), 't', now(), now() - n * interval '1 year' FROM generate_series(0, 1) n`);
   await stand.db.rows(`CREATE FUNCTION least_work(job jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT ''{}''::jsonb'`);
   await stand.db.rows(`INSERT INTO job_types (job_type, processor, target) VALUES ('least', 'sql', 'least_work')`);
-  await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type, since_at) VALUES ('least', '* * * * *', 'least', now() - interval '1 hour')`);
+  await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type, since_at)
+     SELECT 'least', to_char(now() AT TIME ZONE 'UTC' - interval '30 min', 'FMMI FMHH24') || ' * * *', 'least', now() - interval '1 hour'`);
   await stand.db.rows(`SELECT enqueue_job('least', '{}', concurrency_key => 'k', depends_on => ARRAY[enqueue_job('least', '{}', concurrency_key => 'k')])`);
   for (const args of [['run', 'job-queue'], ['jobs', 'list'], ['run', 'webhook-retry'], ['run', 'notification-expiry'], ['run', 'data-archival'], ['dead', 'list'], ['dead', 'replay', '--all'],
     ['run', 'webhook-retry'], ['dead', 'purge', '--all'], ['status'], ['locks', 'list']]) {
