@@ -1,5 +1,5 @@
 -- job-queue: what moves the rows of jobs.  What keeps them when others write is in the functions
--- and triggers of migrations 0009 and 0012: slots are freed and dependents go on by trigger,
+-- and triggers of migrations 0009, 0012 and 0014: slots are freed and dependents go on by trigger,
 -- whatever ends a job.
 -- The forms are not free: see README.md in this folder before changing one.
 

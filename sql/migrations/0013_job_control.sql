@@ -1,5 +1,5 @@
 -- What is asked of jobs one by one: enqueued once however often it is asked, tried again, cancelled.
--- What jobs are made of, and what follows from their end, is in 0009.
+-- What jobs are made of is in 0009, what follows from their end in 0014.
 
 -- RFC 3339 in UTC, as every reply has it; infinity is 'infinity'.
 CREATE OR REPLACE FUNCTION cronward_time(at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -6,7 +6,8 @@
  * of its own.  A job whose type nobody knows fails and uses up no try.
  *
  * Tables: jobs, job_logs, job_types, job_queues, job_slots, job_dependencies.
- * SQL: sql/job_queue.sql; what keeps jobs consistent is in the migrations 0009 and 0012.
+ * SQL: sql/job_queue.sql; what keeps jobs consistent is in the migrations 0009, 0012
+ * and 0014.
  * Tests: tests/integration/job_queue.test.mjs.
  */
 #include "base/arena.h"
