@@ -6,24 +6,11 @@
 -- name: look
 -- The lanes (queue and priority) that hold something due, the most urgent first, those of one
 -- priority in an order that changes, and the time that "due" now means; of $1 queues, NULL for all
--- that are not paused.  One row of NULLs where there is none.  The first entry of a lane in the
--- index is its earliest, so two looks into the index tell of a lane all that is asked.
+-- that are not paused.  One row of NULLs where there is none.
 -- 20,000 lanes are looked at, behind the lane $2 (queue) and $3 (priority), NULL from the start; where
 -- that was not the last one, each row has it as behind_queue and behind_priority.
-WITH RECURSIVE lane AS (
-	(SELECT queue, priority, waits_until, 1 AS n
-	   FROM jobs
-	  WHERE waits_until IS NOT NULL AND (queue, priority) > (COALESCE($2::text, ''), COALESCE($3::int, -32768)::smallint)
-	  ORDER BY queue, priority, waits_until, id LIMIT 1)
-	UNION ALL
-	SELECT n.queue, n.priority, n.waits_until, l.n + 1
-	  FROM lane l
-	 CROSS JOIN LATERAL (
-		SELECT queue, priority, waits_until
-		  FROM jobs
-		 WHERE waits_until IS NOT NULL AND (queue, priority) > (l.queue, l.priority)
-		 ORDER BY queue, priority, waits_until, id LIMIT 1) n
-	 WHERE l.n < 20000
+WITH lane AS MATERIALIZED (
+	SELECT queue, priority, waits_until, n FROM cronward_job_lanes(20000, $2::text, $3::int)
 )
 SELECT l.queue, l.priority, t.at::text AS due_at, b.queue AS behind_queue, b.priority AS behind_priority
   FROM (SELECT clock_timestamp() AS at) t

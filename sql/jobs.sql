@@ -19,7 +19,7 @@ WITH b AS MATERIALIZED (
 	SELECT COALESCE($6::timestamptz, '4713-01-01 00:00:00+00 BC') AS since,
 	       COALESCE(LEAST(c.at, $7::timestamptz), 'infinity') AS at,
 	       CASE WHEN c.at >= $7::timestamptz OR c.at IS NULL THEN '00000000-0000-0000-0000-000000000000' ELSE $9::uuid END AS id
-	  FROM (SELECT timestamptz 'epoch' + $8::bigint / 1000000 * interval '1 second' + $8::bigint % 1000000 * interval '1 microsecond' AS at) c
+	  FROM (SELECT cronward_time_of_us($8::bigint) AS at) c
 ), f AS MATERIALIZED (
 	SELECT id, created_at
 	  FROM (SELECT id, created_at, status, job_type, queue, unique_key
@@ -33,9 +33,9 @@ WITH b AS MATERIALIZED (
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit FROM f
+SELECT id, cronward_us(created_at) AS at, true AS is_hit FROM f
 UNION ALL
-SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint, false
+SELECT id, cronward_us(created_at), false
   FROM (SELECT id, created_at
           FROM jobs
          WHERE created_at >= (SELECT since FROM b) AND (created_at, id) < ((SELECT at FROM b), (SELECT id FROM b))
@@ -49,7 +49,7 @@ WITH b AS MATERIALIZED (
 	SELECT COALESCE($6::timestamptz, '4713-01-01 00:00:00+00 BC') AS since,
 	       COALESCE(LEAST(c.at, $7::timestamptz), 'infinity') AS at,
 	       CASE WHEN c.at >= $7::timestamptz OR c.at IS NULL THEN '00000000-0000-0000-0000-000000000000' ELSE $9::uuid END AS id
-	  FROM (SELECT timestamptz 'epoch' + $8::bigint / 1000000 * interval '1 second' + $8::bigint % 1000000 * interval '1 microsecond' AS at) c
+	  FROM (SELECT cronward_time_of_us($8::bigint) AS at) c
 ), f AS MATERIALIZED (
 	SELECT id, created_at
 	  FROM (SELECT id, created_at, status, job_type, queue, unique_key
@@ -64,9 +64,9 @@ WITH b AS MATERIALIZED (
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit FROM f
+SELECT id, cronward_us(created_at) AS at, true AS is_hit FROM f
 UNION ALL
-SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint, false
+SELECT id, cronward_us(created_at), false
   FROM (SELECT id, created_at
           FROM jobs
          WHERE workspace_id = $4::uuid
@@ -75,57 +75,36 @@ SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294
         OFFSET $11::int - 1 LIMIT 1) s
  WHERE (SELECT count(*) FROM f) <= $10::int;
 
--- name: list_open
--- Of those that wait or run, which are few among many that have ended: all of them, by the index
--- jobs_due, unless they are more than $11: then a row with is_hit false, and another list is asked.
-WITH b AS MATERIALIZED (
-	SELECT timestamptz 'epoch' + $8::bigint / 1000000 * interval '1 second' + $8::bigint % 1000000 * interval '1 microsecond' AS at
-), s AS MATERIALIZED (
-	SELECT id, created_at, status, job_type, queue, workspace_id, unique_key
-	  FROM jobs
-	 WHERE waits_until IS NOT NULL
-	 ORDER BY queue, priority, waits_until, id
-	 LIMIT $11::int + 1
+-- name: list_few
+-- Of those that wait or run, or, where $1 says so, those that failed, which are few among many that
+-- have ended: all of them, by the index jobs_due or jobs_dead, unless they are more than $11: then a
+-- row with is_hit false, and another list is asked.  $1 is asked for in subselects as job_queue's claim
+-- does it.
+WITH s AS MATERIALIZED (
+	(SELECT id, created_at, status, job_type, queue, workspace_id, unique_key
+	   FROM jobs
+	  WHERE waits_until IS NOT NULL AND (SELECT $1::text <> 'failed')
+	  ORDER BY queue, priority, waits_until, id
+	  LIMIT $11::int + 1)
+	UNION ALL
+	(SELECT id, created_at, status, job_type, queue, workspace_id, unique_key
+	   FROM jobs
+	  WHERE dead_at IS NOT NULL AND (SELECT $1::text = 'failed')
+	  ORDER BY dead_at, id
+	  LIMIT $11::int + 1)
 ), f AS MATERIALIZED (
 	SELECT id, created_at
 	  FROM s
-	 WHERE ($1::text IS NULL OR status = $1::text) AND ($2::text IS NULL OR job_type = $2::text)
+	 WHERE status = $1::text AND ($2::text IS NULL OR job_type = $2::text)
 	   AND ($3::text IS NULL OR queue = $3::text) AND ($4::uuid IS NULL OR workspace_id = $4::uuid)
 	   AND ($5::text IS NULL OR unique_key = $5::text)
 	   AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz)
 	   AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
-	   AND ($8::bigint IS NULL OR (created_at, id) < ((SELECT at FROM b), $9::uuid))
+	   AND ($8::bigint IS NULL OR (created_at, id) < (cronward_time_of_us($8::bigint), $9::uuid))
 	 ORDER BY created_at DESC, id DESC
 	 LIMIT $10::int + 1
 )
-SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit
-  FROM f WHERE (SELECT count(*) FROM s) <= $11::int
-UNION ALL
-SELECT NULL, NULL, false WHERE (SELECT count(*) FROM s) > $11::int;
-
--- name: list_dead
--- The same for those that failed, by the index jobs_dead.
-WITH b AS MATERIALIZED (
-	SELECT timestamptz 'epoch' + $8::bigint / 1000000 * interval '1 second' + $8::bigint % 1000000 * interval '1 microsecond' AS at
-), s AS MATERIALIZED (
-	SELECT id, created_at, status, job_type, queue, workspace_id, unique_key
-	  FROM jobs
-	 WHERE dead_at IS NOT NULL
-	 ORDER BY dead_at, id
-	 LIMIT $11::int + 1
-), f AS MATERIALIZED (
-	SELECT id, created_at
-	  FROM s
-	 WHERE ($1::text IS NULL OR status = $1::text) AND ($2::text IS NULL OR job_type = $2::text)
-	   AND ($3::text IS NULL OR queue = $3::text) AND ($4::uuid IS NULL OR workspace_id = $4::uuid)
-	   AND ($5::text IS NULL OR unique_key = $5::text)
-	   AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz)
-	   AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
-	   AND ($8::bigint IS NULL OR (created_at, id) < ((SELECT at FROM b), $9::uuid))
-	 ORDER BY created_at DESC, id DESC
-	 LIMIT $10::int + 1
-)
-SELECT id, (extract(epoch FROM LEAST(GREATEST(created_at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint AS at, true AS is_hit
+SELECT id, cronward_us(created_at) AS at, true AS is_hit
   FROM f WHERE (SELECT count(*) FROM s) <= $11::int
 UNION ALL
 SELECT NULL, NULL, false WHERE (SELECT count(*) FROM s) > $11::int;
@@ -345,25 +324,11 @@ SELECT NULL, NULL, true
 -- name: health
 -- How the queue does; counts go up to $1.  The oldest that is due and could run, by the first entries
 -- of each lane in the index.
-WITH RECURSIVE lane AS (
-	(SELECT queue, priority, 1 AS n
-	   FROM jobs
-	  WHERE waits_until IS NOT NULL
-	  ORDER BY queue, priority LIMIT 1)
-	UNION ALL
-	SELECT x.queue, x.priority, l.n + 1
-	  FROM lane l
-	 CROSS JOIN LATERAL (
-		SELECT queue, priority
-		  FROM jobs
-		 WHERE waits_until IS NOT NULL AND (queue, priority) > (l.queue, l.priority)
-		 ORDER BY queue, priority LIMIT 1) x
-	 WHERE l.n < 1000
-), t AS MATERIALIZED (
+WITH t AS MATERIALIZED (
 	SELECT clock_timestamp() AS at
 ), o AS (
 	SELECT min(f.waits_until) AS at
-	  FROM lane l
+	  FROM cronward_job_lanes(1000) l
 	 CROSS JOIN LATERAL (
 		SELECT j.waits_until
 		  FROM jobs j

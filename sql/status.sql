@@ -23,17 +23,8 @@ SELECT w.name, last.id, last.status,
 -- name: queues
 -- Rows whose time has come are the first of their index, those that are leased among them; of jobs,
 -- the first of each lane, a queue and priority.  A queue that is paused has no oldest.
-WITH RECURSIVE lane AS (
-	(SELECT queue, priority, 1 AS n FROM jobs WHERE waits_until IS NOT NULL ORDER BY queue, priority LIMIT 1)
-	UNION ALL
-	SELECT x.queue, x.priority, l.n + 1
-	  FROM lane l
-	 CROSS JOIN LATERAL (
-		SELECT queue, priority
-		  FROM jobs
-		 WHERE waits_until IS NOT NULL AND (queue, priority) > (l.queue, l.priority)
-		 ORDER BY queue, priority LIMIT 1) x
-	 WHERE l.n < 1000
+WITH lane AS MATERIALIZED (
+	SELECT queue, priority FROM cronward_job_lanes(1000)
 ), job AS MATERIALIZED (
 	SELECT f.is_leased
 	  FROM lane l

@@ -6,6 +6,15 @@ CREATE OR REPLACE FUNCTION cronward_time(at timestamptz) RETURNS text LANGUAGE s
 	SELECT CASE WHEN isfinite(at) THEN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') ELSE at::text END
 $$;
 
+-- Microseconds since 1970, as cursors have them, of a time that a cursor can say or the nearest to it.
+CREATE OR REPLACE FUNCTION cronward_us(at timestamptz) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT (extract(epoch FROM LEAST(GREATEST(at, '4713-01-01 BC'), '294247-01-01')) * 1000000)::bigint
+$$;
+
+CREATE OR REPLACE FUNCTION cronward_time_of_us(us bigint) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT timestamptz 'epoch' + us / 1000000 * interval '1 second' + us % 1000000 * interval '1 microsecond'
+$$;
+
 -- The lines of a job are read in their order, a page at a time.
 CREATE INDEX IF NOT EXISTS job_logs_in_order ON job_logs (job_id, id);
 DROP INDEX IF EXISTS job_logs_of_job;

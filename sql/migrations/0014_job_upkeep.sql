@@ -1,5 +1,31 @@
--- What follows from a job's end and from what is done to its row: dependencies, slots of keys, running
--- again, and what others write.
+-- Which lanes there are; what follows from the end of a job and from what is done to its row:
+-- dependencies, slots of keys, running again, and what others write.
+
+-- Lanes ---------------------------------------------------------------------------------------------------
+
+-- The queues and priorities that hold jobs which have not ended, in their order, behind the lane
+-- ${behind_queue} and ${behind_priority} (NULL: from the start), ${most} of them at most: each with the
+-- time of its earliest and its number among them.  The first entry of a lane in the index is its
+-- earliest, so that two looks into the index tell of a lane all that is asked.
+CREATE OR REPLACE FUNCTION cronward_job_lanes(most integer, behind_queue text DEFAULT NULL, behind_priority integer DEFAULT NULL)
+RETURNS TABLE (queue text, priority smallint, waits_until timestamptz, n integer) LANGUAGE sql STABLE ROWS 20 AS $$
+	WITH RECURSIVE lane AS (
+		(SELECT queue, priority, waits_until, 1 AS n
+		   FROM jobs
+		  WHERE waits_until IS NOT NULL AND (queue, priority) > (COALESCE(behind_queue, ''), COALESCE(behind_priority, -32768)::smallint)
+		  ORDER BY queue, priority, waits_until, id LIMIT 1)
+		UNION ALL
+		SELECT x.queue, x.priority, x.waits_until, l.n + 1
+		  FROM lane l
+		 CROSS JOIN LATERAL (
+			SELECT queue, priority, waits_until
+			  FROM jobs
+			 WHERE waits_until IS NOT NULL AND (queue, priority) > (l.queue, l.priority)
+			 ORDER BY queue, priority, waits_until, id LIMIT 1) x
+		 WHERE l.n < most
+	)
+	SELECT queue, priority, waits_until, n FROM lane
+$$;
 
 -- Dependencies -------------------------------------------------------------------------------------------
 

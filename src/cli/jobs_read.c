@@ -172,10 +172,8 @@ jobs_list_begin(struct jobs_list *list, const struct jobs_wish *wish)
 	list->sql_else = wish->given[JOBS_WORKSPACE] ? SQL_JOBS_LIST_WORKSPACE : SQL_JOBS_LIST_AGE;
 	if (!status || strcmp(status, "completed") == 0 || strcmp(status, "cancelled") == 0)
 		list->sql = list->sql_else;
-	else if (strcmp(status, "failed") == 0)
-		list->sql = SQL_JOBS_LIST_DEAD;
 	else
-		list->sql = SQL_JOBS_LIST_OPEN;
+		list->sql = SQL_JOBS_LIST_FEW;
 	print_add(&list->table, names);
 }
 

@@ -179,8 +179,7 @@ list_ids(struct call *c, struct list *list)
 	list->args[n++] = list->look;
 	if (!status || strcmp(status, "completed") == 0 || strcmp(status, "cancelled") == 0)
 		return jobs_query(c, sql, list->args, n);
-	ids = jobs_query(c, strcmp(status, "failed") == 0 ? SQL_JOBS_LIST_DEAD : SQL_JOBS_LIST_OPEN,
-	    list->args, n);
+	ids = jobs_query(c, SQL_JOBS_LIST_FEW, list->args, n);
 	if (!ids || PQntuples(ids) == 0 || db_bool(ids, 0, "is_hit"))
 		return ids;
 	PQclear(ids);
