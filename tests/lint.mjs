@@ -33,7 +33,8 @@ const headers = filesUnder('include', '.h');
 const sources = filesUnder('src', '.c', '.h');
 const testSources = ['tests/unit', 'tests/fuzz', 'tests/fault', 'tests/bench'].flatMap((at) => filesUnder(at, '.c', '.h'));
 const allC = [...headers, ...sources, ...testSources];
-const scenarios = filesUnder('tests', '.mjs').filter((at) => at.endsWith('.test.mjs'));
+const modules = ['tests', 'deploy'].flatMap((at) => filesUnder(at, '.mjs'));
+const scenarios = modules.filter((at) => at.endsWith('.test.mjs'));
 
 const textOf = (at) => readFileSync(path.join(root, at), 'utf8');
 const linesOf = (at) => textOf(at).split('\n').length - 1;
@@ -157,6 +158,8 @@ const checks = {
     missingSettings(i === 0 ? textOf(page) : known.man, known).map((name) => `${name} is not in ${page}`))),
   "nginx logs every route's path": withNames((known) => unloggedRoutes(textOf('nginx/cronward.conf.in'), known)),
   'no TODO': () => grep(allC, /\b(TODO|FIXME|XXX)\b/, textOf),
+  "nothing that Debian 12's Node 18 has not": () => grep(modules,
+    /\.(toSorted|toReversed|toSpliced)\(|\b(Array\.fromAsync|Object\.groupBy|Map\.groupBy|Promise\.withResolvers|import\.meta\.(dirname|filename))\b/, textOf),
   'no bare sleep in tests': () => [
     ...grep(scenarios, /\b(setTimeout|setInterval|timers\/promises|sleep)\b/, textOf),
     ...grep(testSources, /\b(u|nano)?sleep\s*\(/),

@@ -219,7 +219,7 @@ test('the most urgent of the line comes first, then the oldest; another key has 
   const other = await db.value(`SELECT enqueue_job('a', concurrency_key => 'd')`);
   await rows(`UPDATE jobs SET waits_until = 'infinity' WHERE id = ANY ($1)`, [[urgent, other]]);
   await end(first);
-  assert.deepEqual((await inLine()).toSorted(), [second, third, other].toSorted());
+  assert.deepEqual((await inLine()).sort(), [second, third, other].sort());
   await rows('INSERT INTO job_slots VALUES (\'c\', 1, $1), (\'c\', 2, gen_random_uuid()), (\'c\', 3, gen_random_uuid())', [urgent]);
   await rows(`DELETE FROM job_slots WHERE concurrency_key = 'c'`);
   assert.deepEqual(await inLine(), [other]);

@@ -35,7 +35,7 @@ test('1,000 jobs in chains and diamonds finish in dependency order, in one run',
     add(sides);
   }
   assert.equal(list.length, 1000);
-  await enqueue(list.toReversed());
+  await enqueue([...list].reverse());
   assert.equal(await jobs.db.value(`SELECT count(*)::int FROM jobs WHERE status = 'blocked'`), 899);
   const reply = await jobs.run({ args: ['--budget', '60'] });
   assert.deepEqual([reply.succeeded, reply.failed, reply.run.more], [1000, 0, false]);
