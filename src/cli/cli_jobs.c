@@ -94,9 +94,10 @@ static const struct jobs_command jobs_commands[] = {
 	    .name = "retry",
 	    .run = jobs_retry,
 	    .options = JOBS_FILTERS | JOBS_BIT(JOBS_FAILED_AFTER) | JOBS_BIT(JOBS_FAILED_BEFORE) |
-		       JOBS_BIT(JOBS_ERROR),
+		       JOBS_BIT(JOBS_ERROR) | JOBS_BIT(JOBS_LIMIT),
 	    .args_max = -1,
 	    .arg = "ID",
+	    .limit = INT64_MAX,
 	},
 	{ .name = "cancel", .run = jobs_cancel, .args_min = 1, .args_max = -1, .arg = "ID" },
 	{ .name = "pause", .run = jobs_pause, .args_min = 1, .args_max = 1, .arg = "QUEUE" },
@@ -148,7 +149,12 @@ cli_jobs(const struct cli_command *command, int argc, char **argv)
 int
 jobs_fail(const struct err *e)
 {
-	/* Class 22: a time, a number or a text that a column cannot hold. */
+	/* A time of a filter is read by PostgreSQL, which does not say what it takes. */
+	if (strcmp(e->sqlstate, "22007") == 0 || strcmp(e->sqlstate, "22008") == 0)
+		return cli_usage("jobs",
+		    "%s; a TIME is such as 2026-11-22T04:53:12Z, '2026-11-22 05:00' or yesterday",
+		    e->message);
+	/* Class 22: a number or a text that a column cannot hold. */
 	if (e->code == ERR_BAD_REQUEST || strncmp(e->sqlstate, "22", 2) == 0)
 		return cli_usage("jobs", "%s", e->message);
 	return cli_fail(e);
@@ -256,8 +262,8 @@ jobs_check(const struct jobs_command *jobs, const struct jobs_wish *wish)
 	if (jobs->run != jobs_retry)
 		return -1;
 	for (int i = 0; i < JOBS__MAX; i++)
-		is_filtered |= wish->given[i] != NULL;
-	if (is_filtered == (wish->args_count > 0))
+		is_filtered |= wish->given[i] != NULL && i != JOBS_LIMIT;
+	if (is_filtered == (wish->args_count > 0) || (!is_filtered && wish->given[JOBS_LIMIT]))
 		return cli_usage("jobs",
 		    "retry wants either ids, or a filter; --status failed means all that failed");
 	if (status && strcmp(status, "failed") != 0)

@@ -19,8 +19,9 @@ enum {
 	JOBS_ID_MAX = 40,
 	JOBS_CHUNK = 65536,
 	JOBS_PAYLOAD_MAX = 8 * 1024 * 1024, /* as a call's */
+	JOBS_BATCH = 1000,
+	JOBS_SIZE_MAX = 24,
 };
-#define JOBS_BATCH "1000"
 #define JOBS_LOOK "20000" /* rows that a batch looks at */
 
 /* A retry by filter on its way. */
@@ -29,6 +30,7 @@ struct jobs_retrying {
 	char after[JOBS_TIME_MAX], before[JOBS_TIME_MAX];
 	char last_at[JOBS_TIME_MAX], last_id[JOBS_ID_MAX]; /* where the last batch ended */
 	int64_t retried, refused;
+	int64_t left; /* of --limit */
 	bool goes_on;
 };
 
@@ -254,13 +256,13 @@ jobs_is_in(const PGresult *rows, const char *id)
 static int
 jobs_retry_filter(struct cli_session *s, const struct jobs_wish *wish)
 {
-	struct jobs_retrying r = { .wish = wish, .goes_on = true };
+	struct jobs_retrying r = { .wish = wish, .left = wish->limit, .goes_on = true };
 	struct err e = { .code = ERR_OK };
 
 	stop_setup();
 	if (jobs_retry_times(s, &r, &e) != 0)
 		return jobs_fail(&e);
-	while (r.goes_on && !stop_requested())
+	while (r.goes_on && r.left > 0 && !stop_requested())
 		if (jobs_retry_batch(s, &r, &e) != 0)
 			break;
 	printf("retried %" PRId64, r.retried);
@@ -269,7 +271,7 @@ jobs_retry_filter(struct cli_session *s, const struct jobs_wish *wish)
 	putchar('\n');
 	if (e.code != ERR_OK)
 		return jobs_fail(&e);
-	if (!r.goes_on)
+	if (!r.goes_on || r.left <= 0)
 		return CLI_DONE;
 	fputs("cronward jobs: stopped before the end\n", stderr);
 	return CLI_FAILED;
@@ -296,21 +298,23 @@ jobs_retry_times(struct cli_session *s, struct jobs_retrying *r, struct err *e)
 static int
 jobs_retry_batch(struct cli_session *s, struct jobs_retrying *r, struct err *e)
 {
-	const char *const *given = r->wish->given;
-	char actor[CLI_ACTOR_MAX];
+	const char *const *given = r->wish->given, *last_at;
+	char actor[CLI_ACTOR_MAX], size[JOBS_SIZE_MAX];
 	AUTO(PQclear)
-	PGresult *rows = db_query(s->db, SQL_JOBS_RETRY_MANY,
+	PGresult *rows = NULL;
+
+	snprintf(size, sizeof(size), "%d", r->left < JOBS_BATCH ? (int)r->left : JOBS_BATCH);
+	rows = db_query(s->db, SQL_JOBS_RETRY_MANY,
 	    DB_ARGS(given[JOBS_TYPE], given[JOBS_QUEUE], given[JOBS_WORKSPACE],
 		r->after[0] ? r->after : NULL, r->before, given[JOBS_ERROR],
-		r->last_at[0] ? r->last_at : NULL, r->last_at[0] ? r->last_id : NULL, JOBS_BATCH,
+		r->last_at[0] ? r->last_at : NULL, r->last_at[0] ? r->last_id : NULL, size,
 		JOBS_LOOK, cli_actor(actor)),
 	    e);
-	const char *last_at;
-
 	if (!rows)
 		return -1;
 	r->retried += db_number(rows, 0, "retried");
 	r->refused += db_number(rows, 0, "skipped");
+	r->left -= db_number(rows, 0, "retried") + db_number(rows, 0, "skipped");
 	last_at = db_text(rows, 0, "last_at");
 	r->goes_on = last_at != NULL;
 	if (last_at) {

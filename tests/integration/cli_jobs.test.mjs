@@ -51,12 +51,12 @@ test('help, and wrong words: one line on standard error, and code 2', async () =
     ['show'], ['show', 'x'], ['show', id, id], ['logs'], ['enqueue'], ['enqueue', 'a', '{}', 'x'], ['enqueue', 'a', '{'], ['enqueue', 'a', ''],
     ['enqueue', 'a', '"\\u0000"'], ['enqueue', 'a', '--priority', 'urgent'], ['enqueue', 'a', '--max-attempts', '0'], ['enqueue', 'a', '--run-at', 'never'],
     ['enqueue', 'a', '--on-conflict', 'keep out'], ['enqueue', 'a', '--depends-on', 'x'], ['retry'], ['retry', id, '--status', 'failed'],
-    ['retry', '--status', 'cancelled'], ['retry', '--limit', '1'], ['retry', 'x'], ['cancel'], ['cancel', 'x'], ['pause'], ['pause', 'a', 'b'],
+    ['retry', '--status', 'cancelled'], ['retry', '--limit', '1'], ['retry', id, '--limit', '1'], ['retry', '--type', 'x', '--limit', '0'], ['retry', 'x'], ['cancel'], ['cancel', 'x'], ['pause'], ['pause', 'a', 'b'],
     ['queues', 'x'], ['types', '--type', 'x']]) {
     const done = await refused(2, /^cronward jobs: |^cronward jobs \w+: /, ...args);
     assert.equal(done.stdout, '', args.join(' '));
   }
-  for (const [args, pattern] of [[['lst'], /there is no 'lst'; allowed are list, .*\nTry `cronward jobs --help`/], [['list', '--nope'], /'--nope'\nTry `cronward jobs --help`/]])
+  for (const [args, pattern] of [[['list', '--created-after', 'soon'], /"soon"; a TIME is such as 2026-/], [['retry', '--failed-before', 'soon'], /"soon"; a TIME is such as 2026-/], [['lst'], /there is no 'lst'; allowed are list, .*\nTry `cronward jobs --help`/], [['list', '--nope'], /'--nope'\nTry `cronward jobs --help`/]])
     await refused(2, pattern, ...args);
   const bytes = await run('sh', ['-c', 'exec "$0" jobs enqueue "$(printf "\\377")"', program()], { env: cleanEnv(stand.env()) });
   assert.deepEqual([bytes.code, bytes.stdout], [2, '']);
@@ -166,7 +166,10 @@ test('retry by filter: those that failed, batch after batch', async () => {
   assert.equal(await jobs('retry', '--type', 'even', '--queue', 'q0', '--error', 'HTTP 501'), 'retried 0\n');
   assert.equal(await jobs('retry', '--type', 'even', '--error', 'HTTP 500'), 'retried 1200\n');
   assert.equal(await jobs('retry', '--status', 'failed', '--failed-before', '2020-01-01'), 'retried 0\n');
-  assert.equal(await jobs('retry', '--status', 'failed'), 'retried 1200\n');
+  assert.equal(await jobs('retry', '--type', 'odd', '--limit', '7'), 'retried 7\n');
+  assert.equal(await db.value(`SELECT count(*) FROM jobs WHERE job_type = 'odd' AND status = 'pending'`), 7);
+  assert.equal(await jobs('retry', '--type', 'odd', '--limit', '1100'), 'retried 1100\n', 'more than a batch');
+  assert.equal(await jobs('retry', '--status', 'failed'), 'retried 93\n');
   assert.equal(await db.value(`SELECT count(*) FROM jobs WHERE status = 'pending' AND attempts = 0 AND dead_at IS NULL`), 2400);
   const counts = (await acts()).map((act) => act.detail.count);
   assert.equal(counts.reduce((a, b) => a + b), 2400);
