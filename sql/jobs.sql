@@ -146,6 +146,7 @@ WITH j AS MATERIALIZED (
 	SELECT CASE
 	       WHEN j.waits_until IS NULL AND j.status IN ('completed', 'failed', 'cancelled') THEN j.status
 	       WHEN j.waits_until IS NULL THEN 'not_queued'
+	       WHEN j.lease_until IS NULL AND j.waits_until = 'infinity' AND j.open_dependencies = 0 AND j.status IN ('processing', 'blocked') THEN 'not_queued'
 	       WHEN j.lease_until IS NOT NULL AND j.cancel_requested_at IS NOT NULL THEN 'cancelling'
 	       WHEN j.lease_until <= n.now THEN 'lease_over'
 	       WHEN j.lease_until IS NOT NULL AND j.awaits_callback THEN 'awaiting_callback'
@@ -175,7 +176,8 @@ SELECT json_build_object('success', true, 'job', json_build_object(
                WHEN 'completed' THEN format('It completed at %s, try %s of %s', cronward_time(j.completed_at), j.attempts, j.max_attempts)
                WHEN 'failed' THEN format('It failed for good at %s: %s', cronward_time(COALESCE(j.dead_at, j.completed_at)), COALESCE(j.error_message, 'no reason was given'))
                WHEN 'cancelled' THEN format('It was cancelled at %s', cronward_time(j.completed_at))
-               WHEN 'not_queued' THEN 'It was there before cronward, or was taken out of the queue: nothing runs it'
+               WHEN 'not_queued' THEN CASE WHEN j.waits_until IS NULL THEN 'It was there before cronward, or was taken out of the queue: nothing runs it'
+                   ELSE format('It was inserted as %s, which leaves it to whoever did that; UPDATE jobs SET waits_until = now() hands it over', j.status) END
                WHEN 'cancelling' THEN format('It was asked to stop at %s, and is stopped by whoever runs it', cronward_time(j.cancel_requested_at))
                WHEN 'lease_over' THEN format('It was under way when its lease ran out at %s; the next run takes it again', cronward_time(j.lease_until))
                WHEN 'awaiting_callback' THEN format('Its processor works on it and is to call back by %s', cronward_time(j.lease_until))

@@ -312,6 +312,13 @@ test('explain says why a job does not run, for each reason', async () => {
   assert.equal((await state(dead, 'failed', /it broke/)).error, 'it broke');
   await must(200, 'POST', `/api/jobs/${again}/cancel`);
   await state(again, 'cancelled', /was cancelled at/);
+  for (const status of ['processing', 'blocked']) {
+    const foreign = await db.value(`INSERT INTO jobs (job_type, status) VALUES ('known', $1) RETURNING id`, [status]);
+    assert.deepEqual(await state(foreign, 'not_queued', new RegExp(`inserted as ${status}, .*waits_until = now\\(\\)`)), { status });
+    await db.rows('UPDATE jobs SET waits_until = now() WHERE id = $1', [foreign]);
+    await jobs.run();
+    await state(foreign, 'not_due', /try 1 of 5 failed/);
+  }
 });
 
 test('logs come in their order, page by page', async () => {
