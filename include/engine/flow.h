@@ -100,7 +100,7 @@ struct item_note {
  * Writes ${note} with the next flight, always before the item is settled: for flows that have a
  * note statement.  Beyond ITEM_NOTES_MAX lines it says so once, and drops what comes.
  */
-void item_note(struct run *r, struct item *item, const struct item_note *note);
+void item_note(struct item *item, const struct item_note *note);
 
 /*
  * A way to carry items out that is not HTTP: connections, child processes.  A step that hands an

@@ -27,7 +27,7 @@ static void flow_notes_reset(struct flow_notes *);
 static void flow_stop(struct flow_state *, const char *id);
 
 void
-item_note(struct run *r, struct item *item, const struct item_note *note)
+item_note(struct item *item, const struct item_note *note)
 {
 	static const struct item_note last = {
 		.level = "warn",
@@ -39,7 +39,6 @@ item_note(struct run *r, struct item *item, const struct item_note *note)
 	struct flow_notes *notes = &s->notes[s->notes_filling];
 	bool is_line = note->message != NULL;
 
-	(void)r;
 	if (is_line && item->notes > ITEM_NOTES_MAX)
 		return;
 	if (notes->arrays[NOTE_MESSAGE].len + notes->arrays[NOTE_DATA].len > NOTES_BYTES_MAX)

@@ -348,5 +348,5 @@ enrich_note(struct enrich *e, const char *level, const char *message)
 {
 	const struct item_note note = { .level = level, .message = message, .progress = -1 };
 
-	item_note(e->run, e->item, &note);
+	item_note(e->item, &note);
 }

@@ -279,7 +279,7 @@ answer_line(struct plugin_pool *p, struct item *item, const char *level, const c
 	struct item_note note = { .level = level, .message = clean, .data = data, .progress = -1 };
 
 	text_clean(clean, sizeof(clean), text, len);
-	p->note(p->run, item, &note);
+	p->note(item, &note);
 }
 
 /* What it had printed when it ended; the end of standard error stays with the error, too. */
@@ -411,5 +411,5 @@ answer_progress(
 		return;
 	c->percent = percent;
 	c->noted_us = now_us;
-	p->note(p->run, item, &note);
+	p->note(item, &note);
 }

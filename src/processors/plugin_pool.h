@@ -83,10 +83,10 @@ struct plugin_ended {
 struct plugin_pool {
 	char directory[PATH_MAX]; /* "": none is set */
 	int children_max;
-	int places; /* that there were when room was asked for last */
-	struct run *run;
+	int places;            /* that there were when room was asked for last */
+	const struct run *run; /* that it serves; NULL: it rests */
 	/* item_note() and job_again(), unless a test has its own. */
-	void (*note)(struct run *r, struct item *item, const struct item_note *note);
+	void (*note)(struct item *item, const struct item_note *note);
 	enum verdict (*again)(struct item *item, int64_t wait_s);
 	struct plugin_shelf *shelves;
 	struct plugin_child *children;
@@ -129,7 +129,7 @@ void plugin_shelf_fault(struct plugin_shelf *shelf, const char *fmt, ...)
 /* plugin_child.c */
 /* NULL with errno when the system has no place for it. */
 struct plugin_child *plugin_child_start(struct plugin_shelf *shelf, int64_t now_us);
-/* Queues ${item}; false: it has too many already, or the item is too long. */
+/* Queues ${item}, for which there is a slot; false: its payload is too long. */
 bool plugin_child_hand(struct plugin_child *c, struct item *item, int64_t now_us);
 /* Whether one more item has a slot. */
 bool plugin_child_has_slot(const struct plugin_child *c);

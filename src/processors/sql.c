@@ -35,7 +35,6 @@ enum {
 /* A connection, and the job whose function runs on it. */
 struct sql_seat {
 	struct db *db;
-	struct run *run;
 	struct item *item; /* NULL: idle */
 	struct db_unit perform, discard;
 	const char *args[SQL_ARGS];
@@ -110,7 +109,6 @@ sql_step(struct run *r, const struct job_type *type, struct item *item,
 	(void)request;
 	if (!seat)
 		return item_hold(item, "no connection to the database for its function");
-	seat->run = r;
 	seat->item = item;
 	seat->args[0] = item_text(item, JOB_ID);
 	seat->args[1] = item_text(item, JOB_CLAIM_TOKEN);
@@ -371,7 +369,7 @@ sql_seat_hear(void *cookie, const PGresult *notice)
 	const struct sql_seat *seat = cookie;
 
 	if (seat->item && seat->perform.state == DB_UNIT_SENT)
-		sql_hear(seat->run, seat->item, notice);
+		sql_hear(seat->item, notice);
 }
 
 static void

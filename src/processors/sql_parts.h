@@ -9,10 +9,8 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-struct run;
-
 /* Makes a log line or a sign of progress of what ${item}'s function has just said. */
-void sql_hear(struct run *r, struct item *item, const PGresult *notice);
+void sql_hear(struct item *item, const PGresult *notice);
 
 /* The function failed ${took_ms} after it began: fills in the item's error, says what follows. */
 enum verdict sql_refused(struct item *item, const PGresult *refusal, int64_t took_ms);

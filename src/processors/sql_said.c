@@ -37,7 +37,7 @@ static char *sql_data_of(const char *detail, const char *hint);
 static const char *sql_keep(struct item *, const char *text, size_t most);
 
 void
-sql_hear(struct run *r, struct item *item, const PGresult *notice)
+sql_hear(struct item *item, const PGresult *notice)
 {
 	const char *state = sql_field(notice, PG_DIAG_SQLSTATE);
 	const char *said = sql_field(notice, PG_DIAG_MESSAGE_PRIMARY);
@@ -63,7 +63,7 @@ sql_hear(struct run *r, struct item *item, const PGresult *notice)
 	}
 	note.data = data;
 	if (note.message || note.progress >= 0)
-		item_note(r, item, &note);
+		item_note(item, &note);
 	free(data);
 }
 

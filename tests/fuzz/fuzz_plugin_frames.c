@@ -31,9 +31,8 @@ fuzz_must(bool claim)
 }
 
 static void
-fuzz_note(struct run *r, struct item *item, const struct item_note *note)
+fuzz_note(struct item *item, const struct item_note *note)
 {
-	(void)r;
 	fuzz_must(item->carried != NULL);
 	fuzz_must(note->progress >= -1 && note->progress <= 100);
 	fuzz_must(!note->message || text_is_utf8(note->message, strlen(note->message)));

@@ -45,11 +45,10 @@ struct items {
 };
 
 static inline void
-items_note(struct run *r, struct item *item, const struct item_note *note)
+items_note(struct item *item, const struct item_note *note)
 {
 	struct job_end *end = (struct job_end *)item;
 
-	(void)r;
 	item->notes += note->message != NULL;
 	if (end->notes < ITEMS_NOTES_MAX)
 		snprintf(end->said[end->notes], sizeof(end->said[0]), "%s %.200s %s %d",
