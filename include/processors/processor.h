@@ -70,13 +70,6 @@ extern const struct processor processor_apollo;
 /* Ended by NULL. */
 extern const struct processor *const processors[];
 
-/* The type of ${item}; every item that a processor sees has one. */
-static inline const struct job_type *
-job_type_of(const struct item *item)
-{
-	return item->kind;
-}
-
 /*
  * {"id", "type", "queue", "attempt" (from 1), "max_attempts", "workspace_id", "run_at",
  * "created_at", "payload"}: what http bodies, sql functions and plug-ins are given alike.  JSON

@@ -43,7 +43,7 @@ plugin_target(struct run *r, const struct job_type *type, struct item *item)
 	(void)r;
 	/* One that cannot be has a process as little as one whose file is missing. */
 	return arena_format(item->memory, "%s:%s", processor_plugin.name,
-	    type->target && plugin_name_is_sound(type->target) ? type->target : "-");
+	    plugin_name_is_sound(type->target) ? type->target : "-");
 }
 
 static enum verdict
@@ -53,7 +53,7 @@ plugin_step(struct run *r, const struct job_type *type, struct item *item,
 	(void)r;
 	(void)reply;
 	(void)request;
-	if (!type->target || !plugin_name_is_sound(type->target))
+	if (!plugin_name_is_sound(type->target))
 		return item_hold(item, plugin_name_rule);
 	return plugin_pool_hand(&plugin_pool, type->target, item);
 }

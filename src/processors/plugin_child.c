@@ -31,7 +31,7 @@ enum {
 enum child_end { END_SOCKET, END_SHARED, END_STDOUT, END_STDERR, END__MAX };
 
 static int child_open(struct plugin_child *c, int ends[static END__MAX]);
-static int child_memory(const char *name, size_t bytes);
+static int child_memory(size_t bytes);
 static pid_t child_spawn(const struct plugin_child *c, const int ends[static END__MAX]);
 static int child_actions(posix_spawn_file_actions_t *actions, const int ends[static END__MAX]);
 static int child_attributes(posix_spawnattr_t *attributes);
@@ -257,7 +257,7 @@ child_open(struct plugin_child *c, int ends[static END__MAX])
 	if (ends[END_SOCKET] < 0)
 		return -1;
 	for (int i = END_SHARED; i < END__MAX; i++)
-		if ((ends[i] = child_memory("cronward-plugin", sizes[i])) < 0)
+		if ((ends[i] = child_memory(sizes[i])) < 0)
 			return -1;
 	for (int i = 0; i < PLUGIN_OUTPUTS; i++)
 		if ((c->outputs[i] = fcntl(ends[END_STDOUT + i], F_DUPFD_CLOEXEC, 0)) < 0)
@@ -276,9 +276,9 @@ child_open(struct plugin_child *c, int ends[static END__MAX])
  * what is printed ends where it ends.
  */
 static int
-child_memory(const char *name, size_t bytes)
+child_memory(size_t bytes)
 {
-	int low = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), fd = -1;
+	int low = memfd_create("cronward-plugin", MFD_CLOEXEC | MFD_ALLOW_SEALING), fd = -1;
 
 	if (low < 0)
 		return -1;

@@ -83,9 +83,7 @@ plugin_host(int argc, char **argv)
 	if (why)
 		text_add_text(&fault, why);
 	host_output(h);
-	host_say(h,
-	    (struct plugin_head){
-		.word = why ? PLUGIN_FAULT : PLUGIN_READY, .has_text = why != NULL },
+	host_say(h, (struct plugin_head){ .word = why ? PLUGIN_FAULT : PLUGIN_READY },
 	    why ? &fault : NULL, NULL);
 	host_wake(h);
 	if (why)

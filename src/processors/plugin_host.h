@@ -38,7 +38,7 @@ void host_context_init(struct host *h);
 void host_context_reset(struct host *h);
 
 /* plugin_host.c */
-/* Says a frame: ${head} with len and text_len filled in, then texts, which may be NULL. */
+/* Says a frame: ${head}, whose lengths and has_text are filled in here, then what is not NULL. */
 void host_say(struct host *h, struct plugin_head head, const struct text *text, const char *data);
 /* Wakes the parent where it sleeps, but not again and again. */
 void host_wake_soon(struct host *h);

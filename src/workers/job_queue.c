@@ -30,7 +30,6 @@
 enum {
 	JOB_BATCH_PER_PLACE = 2, /* rows of the first claim for each that may be under way */
 	JOB_WAIT_MAX_MS = 8000,  /* with 2 s more, a lease is the time-out and 10 s */
-	JOB_TYPES_MAX = 100000,
 };
 
 /* What a run knows of job_types, by name. */
@@ -47,7 +46,7 @@ static int job_queue_run_flow(struct run *);
 static void job_queue_reply(const struct run *, json_t *);
 static int job_queue_remember_limits(struct run *);
 static int job_types_load(struct run *, struct job_types *);
-static int job_types_take(struct run *, struct job_types *, const PGresult *);
+static void job_types_take(struct run *, struct job_types *, const PGresult *);
 static const struct processor *job_processor(const char *name);
 static int job_type_compare(const void *, const void *);
 static const struct job_type *job_type_find(const char *name);
@@ -214,10 +213,13 @@ job_types_load(struct run *r, struct job_types *t)
 {
 	AUTO(PQclear) PGresult *rows = run_query(r, SQL_JOB_QUEUE_TYPES, DB_NONE);
 
-	return rows ? job_types_take(r, t, rows) : -1;
+	if (!rows)
+		return -1;
+	job_types_take(r, t, rows);
+	return 0;
 }
 
-static int
+static void
 job_types_take(struct run *r, struct job_types *t, const PGresult *rows)
 {
 	struct job_type *types =
@@ -251,7 +253,6 @@ job_types_take(struct run *r, struct job_types *t, const PGresult *rows)
 	t->types = types;
 	t->count = PQntuples(rows);
 	qsort(types, (size_t)t->count, sizeof *types, job_type_compare);
-	return 0;
 }
 
 /* NULL: newer than this program. */
