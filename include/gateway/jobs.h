@@ -28,6 +28,8 @@ const char *jobs_id(struct call *c);
 /* Who asks, for audit_log: address and user agent.  Returns ${to}. */
 const char *jobs_actor(const struct call *c, char to[static JOBS_ACTOR_MAX]);
 
+/* 0, or -1 with c->err where the body, which request_body() has read, cannot be stored as JSON. */
+int jobs_body_judge(struct call *c);
 /*
  * The body, a JSON object with no other keys than ${names} (ended by NULL); {} where it is empty.
  * The caller's, or NULL with c->err.
@@ -35,6 +37,10 @@ const char *jobs_actor(const struct call *c, char to[static JOBS_ACTOR_MAX]);
 json_t *jobs_body(struct call *c, const char *const *names);
 
 /* Replies with ${json} as PostgreSQL made it. */
-void jobs_reply(struct call *c, int status, const char *json);
+void jobs_reply(struct call *c, const char *json);
+
+/* Replies with what ${rows} (NULL: c->err says why) tell of job ${id}: nothing says there is none.
+ */
+void jobs_reply_one(struct call *c, const char *id, PGresult *rows);
 
 #endif

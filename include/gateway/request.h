@@ -70,6 +70,12 @@ int request_query(struct request *q, struct arena *a, struct err *e);
  */
 int request_parameter(
     const struct request *q, const char *name, const char **ret_value, struct err *e);
+/*
+ * Whether the query parameter ${name} is given, which may only be ${allowed}.
+ * 0, or -1 with ERR_BAD_REQUEST when it is something else.
+ */
+int request_switch(const struct request *q, const char *name, const char *allowed,
+    bool *ret_is_given, struct err *e);
 
 /*
  * Reads the body, to its end.  0, or -1 with ERR_TOO_LARGE, or ERR_BAD_REQUEST when it is not as

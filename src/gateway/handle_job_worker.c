@@ -11,8 +11,6 @@
 #include "gateway/handle.h"
 #include "gateway/jobs.h"
 
-#include <string.h>
-
 enum {
 	HEALTH_DEGRADED_S = 300, /* that the oldest due job may wait */
 };
@@ -27,17 +25,11 @@ void
 handle_job_worker(struct call *c)
 {
 	struct request *q = &c->request;
-	const char *run = NULL;
+	bool run = false;
 	PGresult *rows;
 
 	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
-	    request_parameter(q, "run", &run, &c->err) != 0) {
-		call_deny(c);
-		return;
-	}
-	if (run && strcmp(run, "1") != 0) {
-		err_set(
-		    &c->err, ERR_BAD_REQUEST, "The parameter run may only be 1, or be left out");
+	    request_switch(q, "run", "1", &run, &c->err) != 0) {
 		call_deny(c);
 		return;
 	}

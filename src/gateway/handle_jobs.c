@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/crypto.h"
-#include "base/json.h"
 #include "base/text.h"
 #include "gateway/call.h"
 #include "gateway/filter.h"
@@ -39,6 +38,7 @@ struct retry {
 
 static int enqueue_read(struct call *, const char **ret_key);
 static int enqueue_key(struct call *, const char **ret_key);
+static char enqueue_first(const struct request *);
 static void enqueue_digest(const struct call *, char to[static 2 * CRYPTO_SHA256_BYTES + 1]);
 static void enqueue_reply(struct call *, const PGresult *, bool is_single);
 static int retry_read(struct call *, struct retry *, const json_t *);
@@ -58,7 +58,7 @@ handle_jobs_enqueue(struct call *c)
 		call_deny(c);
 		return;
 	}
-	is_single = c->request.body[strspn(c->request.body, " \t\r\n")] == '{';
+	is_single = enqueue_first(&c->request) == '{';
 	enqueue_digest(c, digest);
 	rows = jobs_query(c, SQL_JOBS_ENQUEUE, DB_ARGS(key, digest, c->request.body));
 	if (rows)
@@ -123,23 +123,14 @@ enqueue_read(struct call *c, const char **ret_key)
 {
 	static const char *const known[] = { "run", NULL };
 	struct request *q = &c->request;
-	const char *run = NULL, *fault;
-	size_t at = 0;
+	bool run = false;
 
 	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
 	    filter_take_query(NULL, 0, known, q, &c->err) != 0 ||
-	    request_parameter(q, "run", &run, &c->err) != 0 || enqueue_key(c, ret_key) != 0)
+	    request_switch(q, "run", "1", &run, &c->err) != 0 || enqueue_key(c, ret_key) != 0 ||
+	    request_body(q, c->in, c->gateway->arena, &c->err) != 0 || jobs_body_judge(c) != 0)
 		return -1;
-	if (run && strcmp(run, "1") != 0)
-		return err_set(
-		    &c->err, ERR_BAD_REQUEST, "The parameter run may only be 1, or be left out");
-	if (request_body(q, c->in, c->gateway->arena, &c->err) != 0)
-		return -1;
-	fault = json_fault(q->body, q->body_len, &at);
-	if (fault)
-		return err_set(&c->err, ERR_BAD_REQUEST,
-		    "The body is not JSON that can be stored: at byte %zu %s", at + 1, fault);
-	if (!strchr("{[", q->body[strspn(q->body, " \t\r\n")]))
+	if (enqueue_first(q) != '{' && enqueue_first(q) != '[')
 		return err_set(&c->err, ERR_BAD_REQUEST,
 		    "The body is to be a job (an object) or an array of jobs");
 	if (run)
@@ -169,6 +160,13 @@ enqueue_key(struct call *c, const char **ret_key)
 		*ret_key = value;
 	}
 	return 0;
+}
+
+/* What the body's JSON begins with. */
+static char
+enqueue_first(const struct request *q)
+{
+	return q->body[strspn(q->body, " \t\r\n")];
 }
 
 static void
@@ -300,6 +298,6 @@ pause_or_resume(struct call *c, const char *paused)
 		return;
 	rows = jobs_query(c, SQL_JOBS_PAUSE, DB_ARGS(queue.value, paused, jobs_actor(c, actor)));
 	if (rows)
-		jobs_reply(c, 200, db_text(rows, 0, "json"));
+		jobs_reply(c, db_text(rows, 0, "json"));
 	PQclear(rows);
 }

@@ -84,15 +84,9 @@ void
 handle_job_show(struct call *c)
 {
 	const char *id = jobs_id(c);
-	PGresult *rows = id ? jobs_query(c, SQL_JOBS_SHOW, DB_ARGS(id)) : NULL;
 
-	if (!rows)
-		return;
-	if (PQntuples(rows) == 0)
-		err_set(&c->err, ERR_NOT_FOUND, "There is no job %s", id);
-	else
-		jobs_reply(c, 200, db_text(rows, 0, "json"));
-	PQclear(rows);
+	if (id)
+		jobs_reply_one(c, id, jobs_query(c, SQL_JOBS_SHOW, DB_ARGS(id)));
 }
 
 void
@@ -103,7 +97,6 @@ handle_job_logs(struct call *c)
 	char behind[NUMBER_TEXT_MAX], size[NUMBER_TEXT_MAX];
 	int64_t cursor = 0, limit = LOGS_LIMIT;
 	const char *id = jobs_id(c);
-	PGresult *rows;
 
 	if (!id || request_query(q, c->gateway->arena, &c->err) != 0 ||
 	    filter_take_query(NULL, 0, known, q, &c->err) != 0 ||
@@ -112,14 +105,7 @@ handle_job_logs(struct call *c)
 		return;
 	snprintf(behind, sizeof(behind), "%lld", (long long)cursor);
 	snprintf(size, sizeof(size), "%lld", (long long)limit);
-	rows = jobs_query(c, SQL_JOBS_LOGS, DB_ARGS(id, behind, size));
-	if (!rows)
-		return;
-	if (PQntuples(rows) == 0)
-		err_set(&c->err, ERR_NOT_FOUND, "There is no job %s", id);
-	else
-		jobs_reply(c, 200, db_text(rows, 0, "json"));
-	PQclear(rows);
+	jobs_reply_one(c, id, jobs_query(c, SQL_JOBS_LOGS, DB_ARGS(id, behind, size)));
 }
 
 static int
@@ -210,7 +196,7 @@ list_reply(struct call *c, const struct list *list, const PGresult *ids)
 			text_add_format(&t, "],\"nextCursor\":\"%s\"}", next);
 		else
 			text_add_text(&t, "],\"nextCursor\":null}");
-		jobs_reply(c, 200, t.at);
+		jobs_reply(c, t.at);
 	}
 	PQclear(rows);
 	text_finish(&t);

@@ -110,15 +110,10 @@ static int
 worker_read(struct call *c, struct worker_wish *wish)
 {
 	struct request *q = &c->request;
-	const char *busy = NULL;
 
 	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
-	    request_parameter(q, "busy", &busy, &c->err) != 0)
+	    request_switch(q, "busy", "200", &wish->busy_is_fine, &c->err) != 0)
 		return -1;
-	if (busy && strcmp(busy, "200") != 0)
-		return err_set(
-		    &c->err, ERR_BAD_REQUEST, "The parameter busy may only be 200, or be left out");
-	wish->busy_is_fine = busy != NULL;
 	if (c->route->has_queues &&
 	    filter_queues(q, c->gateway->arena, &wish->queues, &c->err) != 0)
 		return -1;

@@ -62,13 +62,24 @@ jobs_actor(const struct call *c, char to[static JOBS_ACTOR_MAX])
 	return to;
 }
 
+int
+jobs_body_judge(struct call *c)
+{
+	size_t at = 0;
+	const char *fault = json_fault(c->request.body, c->request.body_len, &at);
+
+	if (!fault)
+		return 0;
+	return err_set(&c->err, ERR_BAD_REQUEST,
+	    "The body is not JSON that can be stored: at byte %zu %s", at + 1, fault);
+}
+
 json_t *
 jobs_body(struct call *c, const char *const *names)
 {
 	struct request *q = &c->request;
 	json_t *body, *value;
-	const char *fault, *key;
-	size_t at = 0;
+	const char *key;
 
 	if (request_body(q, c->in, c->gateway->arena, &c->err) != 0) {
 		call_deny(c);
@@ -76,12 +87,8 @@ jobs_body(struct call *c, const char *const *names)
 	}
 	if (q->body_len == 0)
 		return json_object();
-	fault = json_fault(q->body, q->body_len, &at);
-	if (fault) {
-		err_set(&c->err, ERR_BAD_REQUEST,
-		    "The body is not JSON that can be stored: at byte %zu %s", at + 1, fault);
+	if (jobs_body_judge(c) != 0)
 		return NULL;
-	}
 	body = json_loadb(q->body, q->body_len, 0, NULL);
 	if (!json_is_object(body)) {
 		json_decref(body);
@@ -102,9 +109,19 @@ jobs_body(struct call *c, const char *const *names)
 }
 
 void
-jobs_reply(struct call *c, int status, const char *json)
+jobs_reply(struct call *c, const char *json)
 {
-	reply_text(&c->reply, status, arena_text(c->gateway->arena, json));
+	reply_text(&c->reply, 200, arena_text(c->gateway->arena, json));
+}
+
+void
+jobs_reply_one(struct call *c, const char *id, PGresult *rows)
+{
+	if (rows && PQntuples(rows) == 0)
+		err_set(&c->err, ERR_NOT_FOUND, "There is no job %s", id);
+	else if (rows)
+		jobs_reply(c, db_text(rows, 0, "json"));
+	PQclear(rows);
 }
 
 static bool

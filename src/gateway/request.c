@@ -113,6 +113,21 @@ request_parameter(const struct request *q, const char *name, const char **ret_va
 }
 
 int
+request_switch(const struct request *q, const char *name, const char *allowed, bool *ret_is_given,
+    struct err *e)
+{
+	const char *value = NULL;
+
+	if (request_parameter(q, name, &value, e) != 0)
+		return -1;
+	if (value && strcmp(value, allowed) != 0)
+		return err_set(e, ERR_BAD_REQUEST,
+		    "The parameter %s may only be %s, or be left out", name, allowed);
+	*ret_is_given = value != NULL;
+	return 0;
+}
+
+int
 request_body(struct request *q, FCGX_Stream *in, struct arena *a, struct err *e)
 {
 	const char *text = request_first(q, "CONTENT_LENGTH");
