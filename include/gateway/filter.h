@@ -42,6 +42,9 @@ int filter_take(struct filter *f, const char *value, struct err *e);
 int filter_take_query(struct filter *filters, size_t count, const char *const *others,
     const struct request *q, struct err *e);
 
+/* Whether ${s} is a job's status. */
+bool filter_is_status(const char *s);
+
 /* Whether ${s} has 1 to ${max} characters of UTF-8, none of them a control character. */
 bool filter_is_text(const char *s, size_t max);
 

@@ -3,6 +3,7 @@
  */
 #include "base/text.h"
 #include "cli/jobs.h"
+#include "gateway/filter.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -203,10 +204,7 @@ jobs_parse(const struct jobs_command *jobs, struct jobs_wish *wish, int argc, ch
 static int
 jobs_take(struct jobs_wish *wish, enum jobs_option option, const char *value)
 {
-	static const char *const statuses[] = { "pending", "blocked", "processing", "completed",
-		"failed", "cancelled", NULL };
 	const char *name = jobs_option_name[option];
-	int i = 0;
 
 	/* Else PostgreSQL would refuse it without saying which it was. */
 	if (!text_is_utf8(value, strlen(value)))
@@ -216,9 +214,7 @@ jobs_take(struct jobs_wish *wish, enum jobs_option option, const char *value)
 	if ((option == JOBS_WORKSPACE || option == JOBS_DEPENDS_ON || option == JOBS_ID) &&
 	    !text_is_uuid(value))
 		return cli_usage("jobs", "--%s is '%s', which is no uuid", name, value);
-	while (statuses[i] && strcmp(statuses[i], value) != 0)
-		i++;
-	if (option == JOBS_STATUS && !statuses[i])
+	if (option == JOBS_STATUS && !filter_is_status(value))
 		return cli_usage("jobs",
 		    "--status is '%s'; allowed are pending, blocked, processing, completed, failed "
 		    "and cancelled",

@@ -1,13 +1,11 @@
 /*
  * jobs_read - `jobs list`, `show`, `logs`, `queues`, `types` and `schedules`.
- *
- * A list is made as the API makes it: ids by the index that fits what is asked for, then their
- * rows.
  */
 #include "base/text.h"
 #include "cli/jobs.h"
 #include "cli/print.h"
 #include "db/db.h"
+#include "gateway/job_list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,17 +17,15 @@ enum {
 	JOBS_ID_MAX = 40,
 	JOBS_PAGE = 1000,
 	JOBS_LIST_COLUMNS = 8,
-	JOBS_LIST_ARGS = 11,
 	JOBS_LOG_COLUMNS = 3,
 };
-#define JOBS_LOOK "20000" /* rows that one page looks at */
 #define JOBS_LAST_LOGS "20"
 #define JOBS_COUNT_MAX "10000"
 
 /* A list on its way. */
 struct jobs_list {
 	const struct jobs_wish *wish;
-	enum sql_id sql, sql_else; /* the second where the first one has too much to look through */
+	bool is_crowded; /* the statement to ask first finds too many */
 	/* Where the last page ended; "": there is none. */
 	char at[JOBS_NUMBER_MAX], id[JOBS_ID_MAX];
 	int64_t left;
@@ -153,27 +149,17 @@ jobs_schedules(struct cli_session *s, const struct jobs_wish *wish)
 	return jobs_print_rows(wish, db_query(s->db, SQL_JOBS_CLI_SCHEDULES, DB_NONE, &e), &e);
 }
 
-/*
- * Those that have not ended, and those that failed, are few among many, as a rule, and have an
- * index of their own.
- */
 static void
 jobs_list_begin(struct jobs_list *list, const struct jobs_wish *wish)
 {
 	static const char *const names[JOBS_LIST_COLUMNS] = { "id", "status", "type", "queue",
 		"priority", "tries", "at", "error" };
-	const char *status = wish->given[JOBS_STATUS];
 
 	*list = (struct jobs_list){
 		.wish = wish,
 		.left = wish->limit,
 		.table = { .columns = JOBS_LIST_COLUMNS },
 	};
-	list->sql_else = wish->given[JOBS_WORKSPACE] ? SQL_JOBS_LIST_WORKSPACE : SQL_JOBS_LIST_AGE;
-	if (!status || strcmp(status, "completed") == 0 || strcmp(status, "cancelled") == 0)
-		list->sql = list->sql_else;
-	else
-		list->sql = SQL_JOBS_LIST_FEW;
 	print_add(&list->table, names);
 }
 
@@ -182,19 +168,29 @@ jobs_list_ids(struct cli_session *s, struct jobs_list *list, int page, struct er
 {
 	const char *const *given = list->wish->given;
 	char size[JOBS_NUMBER_MAX];
-	const char *args[JOBS_LIST_ARGS] = { given[JOBS_STATUS], given[JOBS_TYPE],
-		given[JOBS_QUEUE], given[JOBS_WORKSPACE], given[JOBS_UNIQUE_KEY],
-		given[JOBS_CREATED_AFTER], given[JOBS_CREATED_BEFORE],
-		list->at[0] ? list->at : NULL, list->at[0] ? list->id : NULL, size, JOBS_LOOK };
+	const char *const args[JOB_LIST__MAX] = {
+		[JOB_LIST_STATUS] = given[JOBS_STATUS],
+		[JOB_LIST_TYPE] = given[JOBS_TYPE],
+		[JOB_LIST_QUEUE] = given[JOBS_QUEUE],
+		[JOB_LIST_WORKSPACE] = given[JOBS_WORKSPACE],
+		[JOB_LIST_UNIQUE_KEY] = given[JOBS_UNIQUE_KEY],
+		[JOB_LIST_AFTER] = given[JOBS_CREATED_AFTER],
+		[JOB_LIST_BEFORE] = given[JOBS_CREATED_BEFORE],
+		[JOB_LIST_AT] = list->at[0] ? list->at : NULL,
+		[JOB_LIST_ID] = list->at[0] ? list->id : NULL,
+		[JOB_LIST_SIZE] = size,
+		[JOB_LIST_LOOK] = JOB_LIST_LOOKED_AT,
+	};
+	enum sql_id sql = list->is_crowded ? job_list_sql_crowded(args) : job_list_sql(args);
 	PGresult *ids;
 
 	snprintf(size, sizeof(size), "%d", page);
-	ids = db_query(s->db, list->sql, args, JOBS_LIST_ARGS, e);
-	if (!ids || list->sql == list->sql_else || PQntuples(ids) == 0 || db_bool(ids, 0, "is_hit"))
+	ids = db_query(s->db, sql, args, JOB_LIST__MAX, e);
+	if (!job_list_is_crowded(sql, ids))
 		return ids;
 	PQclear(ids);
-	list->sql = list->sql_else;
-	return db_query(s->db, list->sql, args, JOBS_LIST_ARGS, e);
+	list->is_crowded = true;
+	return db_query(s->db, job_list_sql_crowded(args), args, JOB_LIST__MAX, e);
 }
 
 static int
@@ -204,11 +200,7 @@ jobs_list_rows(
 	struct text wanted = { .at = NULL };
 	PGresult *rows;
 
-	text_array_begin(&wanted);
-	for (int i = 0; i < PQntuples(ids) && i < page; i++)
-		if (db_bool(ids, i, "is_hit"))
-			text_array_add_plain(&wanted, db_text(ids, i, "id"));
-	text_array_end(&wanted);
+	job_list_hits(ids, page, &wanted);
 	rows = db_query(s->db, SQL_JOBS_ROWS, DB_ARGS(wanted.at), e);
 	text_finish(&wanted);
 	for (int row = 0; rows && row < PQntuples(rows); row++)
@@ -217,16 +209,13 @@ jobs_list_rows(
 	return rows ? 0 : -1;
 }
 
-/* Whether another page follows, and behind which row: the last of this one, or of those looked at.
- */
+/* Whether another page follows, and where it begins. */
 static bool
 jobs_list_goes_on(struct jobs_list *list, const PGresult *ids, int page)
 {
-	int count = PQntuples(ids), last = count - 1;
+	int last = job_list_last(ids, page);
 
-	if (count > page)
-		last = page - 1;
-	else if (count == 0 || db_bool(ids, last, "is_hit"))
+	if (last < 0)
 		return false;
 	snprintf(list->at, sizeof(list->at), "%s", db_text(ids, last, "at"));
 	snprintf(list->id, sizeof(list->id), "%s", db_text(ids, last, "id"));

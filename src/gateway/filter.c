@@ -11,20 +11,21 @@
 
 static int filter_refuse_name(
     const struct filter *, size_t count, const char *const *others, size_t i, struct err *);
-static int filter_take_status(struct filter *, const char *value, struct err *);
 static bool filter_is_time(const char *);
 static const char *filter_digits(const char *at, const char *form);
 static int filter_add_queues(struct text *, char *names, int *count, struct err *);
-
-static const char *const filter_statuses[] = { "pending", "blocked", "processing", "completed",
-	"failed", "cancelled" };
 
 int
 filter_take(struct filter *f, const char *value, struct err *e)
 {
 	switch (f->kind) {
 	case FILTER_STATUS:
-		return filter_take_status(f, value, e);
+		if (!filter_is_status(value))
+			return err_set(e, ERR_BAD_REQUEST,
+			    "%s may be pending, blocked, processing, completed, failed or "
+			    "cancelled",
+			    f->name);
+		break;
 	case FILTER_NAME:
 		if (!filter_is_text(value, FILTER_NAME_MAX))
 			return err_set(e, ERR_BAD_REQUEST,
@@ -72,6 +73,18 @@ filter_take_query(struct filter *filters, size_t count, const char *const *other
 			return -1;
 	}
 	return 0;
+}
+
+bool
+filter_is_status(const char *s)
+{
+	static const char *const statuses[] = { "pending", "blocked", "processing", "completed",
+		"failed", "cancelled" };
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (strcmp(s, statuses[i]) == 0)
+			return true;
+	return false;
 }
 
 bool
@@ -124,19 +137,6 @@ filter_refuse_name(
 	    names.at ? names.at : "none");
 	text_finish(&names);
 	return -1;
-}
-
-static int
-filter_take_status(struct filter *f, const char *value, struct err *e)
-{
-	for (size_t i = 0; i < sizeof(filter_statuses) / sizeof(filter_statuses[0]); i++) {
-		if (strcmp(value, filter_statuses[i]) != 0)
-			continue;
-		f->value = value;
-		return 0;
-	}
-	return err_set(e, ERR_BAD_REQUEST,
-	    "%s may be pending, blocked, processing, completed, failed or cancelled", f->name);
 }
 
 /* RFC 3339, and its date alone.  Whether the day is there at all is PostgreSQL's to say. */

@@ -1,7 +1,5 @@
 /*
  * handle_jobs_read - jobs as lists, one by one with what keeps them, and with their logs.
- *
- * A list is made in two steps: ids by the index that fits what is asked for, then their rows.
  */
 #include "gateway/handle.h"
 
@@ -10,46 +8,32 @@
 #include "gateway/call.h"
 #include "gateway/cursor.h"
 #include "gateway/filter.h"
+#include "gateway/job_list.h"
 #include "gateway/jobs.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
+	LIST_FILTERS = JOB_LIST_BEFORE + 1,
 	LIST_LIMIT = 50,
 	LIST_LIMIT_MAX = 200,
-	LIST_LOOK = 20000, /* rows that one page looks at */
-	LIST_ARGS = 11,
 	LOGS_LIMIT = 200,
 	LOGS_LIMIT_MAX = 1000,
 	NUMBER_TEXT_MAX = 24,
 };
 
-/* In the order of the statements' parameters. */
-enum list_filter {
-	LIST_STATUS,
-	LIST_TYPE,
-	LIST_QUEUE,
-	LIST_WORKSPACE,
-	LIST_UNIQUE_KEY,
-	LIST_AFTER,
-	LIST_BEFORE,
-	LIST__MAX
-};
-
 /* A list on its way. */
 struct list {
-	struct filter filters[LIST__MAX];
+	struct filter filters[LIST_FILTERS]; /* by enum job_list_arg */
 	int64_t limit;
 	bool has_cursor;
 	struct cursor cursor;
-	char at[NUMBER_TEXT_MAX], size[NUMBER_TEXT_MAX], look[NUMBER_TEXT_MAX];
-	const char *args[LIST_ARGS];
 };
 
 static int list_read(struct call *, struct list *);
 static int list_number(struct call *, const char *name, int64_t max, int64_t *ret_value);
-static PGresult *list_ids(struct call *, struct list *);
+static PGresult *list_ids(struct call *, const struct list *);
 static void list_reply(struct call *, const struct list *, const PGresult *ids);
 static bool list_goes_on(const struct list *, const PGresult *ids, char to[static CURSOR_TEXT_MAX]);
 
@@ -58,13 +42,13 @@ handle_jobs_list(struct call *c)
 {
 	struct list list = {
 		.filters = {
-			[LIST_STATUS] = { .name = "status", .kind = FILTER_STATUS },
-			[LIST_TYPE] = { .name = "type", .kind = FILTER_NAME },
-			[LIST_QUEUE] = { .name = "queue", .kind = FILTER_NAME },
-			[LIST_WORKSPACE] = { .name = "workspace", .kind = FILTER_UUID },
-			[LIST_UNIQUE_KEY] = { .name = "unique_key", .kind = FILTER_NAME },
-			[LIST_AFTER] = { .name = "created_after", .kind = FILTER_TIME },
-			[LIST_BEFORE] = { .name = "created_before", .kind = FILTER_TIME },
+			[JOB_LIST_STATUS] = { .name = "status", .kind = FILTER_STATUS },
+			[JOB_LIST_TYPE] = { .name = "type", .kind = FILTER_NAME },
+			[JOB_LIST_QUEUE] = { .name = "queue", .kind = FILTER_NAME },
+			[JOB_LIST_WORKSPACE] = { .name = "workspace", .kind = FILTER_UUID },
+			[JOB_LIST_UNIQUE_KEY] = { .name = "unique_key", .kind = FILTER_NAME },
+			[JOB_LIST_AFTER] = { .name = "created_after", .kind = FILTER_TIME },
+			[JOB_LIST_BEFORE] = { .name = "created_before", .kind = FILTER_TIME },
 		},
 		.limit = LIST_LIMIT,
 	};
@@ -116,7 +100,7 @@ list_read(struct call *c, struct list *list)
 	const char *cursor = NULL;
 
 	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
-	    filter_take_query(list->filters, LIST__MAX, known, q, &c->err) != 0 ||
+	    filter_take_query(list->filters, LIST_FILTERS, known, q, &c->err) != 0 ||
 	    list_number(c, "limit", LIST_LIMIT_MAX, &list->limit) != 0 ||
 	    request_parameter(q, "cursor", &cursor, &c->err) != 0)
 		return -1;
@@ -141,35 +125,28 @@ list_number(struct call *c, const char *name, int64_t max, int64_t *ret_value)
 	return 0;
 }
 
-/*
- * Those that have not ended, and those that failed, are few among many, as a rule, and have an
- * index of their own.  Where they are not few they are soon met on the way through the ages.
- */
 static PGresult *
-list_ids(struct call *c, struct list *list)
+list_ids(struct call *c, const struct list *list)
 {
-	const char *status = list->filters[LIST_STATUS].value;
-	enum sql_id sql =
-	    list->filters[LIST_WORKSPACE].value ? SQL_JOBS_LIST_WORKSPACE : SQL_JOBS_LIST_AGE;
+	char at[NUMBER_TEXT_MAX], size[NUMBER_TEXT_MAX];
+	const char *args[JOB_LIST__MAX] = {
+		[JOB_LIST_SIZE] = size, [JOB_LIST_LOOK] = JOB_LIST_LOOKED_AT
+	};
+	enum sql_id sql;
 	PGresult *ids;
-	int n;
 
-	snprintf(list->at, sizeof(list->at), "%lld", (long long)list->cursor.at_us);
-	snprintf(list->size, sizeof(list->size), "%lld", (long long)list->limit);
-	snprintf(list->look, sizeof(list->look), "%d", LIST_LOOK);
-	for (n = 0; n < LIST__MAX; n++)
-		list->args[n] = list->filters[n].value;
-	list->args[n++] = list->has_cursor ? list->at : NULL;
-	list->args[n++] = list->has_cursor ? list->cursor.id : NULL;
-	list->args[n++] = list->size;
-	list->args[n++] = list->look;
-	if (!status || strcmp(status, "completed") == 0 || strcmp(status, "cancelled") == 0)
-		return jobs_query(c, sql, list->args, n);
-	ids = jobs_query(c, SQL_JOBS_LIST_FEW, list->args, n);
-	if (!ids || PQntuples(ids) == 0 || db_bool(ids, 0, "is_hit"))
+	snprintf(at, sizeof(at), "%lld", (long long)list->cursor.at_us);
+	snprintf(size, sizeof(size), "%lld", (long long)list->limit);
+	for (int i = 0; i < LIST_FILTERS; i++)
+		args[i] = list->filters[i].value;
+	args[JOB_LIST_AT] = list->has_cursor ? at : NULL;
+	args[JOB_LIST_ID] = list->has_cursor ? list->cursor.id : NULL;
+	sql = job_list_sql(args);
+	ids = jobs_query(c, sql, args, JOB_LIST__MAX);
+	if (!job_list_is_crowded(sql, ids))
 		return ids;
 	PQclear(ids);
-	return jobs_query(c, sql, list->args, n);
+	return jobs_query(c, job_list_sql_crowded(args), args, JOB_LIST__MAX);
 }
 
 static void
@@ -179,11 +156,7 @@ list_reply(struct call *c, const struct list *list, const PGresult *ids)
 	char next[CURSOR_TEXT_MAX];
 	PGresult *rows;
 
-	text_array_begin(&t);
-	for (int i = 0; i < PQntuples(ids) && i < list->limit; i++)
-		if (db_bool(ids, i, "is_hit"))
-			text_array_add_plain(&t, db_text(ids, i, "id"));
-	text_array_end(&t);
+	job_list_hits(ids, list->limit, &t);
 	rows = jobs_query(c, SQL_JOBS_ROWS, DB_ARGS(t.at));
 	if (rows) {
 		text_reset(&t);
@@ -202,17 +175,14 @@ list_reply(struct call *c, const struct list *list, const PGresult *ids)
 	text_finish(&t);
 }
 
-/* Whether another page follows, and behind which row: the last of this one, or of those looked at.
- */
+/* Whether another page follows, and its cursor. */
 static bool
 list_goes_on(const struct list *list, const PGresult *ids, char to[static CURSOR_TEXT_MAX])
 {
-	int count = PQntuples(ids), last = count - 1;
+	int last = job_list_last(ids, list->limit);
 	struct cursor c;
 
-	if (count > list->limit)
-		last = (int)list->limit - 1;
-	else if (count == 0 || db_bool(ids, last, "is_hit"))
+	if (last < 0)
 		return false;
 	c.at_us = db_number(ids, last, "at");
 	snprintf(c.id, sizeof(c.id), "%s", db_text(ids, last, "id"));
