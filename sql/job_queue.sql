@@ -283,7 +283,7 @@ WITH r AS MATERIALIZED (
 	            WHEN 'park' THEN NULL
 	            ELSE 'failed for good: ' || COALESCE(r.error, 'no reason was given') END AS message,
 	       CASE WHEN r.verdict <> 'done' THEN jsonb_strip_nulls(jsonb_build_object(
-			'try', d.attempts, 'http_status', r.http, 'took_ms', r.took_ms)) END AS data,
+			'try', d.attempts + (r.verdict = 'await' OR r.verdict = 'cancel' AND r.took_ms IS NOT NULL)::int, 'http_status', r.http, 'took_ms', r.took_ms)) END AS data,
 	       CASE WHEN r.verdict = 'done' THEN CASE WHEN (SELECT completed FROM w) THEN cronward_job_event(d) END
 	            WHEN r.verdict IN ('dead', 'refuse') AND (SELECT failed FROM w) THEN cronward_job_event(d) END AS event
 ), l AS (

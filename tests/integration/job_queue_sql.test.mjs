@@ -342,6 +342,7 @@ test('await keeps token and slot till the call back is due; then it is claimed a
   assert.deepEqual([row.status, row.awaits_callback, row.claim_token, row.attempts], ['processing', true, rows[0].claim_token, 0]);
   assert.ok(Math.abs(row.lease_until - Date.now() - CALLBACK_S * 1000) < 30_000);
   assert.equal(Number(row.waits_until), Number(row.lease_until));
+  assert.deepEqual((await logs(id)).map(({ level, data }) => [level, data.try, data.http_status]), [['info', 1, 202]], 'the try that is under way');
   assert.equal((await slots()).length, 1);
   assert.deepEqual(await look(), []);
   assert.deepEqual(await settle(rows, { verdict: 'await' }), {}, 'twice');
