@@ -1,6 +1,5 @@
 // cronward doctor in front of nginx: what it sees of the real site, and of servers that are wrong.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
@@ -8,11 +7,10 @@ import { after, test } from 'node:test';
 import tls from 'node:tls';
 import { atExit } from '../lib/clean.mjs';
 import { freePort } from '../lib/ports.mjs';
-import { childrenNamed, cleanEnv, isAlive, run } from '../lib/process.mjs';
+import { cleanEnv, run } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { Site } from '../lib/site.mjs';
 import { certificates, strangerCertificate } from '../lib/tls.mjs';
-import { until } from '../lib/wait.mjs';
 
 const site = await Site.start();
 after(() => site.end());
@@ -36,20 +34,11 @@ async function look(url, { env = {}, args = [] } = {}) {
 
 const secure = `https://127.0.0.1:${site.portTls}`;
 
-// Changes a file of the site's until the answer is called; nginx has taken it when this is over.
-async function change(name, from, to) {
-  const at = path.join(site.state, 'nginx/cronward', name);
-  const text = readFileSync(at, 'utf8');
+// Changes a file of the site's until the answer is called.
+const change = (name, from, to) => site.change(name, (text) => {
   assert.ok(text.includes(from), `${name} has no ${from}`);
-  const write = async (wanted) => {
-    const before = childrenNamed(site.pid('nginx'), 'nginx');
-    writeFileSync(at, wanted);
-    process.kill(site.pid('nginx'), 'SIGHUP');
-    await until(() => !before.some(isAlive), { what: `nginx to take ${name}` });
-  };
-  await write(text.replace(from, to));
-  return () => write(text);
-}
+  return text.replace(from, to);
+});
 
 test('the site as make up starts it has nothing wrong, and nothing ran', async () => {
   const args = ['--sockets', path.join(site.state, 'run/fcgi'), '--allow', path.join(site.state, 'nginx/cronward/allow.conf')];

@@ -2,23 +2,14 @@
 // cycle comes in, whoever else is at work.  Jobs are ended here by plain SQL.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, beforeEach, test } from 'node:test';
-import pg from 'pg';
+import { beforeEach, test } from 'node:test';
 import { random } from '../lib/random.mjs';
-import { Stand } from '../lib/stand.mjs';
+import { manySessions } from '../lib/sessions.mjs';
 import { until } from '../lib/wait.mjs';
 
-const stand = await Stand.create();
-const db = stand.db;
-const pool = new pg.Pool({ connectionString: db.url, max: 16, allowExitOnIdle: true });
-pool.on('error', () => {}); // the database is dropped under idle connections
-after(async () => {
-  await pool.end();
-  await stand.end();
-});
+const { stand, db, pool, rows } = await manySessions();
 beforeEach(() => db.rows('TRUNCATE jobs, job_dependencies, job_logs, job_slots'));
 
-const rows = async (sql, values) => (await pool.query(sql, values)).rows;
 const enqueue = (jobs) => rows('SELECT * FROM enqueue_jobs($1)', [JSON.stringify(jobs)]);
 const job = (id) => db.one('SELECT * FROM jobs WHERE id = $1', [id]);
 const end = (id, status = 'completed', error = null) => rows(

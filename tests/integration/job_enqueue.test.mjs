@@ -2,19 +2,11 @@
 // refuse; and an application's own UPDATE of a job.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, beforeEach, test } from 'node:test';
-import pg from 'pg';
-import { Stand } from '../lib/stand.mjs';
+import { beforeEach, test } from 'node:test';
+import { manySessions } from '../lib/sessions.mjs';
 import { many } from '../lib/wait.mjs';
 
-const stand = await Stand.create();
-const db = stand.db;
-const pool = new pg.Pool({ connectionString: db.url, max: 16, allowExitOnIdle: true });
-pool.on('error', () => {}); // the database is dropped under idle connections
-after(async () => {
-  await pool.end();
-  await stand.end();
-});
+const { db, rows } = await manySessions();
 beforeEach(async () => {
   await db.rows(`TRUNCATE jobs, job_dependencies, job_slots, job_limits; DELETE FROM job_types WHERE processor <> 'apollo'`);
   await db.rows('INSERT INTO job_limits (run_budget_s) VALUES (20)');
@@ -107,7 +99,7 @@ test('thousands in one call: in their order, each with its id', async () => {
 });
 
 test('ids of calls at the same moment differ', async () => {
-  await many(40, 16, () => enqueue(Array.from({ length: 200 }, () => ({ type: 'a' })), async (sql, values) => (await pool.query(sql, values)).rows));
+  await many(40, 16, () => enqueue(Array.from({ length: 200 }, () => ({ type: 'a' })), rows));
   assert.equal(await count(), 8000);
 });
 

@@ -2,23 +2,14 @@
 // which no way to end or take a lease can lose.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, beforeEach, test } from 'node:test';
-import pg from 'pg';
+import { beforeEach, test } from 'node:test';
 import { random } from '../lib/random.mjs';
-import { Stand } from '../lib/stand.mjs';
+import { manySessions } from '../lib/sessions.mjs';
 import { many, until } from '../lib/wait.mjs';
 
-const stand = await Stand.create();
-const db = stand.db;
-const pool = new pg.Pool({ connectionString: db.url, max: 16, allowExitOnIdle: true });
-pool.on('error', () => {}); // the database is dropped under idle connections
-after(async () => {
-  await pool.end();
-  await stand.end();
-});
+const { db, rows } = await manySessions();
 beforeEach(() => db.rows('TRUNCATE jobs, job_dependencies, job_slots'));
 
-const rows = async (sql, values) => (await pool.query(sql, values)).rows;
 const job = (id) => db.one('SELECT * FROM jobs WHERE id = $1', [id]);
 const enqueue = (jobs) => rows('SELECT * FROM enqueue_jobs($1) ORDER BY n', [JSON.stringify(jobs)]);
 const keyed = async (options = {}, query = rows) => (await query('SELECT * FROM enqueue_jobs($1)', [JSON.stringify({ type: 'a', unique_key: 'k', ...options })]))[0];

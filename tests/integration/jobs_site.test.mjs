@@ -1,7 +1,5 @@
 // The routes of jobs behind the product's own nginx: which pool answers what, what is logged, limits.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, test } from 'node:test';
 import { Site } from '../lib/site.mjs';
 import { until } from '../lib/wait.mjs';
@@ -64,22 +62,13 @@ test('jobs may be 8 MB long, and no other route takes so much', async () => {
 });
 
 test('an address that is not on the list may not run jobs, but may enqueue them', async () => {
-  const file = path.join(site.state, 'nginx/cronward/allow.conf');
-  const before = readFileSync(file, 'utf8');
-  const reload = () => process.kill(site.pid('nginx'), 'SIGHUP');
-  writeFileSync(file, 'allow 192.0.2.1;\ndeny all;\n');
-  reload();
-  await until(async () => {
-    for (let i = 0; i < 10; i++) if ((await call('GET', '/api/jobs/worker')).status !== 403) return false;
-    return true;
-  }, { what: 'nginx to reload', everyMs: 50 });
+  const undo = await site.change('allow.conf', () => 'allow 192.0.2.1;\ndeny all;\n');
   for (const [method, at] of [['POST', '/api/jobs/worker'], ['POST', '/api/jobs/worker/'], ['GET', '/api/jobs/worker?run=1']]) {
     const answer = await call(method, at);
     assert.deepEqual([answer.status, answer.json.code], [403, 'address_denied']);
   }
   assert.equal((await call('POST', '/api/jobs', { body: '{"type":"nothing"}' })).status, 201);
   assert.equal((await call('GET', '/api/jobs')).status, 200);
-  writeFileSync(file, before);
-  reload();
+  await undo();
 });
 

@@ -1,7 +1,6 @@
 // A stand-in of Apollo.io's enrichments: what its documents say of requests, answers and limits,
 // and faults on demand.  The same orders as a referee's: {fault, count, retry_after, ms, match, …}.
-import { createServer } from 'node:http';
-import { atExit } from './clean.mjs';
+import { serve } from './http.mjs';
 
 const KEY = 'the-key-of-a-team-0123456789';
 const PERSON = ['first_name', 'last_name', 'name', 'email', 'hashed_email', 'organization_name', 'domain', 'id', 'linkedin_url',
@@ -20,11 +19,7 @@ export class Apollo {
   static async start({ host = '127.0.0.2' } = {}) {
     const apollo = new Apollo();
     await apollo.reset();
-    const server = createServer((q, s) => apollo.#take(q, s));
-    await new Promise((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
-    server.unref();
-    apollo.origin = `http://${host}:${server.address().port}`;
-    apollo.stop = atExit(() => { server.closeAllConnections(); server.close(); });
+    Object.assign(apollo, await serve(host, (q, s) => apollo.#take(q, s)));
     return apollo;
   }
 

@@ -1,7 +1,6 @@
 // A stand-in of cron-job.org's REST API: what its documents and its source say of jobs, limits and
 // errors, and faults on demand.
-import { createServer } from 'node:http';
-import { atExit } from './clean.mjs';
+import { serve } from './http.mjs';
 
 const DAY = 100;
 
@@ -28,11 +27,7 @@ export class CronJobOrg {
   static async start({ host = '127.0.0.2', key = 'the-key-of-an-account-0123456789' } = {}) {
     const service = new CronJobOrg();
     service.key = key;
-    const server = createServer((q, s) => service.#take(q, s));
-    await new Promise((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
-    server.unref();
-    service.origin = `http://${host}:${server.address().port}`;
-    service.stop = atExit(() => { server.closeAllConnections(); server.close(); });
+    Object.assign(service, await serve(host, (q, s) => service.#take(q, s)));
     return service;
   }
 

@@ -2,6 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
+import { atExit } from './clean.mjs';
 
 // Status, headers, body, parsed JSON where it is some; status 0 with `error` when nothing came.
 export function httpCall(origin, method, at, { headers = {}, body, ca, timeoutMs = 40_000, localAddress } = {}) {
@@ -49,4 +50,13 @@ export function rawStatuses(port, ca, bytes, timeoutMs = 1500) {
     link.once('end', end);
     link.once('error', end);
   });
+}
+
+// A server on a free port, until `stop` or the end of the program; it keeps no program alive.
+export async function serve(host, take) {
+  const server = http.createServer(take);
+  await new Promise((resolve, reject) => server.once('error', reject).listen(0, host, resolve));
+  server.unref();
+  const stop = atExit(() => { server.closeAllConnections(); server.close(); });
+  return { origin: `http://${host}:${server.address().port}`, stop };
 }

@@ -1,6 +1,6 @@
 // What tests of the job queue have in common: types, jobs, runs, and time that passes for rows.
 import assert from 'node:assert/strict';
-import { Stand } from './stand.mjs';
+import { expireRowLeases, makeRowsDue, Stand } from './stand.mjs';
 import { newSecret } from './webhooks.mjs';
 
 export class Jobs {
@@ -63,16 +63,13 @@ export class Jobs {
   }
 
   // Lets the waits of rows pass, so that a test need not.
-  async makeDue() {
-    await this.db.rows(
-      `UPDATE jobs SET waits_until = clock_timestamp()
-        WHERE waits_until > clock_timestamp() AND waits_until < 'infinity' AND lease_until IS NULL`);
+  makeDue() {
+    return makeRowsDue(this.db, 'jobs', 'waits_until');
   }
 
   // Only while no process is alive that holds any.
-  async expireLeases() {
-    await this.db.rows(
-      `UPDATE jobs SET lease_until = clock_timestamp() - interval '1 s' WHERE lease_until IS NOT NULL`);
+  expireLeases() {
+    return expireRowLeases(this.db, 'jobs');
   }
 
   async clear() {

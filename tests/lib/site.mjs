@@ -1,14 +1,15 @@
 // The whole product as `make up` starts it, by the product's own scripts: nginx, four pools and a
 // private PostgreSQL under a folder of their own.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
 import { atExit, tempFolder } from './clean.mjs';
 import { httpCall } from './http.mjs';
 import { freePort } from './ports.mjs';
-import { childrenNamed, cleanEnv, run } from './process.mjs';
+import { childrenNamed, cleanEnv, isAlive, run } from './process.mjs';
 import { program, root } from './program.mjs';
+import { until } from './wait.mjs';
 
 export class Site {
   // `env`: settings of the program and of deploy/local (RATE_LIMIT, RATE_BURST, PLAIN_HTTP, …).
@@ -65,6 +66,21 @@ export class Site {
 
   processes(pool) {
     return childrenNamed(this.pid(pool), 'cronward');
+  }
+
+  // Gives a file of nginx's what `edit` makes of its text; what puts it back.  Over when nginx has taken it:
+  // no process is left that has read the file of before.
+  async change(name, edit) {
+    const file = path.join(this.state, 'nginx/cronward', name);
+    const text = readFileSync(file, 'utf8');
+    const write = async (wanted) => {
+      const before = childrenNamed(this.pid('nginx'), 'nginx');
+      writeFileSync(file, wanted);
+      process.kill(this.pid('nginx'), 'SIGHUP');
+      await until(() => !before.some(isAlive), { what: `nginx to take ${name}` });
+    };
+    await write(edit(text));
+    return () => write(text);
   }
 
   log(name) {

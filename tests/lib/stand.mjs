@@ -95,15 +95,12 @@ export class Stand {
 
   // The statements below let time pass for rows, so that a test need not.  They touch only what a
   // process that is certainly dead has left behind, or what waits for its time.
-  async makeDue() {
-    await this.db.rows(
-      `UPDATE webhook_deliveries SET next_retry_at = clock_timestamp()
-        WHERE next_retry_at > clock_timestamp() AND next_retry_at < 'infinity' AND lease_until IS NULL`);
+  makeDue() {
+    return makeRowsDue(this.db, 'webhook_deliveries', 'next_retry_at');
   }
 
-  async expireLeases() {
-    await this.db.rows(
-      `UPDATE webhook_deliveries SET lease_until = clock_timestamp() - interval '1 s' WHERE lease_until IS NOT NULL`);
+  expireLeases() {
+    return expireRowLeases(this.db, 'webhook_deliveries');
   }
 
   async expireLocks() {
@@ -162,3 +159,14 @@ export class Stand {
 }
 
 export { canary };
+
+// Those that wait for a time, and are nobody's, wait no longer.
+export async function makeRowsDue(db, table, column) {
+  await db.rows(
+    `UPDATE ${table} SET ${column} = clock_timestamp()
+      WHERE ${column} > clock_timestamp() AND ${column} < 'infinity' AND lease_until IS NULL`);
+}
+
+export async function expireRowLeases(db, table) {
+  await db.rows(`UPDATE ${table} SET lease_until = clock_timestamp() - interval '1 s' WHERE lease_until IS NOT NULL`);
+}
