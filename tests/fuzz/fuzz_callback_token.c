@@ -1,23 +1,15 @@
 /*
  * Any bytes as the token of a call back: what is taken is exactly what would be made for its claim.
  */
+#include "fuzz.h"
+
 #include "base/callback_token.h"
 #include "base/secret.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define JOB "0198a000-0000-7000-8000-00000000000a"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(int claim)
-{
-	if (!claim)
-		abort();
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

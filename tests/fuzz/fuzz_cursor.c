@@ -1,21 +1,13 @@
 /*
  * Any text as a cursor: what is taken is exactly what would be written for the same place.
  */
+#include "fuzz.h"
+
 #include "base/text.h"
 #include "gateway/cursor.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(int claim)
-{
-	if (!claim)
-		abort();
-}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,26 +4,17 @@
  *
  * An input is a query string.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/text.h"
 #include "gateway/filter.h"
 #include "gateway/request.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct arena *arena;
-
-static void
-must(int claim)
-{
-	if (!claim)
-		abort();
-}
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)

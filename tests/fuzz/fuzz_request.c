@@ -4,6 +4,8 @@
  * An input is lines "NAME=value" up to an empty line, then the body.  Beyond "it does not crash":
  * what is kept is bounded and fit to be shown, and nobody gets in who does not know the secret.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/conf.h"
 #include "base/log.h"
@@ -15,7 +17,6 @@
 
 #include "../unit/fake_fcgi.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,18 +27,8 @@ enum {
 	BODY_STEP = 7,
 };
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct conf conf;
 static struct arena *arena;
-
-static void
-must(int claim)
-{
-	if (!claim)
-		abort();
-}
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)

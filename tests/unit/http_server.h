@@ -229,19 +229,27 @@ client_send(struct http *h, const struct http_request *q)
 	return reply;
 }
 
-/* POSTs "{}" to ${path} of ${s} and waits. */
+/* A request to ${path} of ${s}, ready for more; its URL stays until the next one is filled in. */
+static inline void
+client_fill(struct http_request *q, const struct server *s, const char *path, int64_t timeout_ms)
+{
+	static char url[SERVER_URL_MAX];
+
+	http_request_reset(q);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", s->port, path);
+	q->url = url;
+	q->timeout_ms = timeout_ms;
+}
+
+/* POSTs "{}" to ${s} and waits. */
 static inline struct http_reply
 client_post(struct http *h, const struct server *s, int64_t timeout_ms)
 {
 	static struct http_request q;
-	static char url[SERVER_URL_MAX];
 
-	http_request_reset(&q);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/hook", s->port);
-	q.url = url;
+	client_fill(&q, s, "/hook", timeout_ms);
 	q.body = "{}";
 	q.body_len = 2;
-	q.timeout_ms = timeout_ms;
 	return client_send(h, &q);
 }
 

@@ -55,18 +55,14 @@ serve_1000_bytes_more(struct server *s, int fd)
 static struct server server;
 static struct conf conf;
 static struct http_request q;
-static char url[SERVER_URL_MAX];
 
 /* A POST of "{}" to the server, ready for more headers. */
 static void
 fill(void)
 {
-	http_request_reset(&q);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/a/b?c=d", server.port);
-	q.url = url;
+	client_fill(&q, &server, "/a/b?c=d", 5000);
 	q.body = "{}";
 	q.body_len = 2;
-	q.timeout_ms = 5000;
 }
 
 static void

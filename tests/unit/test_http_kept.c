@@ -15,16 +15,6 @@ serve_headers(struct server *s, int fd)
 static struct server server;
 static struct conf conf;
 static struct http_request q;
-static char url[SERVER_URL_MAX];
-
-static void
-fill(void)
-{
-	http_request_reset(&q);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", server.port);
-	q.url = url;
-	q.timeout_ms = 5000;
-}
 
 static void
 headers_that_are_asked_for_are_kept(void **state)
@@ -34,7 +24,7 @@ headers_that_are_asked_for_are_kept(void **state)
 
 	(void)state;
 	server_start(&server, serve_headers);
-	fill();
+	client_fill(&q, &server, "/", 5000);
 	q.keep[0] = "x-left:";
 	q.keep[1] = "x-empty:";
 	q.keep[2] = "x-missing:";
@@ -43,7 +33,7 @@ headers_that_are_asked_for_are_kept(void **state)
 	assert_null(reply.kept[1]);
 	assert_null(reply.kept[2]);
 	assert_null(reply.kept[3]);
-	fill();
+	client_fill(&q, &server, "/", 5000);
 	assert_null(client_send(h, &q).kept[0]);
 	http_destroy(h);
 	server_stop(&server);

@@ -395,28 +395,27 @@ group_teardown(void **state)
 	return system(command);
 }
 
+/* Each has a pool of its own. */
+#define EACH(test) cmocka_unit_test_setup_teardown(test, each_setup, each_teardown)
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(brings_a_result, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(inherits_nothing, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(
-		    says_things_while_it_runs, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(fails_as_it_says, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(bounds_results, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(
-		    names_what_is_wrong_with_a_plugin, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(harms_no_neighbour, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(keeps_last_words, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(spreads_long_jobs, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(stops_one_and_all, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(
-		    keeps_its_process_and_leaves_no_zombie, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(takes_a_new_file, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(catches_what_cxx_throws, each_setup, each_teardown),
-		cmocka_unit_test_setup_teardown(
-		    short_jobs_stay_with_few_processes, each_setup, each_teardown),
+		EACH(brings_a_result),
+		EACH(inherits_nothing),
+		EACH(says_things_while_it_runs),
+		EACH(fails_as_it_says),
+		EACH(bounds_results),
+		EACH(names_what_is_wrong_with_a_plugin),
+		EACH(harms_no_neighbour),
+		EACH(keeps_last_words),
+		EACH(spreads_long_jobs),
+		EACH(stops_one_and_all),
+		EACH(keeps_its_process_and_leaves_no_zombie),
+		EACH(takes_a_new_file),
+		EACH(catches_what_cxx_throws),
+		EACH(short_jobs_stay_with_few_processes),
 	};
 
 	/* The pool starts the program that it is in. */
