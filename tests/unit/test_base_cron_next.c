@@ -17,6 +17,7 @@
 enum {
 	SLOTS_MAX = 1000,
 	MINUTE = 60,
+	DAY = 86400,
 };
 
 #define NOW INT64_C(1800000000)
@@ -70,6 +71,33 @@ the_latest_are_those_that_come_last(void **state)
 			}
 }
 
+/* From Friday, the 15th of January 2027 on; the 13th of February is a Saturday. */
+static void
+a_day_of_the_month_or_of_the_week_will_do(void **state)
+{
+	static const struct {
+		const char *text;
+		int days[5]; /* after the 15th of January */
+	} either[] = {
+		{ "0 0 13 * FRI", { 7, 14, 21, 28, 29 } },
+		{ "0 0 * * FRI", { 7, 14, 21, 28, 35 } },
+		{ "0 0 */2 * FRI", { 14, 21, 35, 49, 63 } },
+		{ "0 0 13 * *", { 29, 57, 88, 118, 149 } },
+	};
+	const struct zone *utc = zones_find(zones, "UTC", NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(either) / sizeof(*either); i++) {
+		const struct cron cron = cron_of(either[i].text);
+		int64_t slot = NOW;
+
+		for (size_t n = 0; n < sizeof(either[i].days) / sizeof(*either[i].days); n++) {
+			slot = cron_next(&cron, utc, slot);
+			assert_int_equal((slot - NOW / DAY * DAY) / DAY, either[i].days[n]);
+		}
+	}
+}
+
 static void
 a_window_holds_both_its_ends(void **state)
 {
@@ -110,6 +138,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_latest_are_those_that_come_last),
+		cmocka_unit_test(a_day_of_the_month_or_of_the_week_will_do),
 		cmocka_unit_test(a_window_holds_both_its_ends),
 		cmocka_unit_test(time_ends_somewhere),
 	};
