@@ -1,5 +1,5 @@
 -- Enqueueing: what may be said of a job, and rows that others put in.  Applications call enqueue_job and
--- enqueue_jobs; retry_job is in 0014 and cancel_job in 0013.  What they refuse has SQLSTATE CW400 (it
+-- enqueue_jobs; retry_job and cancel_job are in 0013.  What they refuse has SQLSTATE CW400 (it
 -- could never be done so), CW404 (there is no such job) or CW409 (not as things are now).
 
 -- What may be said of a job --------------------------------------------------------------------------
@@ -22,15 +22,28 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	            ELSE format('must be an integer from %s to %s; it is %s', low, high, left(value::text, 60)) END
 $$;
 
+-- Why a time-out is too long; NULL: it is not, or it is not known how long a run lasts.
+CREATE OR REPLACE FUNCTION cronward_job_timeout_fault(timeout_s integer) RETURNS text LANGUAGE sql STABLE STRICT AS $$
+	SELECT format('timeout_s is at most the %s seconds that a run lasts (RUN_BUDGET_S); it is %s, and longer work answers 202 and calls back',
+			l.run_budget_s, timeout_s)
+	  FROM job_limits l WHERE timeout_s > l.run_budget_s
+$$;
+
+-- Which job of enqueue_jobs a message is about: nothing is to be said where there is one alone.
+CREATE OR REPLACE FUNCTION cronward_job_place(is_one boolean, n bigint) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', n) END
+$$;
+
 -- What is wrong with an object of enqueue_jobs, in a sentence; NULL: nothing is.  Called when an
 -- insert has failed, to say it better; what the insert takes is taken whatever is said here.
 CREATE OR REPLACE FUNCTION cronward_job_fault(job jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
+	uuid_form CONSTANT text := '^\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?$';
 	option text;
 	value jsonb;
 	word text;
+	shown text;
 	fault text;
-	budget_s integer;
 BEGIN
 	IF jsonb_typeof(job) IS DISTINCT FROM 'object' THEN
 		RETURN format('a job is an object, such as {"job_type": "mail", "payload": {}}; this is %s', left(COALESCE(job::text, 'NULL'), 60));
@@ -41,31 +54,26 @@ BEGIN
 	END IF;
 	FOR option, value IN SELECT * FROM jsonb_each(job) LOOP
 		word := value #>> '{}';
+		shown := left(value::text, 60);
 		fault := CASE
 			WHEN option <> ALL (cronward_job_options()) THEN
 				'is no option; there are ' || array_to_string(cronward_job_options(), ', ')
 			WHEN option IN ('job_type', 'type', 'queue', 'unique_key', 'concurrency_key') THEN
-				CASE WHEN jsonb_typeof(value) <> 'string' OR length(word) NOT BETWEEN 1 AND 200
-				     THEN format('must be a text of 1 to 200 characters; it %s', CASE WHEN jsonb_typeof(value) = 'string'
-						THEN 'has ' || length(word) ELSE 'is ' || left(value::text, 60) END) END
+				CASE WHEN jsonb_typeof(value) <> 'string' THEN 'must be a text of 1 to 200 characters; it is ' || shown
+				     WHEN length(word) NOT BETWEEN 1 AND 200 THEN 'must be a text of 1 to 200 characters; it has ' || length(word) END
 			WHEN option = 'priority' THEN
 				CASE WHEN word NOT IN ('high', 'normal', 'low')
 				     THEN 'must be high, normal or low, or ' || substr(cronward_job_number_fault(value, -32768, 32767), 9) END
 			WHEN option IN ('max_attempts', 'concurrency_limit') THEN cronward_job_number_fault(value, 1, 1000)
 			WHEN option = 'timeout_s' THEN cronward_job_number_fault(value, 1, 3600)
-			WHEN option = 'on_conflict' THEN
-				CASE WHEN word NOT IN ('keep', 'replace', 'reject')
-				     THEN format('must be keep, replace or reject; it is %s', left(value::text, 60)) END
-			WHEN option = 'on_dependency_failure' THEN
-				CASE WHEN word NOT IN ('fail', 'run') THEN format('must be fail or run; it is %s', left(value::text, 60)) END
-			WHEN option IN ('id', 'workspace_id') THEN
-				CASE WHEN jsonb_typeof(value) <> 'string' OR word !~* '^\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?$'
-				     THEN format('must be a UUID; it is %s', left(value::text, 60)) END
+			WHEN option = 'on_conflict' AND word NOT IN ('keep', 'replace', 'reject') THEN 'must be keep, replace or reject; it is ' || shown
+			WHEN option = 'on_dependency_failure' AND word NOT IN ('fail', 'run') THEN 'must be fail or run; it is ' || shown
+			WHEN option IN ('id', 'workspace_id') AND (jsonb_typeof(value) <> 'string' OR word !~* uuid_form) THEN 'must be a UUID; it is ' || shown
+			WHEN option = 'depends_on' AND jsonb_typeof(value) <> 'array' THEN 'must be a list of job ids; it is ' || shown
 			WHEN option = 'depends_on' THEN
-				CASE WHEN jsonb_typeof(value) <> 'array' THEN format('must be a list of job ids; it is %s', left(value::text, 60))
-				     ELSE (SELECT min(format('must be a list of job ids; one is %s', left(one::text, 60)))
-				             FROM jsonb_array_elements(value) one
-				            WHERE jsonb_typeof(one) <> 'string' OR one #>> '{}' !~* '^\{?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?$') END
+				(SELECT min('must be a list of job ids; one is ' || left(one::text, 60))
+				   FROM jsonb_array_elements(value) one
+				  WHERE jsonb_typeof(one) <> 'string' OR one #>> '{}' !~* uuid_form)
 			END;
 		IF fault IS NOT NULL THEN
 			RETURN option || ' ' || fault;
@@ -95,14 +103,7 @@ BEGIN
 			RETURN format('run_at must be a time, such as 2026-01-31T12:00:00Z; it is %s', left((job->'run_at')::text, 60));
 		END;
 	END IF;
-	IF job ? 'timeout_s' THEN
-		SELECT run_budget_s INTO budget_s FROM job_limits;
-	END IF;
-	IF (job->>'timeout_s')::integer > budget_s THEN
-		RETURN format('timeout_s is at most the %s seconds that a run lasts (RUN_BUDGET_S); it is %s, and longer work answers 202 and calls back',
-			budget_s, job->>'timeout_s');
-	END IF;
-	RETURN NULL;
+	RETURN cronward_job_timeout_fault((job->>'timeout_s')::integer);
 END
 $$;
 
@@ -130,7 +131,6 @@ CREATE OR REPLACE FUNCTION cronward_jobs_refuse(all_jobs jsonb, is_one boolean) 
 DECLARE
 	job jsonb;
 	place integer := -1;
-	prefix text := '';
 	fault text;
 	bad record;
 BEGIN
@@ -141,7 +141,7 @@ BEGIN
 		place := place + 1;
 		fault := cronward_job_fault(job);
 		IF fault IS NOT NULL THEN
-			RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', place) END || fault;
+			RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = cronward_job_place(is_one, place) || fault;
 		END IF;
 	END LOOP;
 
@@ -152,11 +152,9 @@ BEGIN
 	 WHERE i.nth > 1 OR (SELECT true FROM jobs o WHERE o.id = i.id)
 	 ORDER BY i.n LIMIT 1;
 	IF FOUND THEN
-		prefix := CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', bad.n) END;
-		IF bad.is_twice THEN
-			RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('%sid %s is given twice', prefix, bad.said);
-		END IF;
-		RAISE EXCEPTION USING ERRCODE = 'CW409', MESSAGE = format('%sid %s is that of another job', prefix, bad.said);
+		RAISE EXCEPTION USING ERRCODE = CASE WHEN bad.is_twice THEN 'CW400' ELSE 'CW409' END,
+			MESSAGE = format('%sid %s is %s', cronward_job_place(is_one, bad.n), bad.said,
+				CASE WHEN bad.is_twice THEN 'given twice' ELSE 'that of another job' END);
 	END IF;
 	SELECT j.n - 1 AS n, d.needed INTO bad
 	  FROM jsonb_array_elements(all_jobs) WITH ORDINALITY j (job, n), jsonb_array_elements_text(NULLIF(j.job->'depends_on', 'null')) d (needed)
@@ -165,7 +163,7 @@ BEGIN
 	 ORDER BY j.n LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = format('%sdepends_on names %s, and there is no such job',
-			CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', bad.n) END, bad.needed);
+			cronward_job_place(is_one, bad.n), bad.needed);
 	END IF;
 END
 $$;
@@ -326,7 +324,7 @@ BEGIN
 			LOOP
 				IF NOT is_new THEN
 					SELECT m.id, m.is_new INTO id, is_new
-					  FROM cronward_job_meets_its_like(all_jobs->n, CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', n) END) m;
+					  FROM cronward_job_meets_its_like(all_jobs->n, cronward_job_place(is_one, n)) m;
 					IF id IS NULL THEN
 						RAISE EXCEPTION USING ERRCODE = 'CW001', MESSAGE = n::text;
 					END IF;
@@ -352,7 +350,7 @@ BEGIN
 	END LOOP;
 	PERFORM cronward_jobs_refuse(all_jobs, is_one);
 	RAISE EXCEPTION USING ERRCODE = 'CW409', MESSAGE = format('%sunique_key %s is that of a job that you may not see',
-		CASE WHEN is_one THEN '' ELSE format('jobs[%s]: ', n) END, all_jobs->n->>'unique_key');
+		cronward_job_place(is_one, n), all_jobs->n->>'unique_key');
 EXCEPTION WHEN data_exception OR integrity_constraint_violation OR SQLSTATE 'CW400' THEN
 	PERFORM cronward_jobs_refuse(all_jobs, is_one);
 	RAISE;
@@ -431,7 +429,6 @@ $$;
 -- short, for each INSERT reads it anew (24 us of 60, when it had all that the function asks).
 CREATE OR REPLACE FUNCTION cronward_job_comes() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-	budget_s integer;
 	fault text;
 BEGIN
 	fault := CASE
@@ -442,15 +439,8 @@ BEGIN
 			format('concurrency_key must have 1 to 200 characters; it has %s', length(NEW.concurrency_key))
 		WHEN NEW.max_attempts NOT BETWEEN 1 AND 1000 THEN format('max_attempts must be from 1 to 1000; it is %s', NEW.max_attempts)
 		WHEN NOT isfinite(NEW.run_at) THEN format('run_at must be a time that comes; it is %s', NEW.run_at)
-		ELSE cronward_job_payload_fault(NEW.payload)
+		ELSE COALESCE(cronward_job_payload_fault(NEW.payload), cronward_job_timeout_fault(NEW.timeout_s))
 		END;
-	IF fault IS NULL AND NEW.timeout_s IS NOT NULL THEN
-		SELECT run_budget_s INTO budget_s FROM job_limits;
-		IF NEW.timeout_s > budget_s THEN
-			fault := format('timeout_s is at most the %s seconds that a run lasts (RUN_BUDGET_S); it is %s, and longer work answers 202 and calls back',
-				budget_s, NEW.timeout_s);
-		END IF;
-	END IF;
 	IF fault IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = fault;
 	END IF;
