@@ -16,10 +16,7 @@ SELECT reply, is_replay FROM cronward_enqueue_once($1::text, decode($2::text, 'h
 -- name: list_age
 -- By the index jobs_age.
 WITH b AS MATERIALIZED (
-	SELECT COALESCE($6::timestamptz, '4713-01-01 00:00:00+00 BC') AS since,
-	       COALESCE(LEAST(c.at, $7::timestamptz), 'infinity') AS at,
-	       CASE WHEN c.at >= $7::timestamptz OR c.at IS NULL THEN '00000000-0000-0000-0000-000000000000' ELSE $9::uuid END AS id
-	  FROM (SELECT cronward_time_of_us($8::bigint) AS at) c
+	SELECT since, at, id FROM cronward_list_bounds($6::timestamptz, $7::timestamptz, $8::bigint, $9::uuid)
 ), f AS MATERIALIZED (
 	SELECT id, created_at
 	  FROM (SELECT id, created_at, status, job_type, queue, unique_key
@@ -46,10 +43,7 @@ SELECT id, cronward_us(created_at), false
 -- name: list_workspace
 -- By the index jobs_of_workspace.
 WITH b AS MATERIALIZED (
-	SELECT COALESCE($6::timestamptz, '4713-01-01 00:00:00+00 BC') AS since,
-	       COALESCE(LEAST(c.at, $7::timestamptz), 'infinity') AS at,
-	       CASE WHEN c.at >= $7::timestamptz OR c.at IS NULL THEN '00000000-0000-0000-0000-000000000000' ELSE $9::uuid END AS id
-	  FROM (SELECT cronward_time_of_us($8::bigint) AS at) c
+	SELECT since, at, id FROM cronward_list_bounds($6::timestamptz, $7::timestamptz, $8::bigint, $9::uuid)
 ), f AS MATERIALIZED (
 	SELECT id, created_at
 	  FROM (SELECT id, created_at, status, job_type, queue, unique_key

@@ -67,7 +67,8 @@ CREATE TABLE IF NOT EXISTS job_logs (
 	data jsonb,
 	created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX IF NOT EXISTS job_logs_of_job ON job_logs (job_id);
+-- The lines of a job are read in their order, a page at a time.
+CREATE INDEX IF NOT EXISTS job_logs_in_order ON job_logs (job_id, id);
 
 CREATE TABLE IF NOT EXISTS job_dependencies (
 	job_id uuid NOT NULL,

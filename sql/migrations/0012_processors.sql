@@ -15,7 +15,6 @@ BEGIN
 END
 $$;
 
-
 -- The sql processor ------------------------------------------------------------------------------
 
 -- How to call the function that job_types.target names, or why not.

@@ -1,5 +1,5 @@
--- What is asked of jobs one by one: enqueued once however often it is asked, tried again, cancelled.
--- What jobs are made of is in 0009, what follows from their end in 0014.
+-- What is asked of jobs that are there, and of one request: enqueued once however often it is asked, tried
+-- again, cancelled.  What jobs are made of is in 0009, what follows from their end in 0014.
 
 -- RFC 3339 in UTC, as every reply has it; infinity is 'infinity'.
 CREATE OR REPLACE FUNCTION cronward_time(at timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -15,9 +15,14 @@ CREATE OR REPLACE FUNCTION cronward_time_of_us(us bigint) RETURNS timestamptz LA
 	SELECT timestamptz 'epoch' + us / 1000000 * interval '1 second' + us % 1000000 * interval '1 microsecond'
 $$;
 
--- The lines of a job are read in their order, a page at a time.
-CREATE INDEX IF NOT EXISTS job_logs_in_order ON job_logs (job_id, id);
-DROP INDEX IF EXISTS job_logs_of_job;
+-- Where a list of jobs begins and ends: created from `since` on, and before (`at`, `id`), which is the end
+-- of the page before (us and row_id; NULL: none) or `before`, whichever is earlier.
+CREATE OR REPLACE FUNCTION cronward_list_bounds(after timestamptz, before timestamptz, us bigint, row_id uuid)
+RETURNS TABLE (since timestamptz, at timestamptz, id uuid) LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
+	SELECT COALESCE(after, '4713-01-01 00:00:00+00 BC'), COALESCE(LEAST(c.at, before), 'infinity'),
+	       CASE WHEN c.at >= before OR c.at IS NULL THEN '00000000-0000-0000-0000-000000000000' ELSE row_id END
+	  FROM (SELECT cronward_time_of_us(us) AS at) c
+$$;
 
 -- Enqueues ${jobs}, an array or one; the reply is [{"id", "isNew"} ...] in its order.  With a key (NULL: none)
 -- it is done once: asked again with the same body (its digest) the first reply comes back.  Two that
@@ -54,6 +59,30 @@ BEGIN
 	IF request_key IS NOT NULL THEN
 		UPDATE job_requests r SET reply = cronward_enqueue_once.reply WHERE r.idempotency_key = request_key;
 	END IF;
+END
+$$;
+
+-- Jobs that have ended, and that the caller has locked, are as new; those that depend on live jobs
+-- are blocked by them again.
+CREATE OR REPLACE FUNCTION cronward_jobs_revive(ended uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM jobs
+	  WHERE id = ANY (ARRAY(SELECT depends_on FROM job_dependencies WHERE job_id = ANY (ended))) AND waits_until IS NOT NULL
+	  ORDER BY id FOR SHARE;
+	UPDATE job_dependencies d
+	   SET is_open = NOT d.is_open
+	 WHERE d.job_id = ANY (ended)
+	   AND d.is_open <> (d.depends_on = ANY (ended) OR COALESCE((SELECT p.waits_until IS NOT NULL FROM jobs p WHERE p.id = d.depends_on), false));
+	UPDATE jobs j
+	   SET status = CASE WHEN o.edges > 0 THEN 'blocked' ELSE 'pending' END,
+	       waits_until = CASE WHEN o.edges > 0 THEN 'infinity' ELSE clock_timestamp() END,
+	       open_dependencies = o.edges, run_at = clock_timestamp(), attempts = 0, lost = 0, progress = 0,
+	       lease_until = NULL, claim_token = NULL, awaits_callback = false, cancel_requested_at = NULL,
+	       started_at = NULL, completed_at = NULL, performed_at = NULL, dead_at = NULL,
+	       result = NULL, error_message = NULL, error_stack = NULL, updated_at = clock_timestamp()
+	  FROM unnest(ended) e (id)
+	 CROSS JOIN LATERAL (SELECT count(*)::integer AS edges FROM job_dependencies d WHERE d.job_id = e.id AND d.is_open OFFSET 0) o
+	 WHERE j.id = ANY (ended) AND j.id = e.id;
 END
 $$;
 
@@ -137,6 +166,67 @@ BEGIN
 		RAISE EXCEPTION 'Job % cannot be tried again: %', job, why USING ERRCODE = 'CW409';
 	END IF;
 	RETURN status_now;
+END
+$$;
+
+-- The same; by force also one that is completed runs again.
+CREATE OR REPLACE FUNCTION retry_job(job uuid, force boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	was record;
+	other uuid;
+BEGIN
+	SELECT j.status, j.waits_until, j.unique_key INTO was FROM jobs j WHERE j.id = job FOR NO KEY UPDATE;
+	IF was.status IS DISTINCT FROM 'completed' OR was.waits_until IS NOT NULL OR force IS NOT TRUE THEN
+		RETURN retry_job(job);
+	END IF;
+	SELECT j.id INTO other FROM jobs j WHERE j.unique_key = was.unique_key AND j.waits_until IS NOT NULL;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW409',
+			MESSAGE = format('Job %s cannot be run again: job %s is live and has its unique_key, %s', job, other, was.unique_key);
+	END IF;
+	PERFORM cronward_jobs_revive(ARRAY[job]);
+	RETURN (SELECT j.status FROM jobs j WHERE j.id = job);
+END
+$$;
+
+-- Tries up to max_count failed jobs again, those first that failed first.  A filter takes any of type,
+-- queue, workspace, after and before (when they failed) and error (a part of the message).  Answers for
+-- each with the reason why not where it is refused, as the API's POST /api/jobs/retry does.
+CREATE OR REPLACE FUNCTION retry_jobs(filter jsonb DEFAULT '{}', max_count integer DEFAULT 1000) RETURNS TABLE (job uuid, refused text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	wrong text;
+	since timestamptz;
+	til timestamptz;
+	workspace uuid;
+	chosen uuid[];
+BEGIN
+	wrong := CASE WHEN jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN 'a filter is an object'
+		WHEN max_count IS NULL OR max_count NOT BETWEEN 1 AND 10000 THEN format('max_count must be from 1 to 10000; it is %s', COALESCE(max_count::text, 'NULL'))
+		WHEN filter - '{type,queue,workspace,after,before,error}'::text[] <> '{}' THEN
+			format('a filter has type, queue, workspace, after, before and error; it does not have %s',
+				(SELECT min(k) FROM jsonb_object_keys(filter - '{type,queue,workspace,after,before,error}'::text[]) k)) END;
+	IF wrong IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = wrong;
+	END IF;
+	BEGIN
+		since := COALESCE((filter->>'after')::timestamptz, '-infinity');
+		til := COALESCE((filter->>'before')::timestamptz, 'infinity');
+		workspace := (filter->>'workspace')::uuid;
+	EXCEPTION WHEN data_exception THEN
+		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = 'after and before must be times, workspace a UUID: ' || SQLERRM;
+	END;
+	chosen := ARRAY(
+		SELECT j.id
+		  FROM jobs j
+		 WHERE j.dead_at IS NOT NULL AND j.dead_at >= since AND j.dead_at < til
+		   AND (filter->>'type' IS NULL OR j.job_type = filter->>'type')
+		   AND (filter->>'queue' IS NULL OR j.queue = filter->>'queue')
+		   AND (workspace IS NULL OR j.workspace_id = workspace)
+		   AND (filter->>'error' IS NULL OR strpos(j.error_message, filter->>'error') > 0)
+		 ORDER BY j.dead_at, j.id
+		 LIMIT max_count);
+	RETURN QUERY SELECT * FROM cronward_jobs_retry(chosen);
 END
 $$;
 

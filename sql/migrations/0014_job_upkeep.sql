@@ -1,5 +1,5 @@
 -- Which lanes there are; what follows from the end of a job and from what is done to its row:
--- dependencies, slots of keys, running again, and what others write.
+-- dependencies, slots of keys, and what others write.
 
 -- Lanes ---------------------------------------------------------------------------------------------------
 
@@ -160,6 +160,20 @@ BEGIN
 END
 $$;
 
+-- The same for those of some jobs that have ended by now: what was completed all together, the rest one by
+-- one, for each has a reason of its own.
+CREATE OR REPLACE FUNCTION cronward_jobs_end_for_others(ids uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	job record;
+BEGIN
+	PERFORM cronward_dependents_go_on(ARRAY(SELECT id FROM jobs WHERE id = ANY (ids) AND waits_until IS NULL AND status = 'completed'), false, '');
+	FOR job IN SELECT id, status, error_message FROM jobs WHERE id = ANY (ids) AND waits_until IS NULL AND status <> 'completed' ORDER BY id LOOP
+		PERFORM cronward_dependents_go_on(ARRAY[job.id], true,
+			CASE job.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(job.error_message, 'no reason was given') END);
+	END LOOP;
+END
+$$;
+
 -- What one statement ends is gathered row by row and goes on at its end, all together: 500 prerequisites of
 -- one job count down once and not 500 times, and dependents are locked in one order.  Anybody can set what it is
 -- gathered in, so only what has really ended is looked at.
@@ -179,17 +193,11 @@ CREATE OR REPLACE TRIGGER jobs_end AFTER UPDATE ON jobs
 CREATE OR REPLACE FUNCTION cronward_jobs_have_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
 	ended uuid[] := string_to_array(ltrim(current_setting('cronward.ended', true)), ' ');
-	job record;
 BEGIN
-	IF ended IS NULL OR ended = '{}' THEN
-		RETURN NULL;
+	IF ended <> '{}' THEN
+		PERFORM set_config('cronward.ended', '', true);
+		PERFORM cronward_jobs_end_for_others(ended);
 	END IF;
-	PERFORM set_config('cronward.ended', '', true);
-	PERFORM cronward_dependents_go_on(ARRAY(SELECT id FROM jobs WHERE id = ANY (ended) AND waits_until IS NULL AND status = 'completed'), false, '');
-	FOR job IN SELECT id, status, error_message FROM jobs WHERE id = ANY (ended) AND waits_until IS NULL AND status <> 'completed' ORDER BY id LOOP
-		PERFORM cronward_dependents_go_on(ARRAY[job.id], true,
-			CASE job.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(job.error_message, 'no reason was given') END);
-	END LOOP;
 	RETURN NULL;
 END
 $$;
@@ -216,7 +224,6 @@ CREATE OR REPLACE TRIGGER jobs_are_deleted AFTER DELETE ON jobs
 CREATE OR REPLACE FUNCTION cronward_dependencies_come() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
 	bad record;
-	ended record;
 	cycle uuid[];
 	is_followed boolean := false;
 BEGIN
@@ -286,14 +293,7 @@ BEGIN
 	          FROM (SELECT job_id AS id, is_open::integer AS edge, false AS is_needed FROM fresh
 	                UNION ALL SELECT depends_on, 0, true FROM fresh) e GROUP BY e.id) o
 	 WHERE j.ctid = o.place AND (o.edges > 0 OR o.is_needed AND NOT j.is_awaited);
-
-	FOR ended IN
-		SELECT p.* FROM (SELECT DISTINCT depends_on FROM fresh) f
-		 CROSS JOIN LATERAL (SELECT id, status, error_message FROM jobs WHERE id = f.depends_on AND waits_until IS NULL OFFSET 0) p
-	LOOP
-		PERFORM cronward_dependents_go_on(ARRAY[ended.id], ended.status <> 'completed',
-			CASE ended.status WHEN 'cancelled' THEN 'was cancelled' ELSE 'failed: ' || COALESCE(ended.error_message, 'no reason was given') END);
-	END LOOP;
+	PERFORM cronward_jobs_end_for_others(ARRAY(SELECT depends_on FROM fresh));
 	RETURN NULL;
 END
 $$;
@@ -352,94 +352,6 @@ END
 $$;
 CREATE OR REPLACE TRIGGER job_slots_go AFTER DELETE ON job_slots
 	REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION cronward_slots_go();
-
--- Running again -----------------------------------------------------------------------------------------
-
--- Jobs that have ended, and that the caller has locked, are as new; those that depend on live jobs
--- are blocked by them again.
-CREATE OR REPLACE FUNCTION cronward_jobs_revive(ended uuid[]) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM FROM jobs
-	  WHERE id = ANY (ARRAY(SELECT depends_on FROM job_dependencies WHERE job_id = ANY (ended))) AND waits_until IS NOT NULL
-	  ORDER BY id FOR SHARE;
-	UPDATE job_dependencies d
-	   SET is_open = NOT d.is_open
-	 WHERE d.job_id = ANY (ended)
-	   AND d.is_open <> (d.depends_on = ANY (ended) OR COALESCE((SELECT p.waits_until IS NOT NULL FROM jobs p WHERE p.id = d.depends_on), false));
-	UPDATE jobs j
-	   SET status = CASE WHEN o.edges > 0 THEN 'blocked' ELSE 'pending' END,
-	       waits_until = CASE WHEN o.edges > 0 THEN 'infinity' ELSE clock_timestamp() END,
-	       open_dependencies = o.edges, run_at = clock_timestamp(), attempts = 0, lost = 0, progress = 0,
-	       lease_until = NULL, claim_token = NULL, awaits_callback = false, cancel_requested_at = NULL,
-	       started_at = NULL, completed_at = NULL, performed_at = NULL, dead_at = NULL,
-	       result = NULL, error_message = NULL, error_stack = NULL, updated_at = clock_timestamp()
-	  FROM unnest(ended) e (id)
-	 CROSS JOIN LATERAL (SELECT count(*)::integer AS edges FROM job_dependencies d WHERE d.job_id = e.id AND d.is_open OFFSET 0) o
-	 WHERE j.id = ANY (ended) AND j.id = e.id;
-END
-$$;
-
--- retry_job(job) of 0013 for jobs that failed or were cancelled; by force also one that is completed runs
--- again.  Its status afterwards.
-CREATE OR REPLACE FUNCTION retry_job(job uuid, force boolean) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	was record;
-	other uuid;
-BEGIN
-	SELECT j.status, j.waits_until, j.unique_key INTO was FROM jobs j WHERE j.id = job FOR NO KEY UPDATE;
-	IF was.status IS DISTINCT FROM 'completed' OR was.waits_until IS NOT NULL OR force IS NOT TRUE THEN
-		RETURN retry_job(job);
-	END IF;
-	SELECT j.id INTO other FROM jobs j WHERE j.unique_key = was.unique_key AND j.waits_until IS NOT NULL;
-	IF FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'CW409',
-			MESSAGE = format('Job %s cannot be run again: job %s is live and has its unique_key, %s', job, other, was.unique_key);
-	END IF;
-	PERFORM cronward_jobs_revive(ARRAY[job]);
-	RETURN (SELECT j.status FROM jobs j WHERE j.id = job);
-END
-$$;
-
--- Tries up to max_count failed jobs again, those first that failed first.  A filter takes any of type,
--- queue, workspace, after and before (when they failed) and error (a part of the message).  Answers for
--- each with the reason why not where it is refused, as the API's POST /api/jobs/retry does.
-CREATE OR REPLACE FUNCTION retry_jobs(filter jsonb DEFAULT '{}', max_count integer DEFAULT 1000) RETURNS TABLE (job uuid, refused text)
-LANGUAGE plpgsql AS $$
-DECLARE
-	wrong text;
-	since timestamptz;
-	til timestamptz;
-	workspace uuid;
-	chosen uuid[];
-BEGIN
-	wrong := CASE WHEN jsonb_typeof(filter) IS DISTINCT FROM 'object' THEN 'a filter is an object'
-		WHEN max_count IS NULL OR max_count NOT BETWEEN 1 AND 10000 THEN format('max_count must be from 1 to 10000; it is %s', COALESCE(max_count::text, 'NULL'))
-		WHEN filter - '{type,queue,workspace,after,before,error}'::text[] <> '{}' THEN
-			format('a filter has type, queue, workspace, after, before and error; it does not have %s',
-				(SELECT min(k) FROM jsonb_object_keys(filter - '{type,queue,workspace,after,before,error}'::text[]) k)) END;
-	IF wrong IS NOT NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = wrong;
-	END IF;
-	BEGIN
-		since := COALESCE((filter->>'after')::timestamptz, '-infinity');
-		til := COALESCE((filter->>'before')::timestamptz, 'infinity');
-		workspace := (filter->>'workspace')::uuid;
-	EXCEPTION WHEN data_exception THEN
-		RAISE EXCEPTION USING ERRCODE = 'CW400', MESSAGE = 'after and before must be times, workspace a UUID: ' || SQLERRM;
-	END;
-	chosen := ARRAY(
-		SELECT j.id
-		  FROM jobs j
-		 WHERE j.dead_at IS NOT NULL AND j.dead_at >= since AND j.dead_at < til
-		   AND (filter->>'type' IS NULL OR j.job_type = filter->>'type')
-		   AND (filter->>'queue' IS NULL OR j.queue = filter->>'queue')
-		   AND (workspace IS NULL OR j.workspace_id = workspace)
-		   AND (filter->>'error' IS NULL OR strpos(j.error_message, filter->>'error') > 0)
-		 ORDER BY j.dead_at, j.id
-		 LIMIT max_count);
-	RETURN QUERY SELECT * FROM cronward_jobs_retry(chosen);
-END
-$$;
 
 -- Rows that others change ------------------------------------------------------------------------------------
 
