@@ -357,6 +357,7 @@ CREATE OR REPLACE TRIGGER job_slots_go AFTER DELETE ON job_slots
 
 -- An application that knows the columns of its own, and sets the status (retry or cancel from its own
 -- pages) or run_at, is understood.  What is under a lease ends only by its lease: it can be asked to stop.
+-- Where that has run out, a new run_at says when a run takes it again and counts what was lost.
 -- Rows from before cronward came are the application's alone.
 CREATE OR REPLACE FUNCTION cronward_job_is_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -384,6 +385,8 @@ BEGIN
 		IF NEW.run_at > clock_timestamp() THEN
 			UPDATE jobs j SET run_at = NEW.run_at, waits_until = CASE WHEN j.open_dependencies > 0 THEN j.waits_until ELSE NEW.run_at END WHERE j.id = NEW.id;
 		END IF;
+	ELSIF NEW.lease_until IS NOT NULL AND NEW.status = OLD.status THEN
+		UPDATE jobs j SET waits_until = NEW.run_at WHERE j.id = NEW.id;
 	ELSIF NEW.waits_until IS NOT NULL THEN
 		UPDATE jobs j
 		   SET status = CASE WHEN j.open_dependencies > 0 THEN 'blocked' ELSE NEW.status END,

@@ -247,6 +247,11 @@ test('what is under a lease can only be asked to stop; what has lost it can be s
   const asked = await job(id);
   assert.deepEqual([asked.status, asked.cancel_requested_at !== null, asked.lease_until !== null], ['processing', true, true]);
   await lease('-1 minute');
+  for (const time of ["now() + interval '1 hour'", 'now()']) {
+    await db.rows(`UPDATE jobs SET run_at = ${time} WHERE id = $1`, [id]);
+    assert.equal(await count(`status = 'processing' AND lease_until IS NOT NULL AND claim_token IS NOT NULL AND waits_until = run_at`), 1,
+      'a run takes it again then, and sees that it was lost');
+  }
   await db.rows(`UPDATE jobs SET status = 'pending' WHERE id = $1`, [id]);
   const free = await job(id);
   assert.deepEqual([free.status, free.lease_until, free.claim_token], ['pending', null, null]);
