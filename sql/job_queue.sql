@@ -332,13 +332,13 @@ WITH r AS MATERIALIZED (
 	       WITH ORDINALITY AS r (id, token, level, message, data, progress, n)
 	 WHERE EXISTS (SELECT 1 FROM jobs d WHERE d.id = r.id AND d.claim_token = r.token)
 ), p AS MATERIALIZED (
-	SELECT id, (array_agg(progress ORDER BY n DESC))[1] AS progress
-	  FROM r WHERE progress IS NOT NULL GROUP BY id
+	SELECT DISTINCT ON (id) id, token, progress FROM r WHERE progress IS NOT NULL ORDER BY id, n DESC
 ), u AS (
 	UPDATE jobs d
 	   SET progress = p.progress, updated_at = clock_timestamp()
 	  FROM p
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM p)) AND d.id = p.id
+	   AND CASE WHEN d.claim_token = p.token THEN true ELSE false END
 )
 INSERT INTO job_logs (job_id, level, message, data)
 SELECT id, COALESCE(level, 'info'), message, data::jsonb FROM r WHERE message IS NOT NULL ORDER BY n;
