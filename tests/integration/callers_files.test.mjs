@@ -23,7 +23,7 @@ const callsOf = {
   'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' (\S+) (\w+)$/gm)].map(([, schedule, route, secret]) => [route, schedule, secret]),
   'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*"@\$(\w+)" "\$APP_URL([^?]+)\?busy=200"\)/gm)]
     .map(([, schedule, header, route]) => [route, schedule, header === 'JOBS_HEADER' ? 'WORKER_SECRET_TOKEN' : 'CRON_SECRET']),
-  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/cron\.schedule\('[\w-]+', '([^']+)'[^]*?\|\| '([^?']+)\?busy=200'[^]*?name = '(\w+)'/g)]
+  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/^ +\('[\w-]+', '([^']+)', '([^?']+)\?busy=200', '(\w+)'\)/gm)]
     .map(([, schedule, route, name]) => [route, schedule, name === 'cronward_jobs_secret' ? 'WORKER_SECRET_TOKEN' : 'CRON_SECRET']),
 };
 // Those that say which secret goes with a call.

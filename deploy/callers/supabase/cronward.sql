@@ -1,50 +1,20 @@
 -- Rings cronward's workers from PostgreSQL with pg_cron and pg_net; README.md beside it comes first.
 -- cron.schedule() changes a job that has the name already: run it as often as you like.
 
-select cron.schedule('cronward-webhook-retry', '*/5 * * * *', $ring$
+select cron.schedule(name, schedule, format($ring$
   select net.http_post(
     url := (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_app_url')
-      || '/api/workers/webhookRetry?busy=200',
+      || %L,
     body := '{}'::jsonb,
     headers := jsonb_build_object(
       'Content-Type', 'application/json',
       'Authorization', 'Bearer '
-        || (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_secret')),
+        || (select decrypted_secret from vault.decrypted_secrets where name = %L)),
     timeout_milliseconds := 30000)
-$ring$);
-
-select cron.schedule('cronward-notification-expiry', '*/5 * * * *', $ring$
-  select net.http_post(
-    url := (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_app_url')
-      || '/api/workers/notificationExpiry?busy=200',
-    body := '{}'::jsonb,
-    headers := jsonb_build_object(
-      'Content-Type', 'application/json',
-      'Authorization', 'Bearer '
-        || (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_secret')),
-    timeout_milliseconds := 30000)
-$ring$);
-
-select cron.schedule('cronward-data-archival', '0 0 * * *', $ring$
-  select net.http_post(
-    url := (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_app_url')
-      || '/api/workers/dataArchival?busy=200',
-    body := '{}'::jsonb,
-    headers := jsonb_build_object(
-      'Content-Type', 'application/json',
-      'Authorization', 'Bearer '
-        || (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_secret')),
-    timeout_milliseconds := 30000)
-$ring$);
-
-select cron.schedule('cronward-job-queue', '* * * * *', $ring$
-  select net.http_post(
-    url := (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_app_url')
-      || '/api/jobs/worker?busy=200',
-    body := '{}'::jsonb,
-    headers := jsonb_build_object(
-      'Content-Type', 'application/json',
-      'Authorization', 'Bearer '
-        || (select decrypted_secret from vault.decrypted_secrets where name = 'cronward_jobs_secret')),
-    timeout_milliseconds := 30000)
-$ring$);
+$ring$, path, secret))
+from (values
+  ('cronward-webhook-retry', '*/5 * * * *', '/api/workers/webhookRetry?busy=200', 'cronward_secret'),
+  ('cronward-notification-expiry', '*/5 * * * *', '/api/workers/notificationExpiry?busy=200', 'cronward_secret'),
+  ('cronward-data-archival', '0 0 * * *', '/api/workers/dataArchival?busy=200', 'cronward_secret'),
+  ('cronward-job-queue', '* * * * *', '/api/jobs/worker?busy=200', 'cronward_jobs_secret')
+) as job (name, schedule, path, secret);
