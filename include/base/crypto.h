@@ -46,6 +46,8 @@ void crypto_secret_hide(
 
 /* Standard base64 with padding and a NUL; ${to} has CRYPTO_BASE64_MAX(len).  Returns the length. */
 size_t crypto_base64_encode(char *to, const void *from, size_t len);
+/* Likewise with the alphabet of RFC 4648, 5, for URLs, and without padding. */
+size_t crypto_base64url_encode(char *to, const void *from, size_t len);
 /*
  * The bytes of a base64 text (standard alphabet; padding may be missing).
  * Returns their number, or -1 when it does not parse or is longer than ${room}.

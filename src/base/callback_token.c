@@ -15,7 +15,6 @@ static const char callback_word[] = "cronward-callback\n";
 
 static bool callback_token_of(const struct secret_source *, const char *job, const char *claim,
     char ret_token[static CALLBACK_TOKEN_MAX]);
-static void callback_token_for_urls(char *base64);
 
 bool
 callback_token_make(const struct secret *s, const char *job, const char *claim,
@@ -74,25 +73,8 @@ callback_token_of(const struct secret_source *from, const char *job, const char 
 	crypto_hmac_sha256(from->value, from->len, &word, 1, key);
 	crypto_hmac_sha256(key, sizeof(key), parts, sizeof(parts) / sizeof(parts[0]), mac);
 	len = snprintf(ret_token, CRYPTO_UUID_TEXT_MAX + 1, "%s.", claim);
-	crypto_base64_encode(ret_token + len, mac, sizeof(mac));
-	callback_token_for_urls(ret_token + len);
+	crypto_base64url_encode(ret_token + len, mac, sizeof(mac));
 	crypto_wipe(key, sizeof(key));
 	crypto_wipe(mac, sizeof(mac));
 	return true;
-}
-
-/* RFC 4648, 5, without padding. */
-static void
-callback_token_for_urls(char *base64)
-{
-	for (; *base64; base64++) {
-		if (*base64 == '+')
-			*base64 = '-';
-		else if (*base64 == '/')
-			*base64 = '_';
-		else if (*base64 == '=')
-			*base64 = '\0';
-		if (!*base64)
-			return;
-	}
 }

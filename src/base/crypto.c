@@ -93,6 +93,18 @@ crypto_base64_encode(char *to, const void *from, size_t len)
 	return (size_t)EVP_EncodeBlock((unsigned char *)to, from, (int)len);
 }
 
+size_t
+crypto_base64url_encode(char *to, const void *from, size_t len)
+{
+	size_t coded = crypto_base64_encode(to, from, len);
+
+	while (coded > 0 && to[coded - 1] == '=')
+		to[--coded] = '\0';
+	for (char *at = to; *at; at++)
+		*at = (char)(*at == '+' ? '-' : *at == '/' ? '_' : *at);
+	return coded;
+}
+
 long
 crypto_base64_decode(unsigned char *to, size_t room, const char *from, size_t len)
 {

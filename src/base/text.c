@@ -218,6 +218,17 @@ text_is_uuid(const char *s)
 	return s[i] == '\0';
 }
 
+size_t
+text_characters(const char *s)
+{
+	size_t count = 0;
+
+	/* All but the bytes that go on with a character. */
+	for (; *s; s++)
+		count += ((unsigned char)*s & 0xc0) != 0x80;
+	return count;
+}
+
 bool
 text_is_utf8(const char *s, size_t len)
 {

@@ -18,7 +18,6 @@ enum {
 };
 
 static void print_measure(const struct print_table *, size_t widths[static PRINT_COLUMNS_MAX]);
-static size_t print_width(const char *text);
 static char *print_clean(const char *value, size_t most);
 
 void
@@ -54,7 +53,7 @@ print_table_to(const struct print_table *t, FILE *to)
 			fputc('\n', to);
 		else
 			fprintf(to, "%*s",
-			    (int)(widths[column] - print_width(t->cells[i]) + PRINT_GAP), "");
+			    (int)(widths[column] - text_characters(t->cells[i]) + PRINT_GAP), "");
 	}
 }
 
@@ -160,22 +159,11 @@ print_measure(const struct print_table *t, size_t widths[static PRINT_COLUMNS_MA
 {
 	memset(widths, 0, PRINT_COLUMNS_MAX * sizeof(*widths));
 	for (size_t i = 0; i < t->count * t->columns; i++) {
-		size_t width = print_width(t->cells[i]);
+		size_t width = text_characters(t->cells[i]);
 
 		if (widths[i % t->columns] < width)
 			widths[i % t->columns] = width;
 	}
-}
-
-/* Columns on a terminal, near enough: characters, not bytes. */
-static size_t
-print_width(const char *text)
-{
-	size_t width = 0;
-
-	for (; *text; text++)
-		width += ((unsigned char)*text & 0xc0) != 0x80;
-	return width;
 }
 
 static char *

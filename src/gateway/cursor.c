@@ -15,7 +15,6 @@ enum {
 };
 
 static int cursor_hex(char c);
-static void cursor_swap(char *text, const char *from, const char *to);
 
 void
 cursor_write(const struct cursor *c, char to[static CURSOR_TEXT_MAX])
@@ -32,8 +31,7 @@ cursor_write(const struct cursor *c, char to[static CURSOR_TEXT_MAX])
 		bytes[n++] = (unsigned char)(cursor_hex(digit[0]) << 4 | cursor_hex(digit[1]));
 		digit++;
 	}
-	crypto_base64_encode(to, bytes, sizeof(bytes));
-	cursor_swap(to, "+/", "-_");
+	crypto_base64url_encode(to, bytes, sizeof(bytes));
 }
 
 bool
@@ -49,7 +47,8 @@ cursor_read(struct cursor *c, const char *text)
 	if (strlen(text) != CURSOR_TEXT_MAX - 1 || text[strspn(text, alphabet)])
 		return false;
 	memcpy(plain, text, sizeof(plain));
-	cursor_swap(plain, "-_", "+/");
+	for (char *digit = plain; *digit; digit++)
+		*digit = (char)(*digit == '-' ? '+' : *digit == '_' ? '/' : *digit);
 	if (crypto_base64_decode(bytes, sizeof(bytes), plain, strlen(plain)) != CURSOR_BYTES)
 		return false;
 	for (int i = 0; i < CURSOR_TIME_BYTES; i++)
@@ -67,15 +66,4 @@ cursor_hex(char c)
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	return (c | 0x20) - 'a' + 10;
-}
-
-static void
-cursor_swap(char *text, const char *from, const char *to)
-{
-	for (; *text; text++)
-		for (int i = 0; from[i]; i++)
-			if (*text == from[i]) {
-				*text = to[i];
-				break;
-			}
 }

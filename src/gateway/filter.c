@@ -90,15 +90,11 @@ filter_is_status(const char *s)
 bool
 filter_is_text(const char *s, size_t max)
 {
-	size_t characters = 0;
+	size_t characters = text_characters(s);
 
-	for (const char *at = s; *at; at++) {
+	for (const char *at = s; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == '\x7f')
 			return false;
-		/* All but the bytes that go on with a character. */
-		if (((unsigned char)*at & 0xc0) != 0x80)
-			characters++;
-	}
 	return characters > 0 && characters <= max && text_is_utf8(s, strlen(s));
 }
 

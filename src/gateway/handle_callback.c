@@ -304,12 +304,10 @@ fail_read_text(
 {
 	const json_t *value = json_object_get(body, name);
 	const char *text = json_string_value(value);
-	size_t characters = 0;
+	size_t characters = text ? text_characters(text) : 0;
 
 	if (!value)
 		return 0;
-	for (const char *at = text; at && *at; at++)
-		characters += ((unsigned char)*at & 0xc0) != 0x80;
 	if (characters < 1 || characters > max)
 		return err_set(&c->err, ERR_BAD_REQUEST, "%s is to be a string of 1-%zu characters",
 		    name, max);
