@@ -58,7 +58,7 @@ jobs_enqueue(struct cli_session *s, const struct jobs_wish *wish)
 	if (rc == CLI_DONE) {
 		/* The payload as it was given: no number of it is to be rounded on the way. */
 		text_add(&job, options, strlen(options) - 1);
-		text_add_format(&job, ",\"payload\":");
+		text_add_text(&job, ",\"payload\":");
 		text_add(&job, payload.at, payload.len);
 		text_add_char(&job, '}');
 		rows = db_query(s->db, SQL_JOBS_CLI_ENQUEUE, DB_ARGS(job.at, cli_actor(actor)), &e);
@@ -135,7 +135,8 @@ jobs_payload(const char *given, struct text *ret_payload)
 	size_t at = 0;
 
 	if (given && strcmp(given, "-") == 0 && jobs_read_stdin(ret_payload) != 0)
-		return cli_usage("jobs", "standard input has more than %d bytes", JOBS_PAYLOAD_MAX);
+		return cli_usage("jobs", "standard input cannot be read, or has more than %d bytes",
+		    JOBS_PAYLOAD_MAX);
 	if (!given || strcmp(given, "-") != 0)
 		text_add_text(ret_payload, given ? given : "{}");
 	if (ret_payload->len == 0)
@@ -158,7 +159,7 @@ jobs_read_stdin(struct text *to)
 		if (to->len > JOBS_PAYLOAD_MAX)
 			return -1;
 	}
-	return 0;
+	return ferror(stdin) ? -1 : 0;
 }
 
 /* All but the payload, an object that is not empty.  The caller frees it. */

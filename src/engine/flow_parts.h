@@ -50,7 +50,7 @@ struct flow_item {
 	int64_t turn;     /* ... then what is lower */
 	int64_t due_at;   /* microseconds since 1970 */
 	bool frees;       /* its end may let others go */
-	bool is_stopped;  /* by request: its end is VERDICT_CANCEL, whatever comes */
+	bool is_stopped;  /* by request: no more steps; a carrier may have been faster */
 	/* Among those under way. */
 	bool is_aloft;
 	struct flow_item *aloft_before, *aloft_next;

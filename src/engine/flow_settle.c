@@ -45,7 +45,6 @@ static void flow_settle_count(
 static void flow_settle_again(struct flow_state *, struct flow_settlement *);
 static void flow_settle_split(struct flow_state *, struct flow_settlement *, enum verdict apart);
 
-/* Sends what failed before and is due again, else what has ended since. */
 bool
 flow_settle_is_due(const struct flow_state *s, int64_t now_ms)
 {
