@@ -217,7 +217,7 @@ BEGIN
 	SELECT * INTO new
 	  FROM cronward_jobs_read(jsonb_build_array(job), cronward_uuid(),
 			(SELECT jsonb_build_object(kind, t.defaults) FROM job_types t WHERE t.job_type = kind)) r;
-	IF live.lease_until IS NOT NULL THEN
+	IF live.status = 'processing' OR live.lease_until IS NOT NULL THEN -- by cronward or by the application itself
 		UPDATE jobs j SET unique_key = NULL, updated_at = clock_timestamp() WHERE j.id = live.id;
 		INSERT INTO jobs (id, job_type, payload, queue, priority, run_at, waits_until, max_attempts, unique_key, concurrency_key,
 		                  concurrency_limit, on_dependency_failure, timeout_s, workspace_id)

@@ -79,6 +79,15 @@ test('replace: one that is processed gives up its key, and the new one stands be
   assert.equal((await keyed()).id, next.id);
 });
 
+test('replace: nor is one taken back that the application itself processes', async () => {
+  const { id } = await keyed();
+  await db.rows(`UPDATE jobs SET status = 'processing' WHERE id = $1`, [id]);
+  const next = await keyed({ on_conflict: 'replace' });
+  assert.ok(next.is_new && next.id !== id);
+  const old = await job(id);
+  assert.deepEqual([old.unique_key, old.status, old.waits_until], [null, 'processing', Infinity]);
+});
+
 test('reject: CW409, which says who has the key', async () => {
   const { id } = await keyed();
   await assert.rejects(keyed({ on_conflict: 'reject' }), conflict(new RegExp(`^unique_key k is that of job ${id}, which is pending$`)));
