@@ -251,10 +251,10 @@ BEGIN
 		PERFORM FROM jobs WHERE id = ANY (ARRAY(SELECT depends_on FROM fresh)) ORDER BY id FOR SHARE;
 	END LOOP;
 
-	SELECT f.job_id, f.depends_on, j.id AS job, p.id AS needed, j.status, j.waits_until IS NOT NULL AND j.lease_until IS NULL AS may_wait INTO bad
+	SELECT f.job_id, f.depends_on, j.id AS job, p.id AS needed, j.status INTO bad
 	  FROM fresh f LEFT JOIN LATERAL (SELECT * FROM jobs WHERE id = f.job_id OFFSET 0) j ON true
 	  LEFT JOIN LATERAL (SELECT id FROM jobs WHERE id = f.depends_on OFFSET 0) p ON true
-	 WHERE j.id IS NULL OR p.id IS NULL OR j.waits_until IS NULL OR j.lease_until IS NOT NULL
+	 WHERE j.id IS NULL OR p.id IS NULL OR j.waits_until IS NULL OR j.lease_until IS NOT NULL OR j.status = 'processing'
 	 LIMIT 1;
 	IF NOT FOUND THEN
 		NULL;

@@ -158,7 +158,7 @@ test('a retried job waits for those of its dependencies that live', async () => 
 });
 
 test('what cannot be depended on, and who cannot depend any more', async () => {
-  const ids = await workflow({ a: [], b: [], c: [] });
+  const ids = await workflow({ a: [], b: [], c: [], d: [] });
   const none = randomUUID();
   await assert.rejects(depend(ids.a, ids.a), refusal('CW400', /^job \S+ cannot depend on itself$/));
   await assert.rejects(depend(ids.a, none), refusal('CW400', new RegExp(`^job ${ids.a} cannot depend on ${none}: there is no such job$`)));
@@ -166,7 +166,8 @@ test('what cannot be depended on, and who cannot depend any more', async () => {
   await end(ids.b);
   await assert.rejects(depend(ids.b, ids.a), refusal('CW409', new RegExp(`^job ${ids.b} cannot depend on ${ids.a} any more: it is completed$`)));
   await rows(`UPDATE jobs SET status = 'processing', claim_token = gen_random_uuid(), lease_until = now() + interval '1 minute' WHERE id = $1`, [ids.c]);
-  await assert.rejects(depend(ids.c, ids.a), refusal('CW409', /it is processing$/));
+  await rows(`UPDATE jobs SET status = 'processing' WHERE id = $1`, [ids.d]);
+  for (const id of [ids.c, ids.d]) await assert.rejects(depend(id, ids.a), refusal('CW409', /it is processing$/));
 });
 
 test('a cycle is refused, with the jobs that it goes through', async () => {
