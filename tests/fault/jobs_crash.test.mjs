@@ -2,18 +2,26 @@
 // to rows, the receiver what arrives and how much of each key is under way; the oracle judges.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { cpSync } from 'node:fs';
+import path from 'node:path';
 import { describe, test } from 'node:test';
+import { tempFolder } from '../lib/clean.mjs';
 import { Jobs } from '../lib/jobs.mjs';
 import { mustHold } from '../lib/oracle.mjs';
 import { Cluster } from '../lib/postgres.mjs';
-import { cleanEnv, isAlive, killNow, start } from '../lib/process.mjs';
-import { program } from '../lib/program.mjs';
+import { cleanEnv, isAlive, killNow, must, start } from '../lib/process.mjs';
+import { program, root } from '../lib/program.mjs';
 import { random } from '../lib/random.mjs';
 import { report, size } from '../lib/sizes.mjs';
 import { until } from '../lib/wait.mjs';
 
 const JOBS = size(5000, 50_000);
 const KEYS = { single: 1, triple: 3 };
+
+// Not in the tree: whose files they are must be clear to whoever loads them.
+await must('make', ['-s', 'plugins'], { cwd: root });
+const plugins = tempFolder('plugins');
+cpSync(path.join(root, 'build/plugins'), plugins, { recursive: true });
 
 const moment = (ms) => {
   const end = Date.now() + ms;
@@ -51,7 +59,7 @@ class Crash {
 
   static async begin(t, options = {}) {
     const crash = new Crash();
-    crash.jobs = await Jobs.create({ env: { JOB_MAX_CONCURRENT: '16', JOB_TIMEOUT_S: '1' }, ...options });
+    crash.jobs = await Jobs.create({ env: { JOB_MAX_CONCURRENT: '16', JOB_TIMEOUT_S: '1', PROCESSOR_DIR: plugins }, ...options });
     t.after(async () => {
       await crash.jobs.end();
       await options.cluster?.stop();
@@ -66,6 +74,7 @@ class Crash {
     await crash.jobs.http('flaky', '/flaky/2');
     await crash.jobs.http('bad', '/status/500');
     await crash.jobs.type('sql', 'sql', 'note_it');
+    await crash.jobs.type('plugin', 'plugin', 'act');
     return crash;
   }
 
@@ -88,8 +97,9 @@ class Crash {
     const add = (share, type, more = () => ({})) => {
       for (let n = 0; n < Math.round(count * share); n++) list.push({ id: randomUUID(), job_type: type, ...more(n) });
     };
-    add(0.4, 'post', (n) => ({ priority: (n % 3) * 10, queue: n % 2 ? 'default' : 'other' }));
+    add(0.3, 'post', (n) => ({ priority: (n % 3) * 10, queue: n % 2 ? 'default' : 'other' }));
     add(0.2, 'sql');
+    add(0.1, 'plugin', (n) => ({ payload: { act: 'echo', n } }));
     add(0.1, 'flaky');
     add(0.02, 'bad', () => ({ max_attempts: 2 }));
     for (const [key, limit] of Object.entries(KEYS)) {
@@ -146,6 +156,8 @@ class Crash {
       assert.equal(n, 1, `a function ran ${n} times for ${job}`);
       this.ledger.receive(job);
     }
+    // What a plug-in does is seen in its result alone.
+    for (const { id } of await this.db.rows(`SELECT id::text FROM jobs WHERE job_type = 'plugin' AND result = payload`)) this.ledger.receive(id);
     const rows = await this.db.rows(`
       SELECT id::text, attempts, lost, waits_until IS NOT NULL AS open,
              CASE status WHEN 'completed' THEN 'done' WHEN 'failed' THEN 'dead' WHEN 'processing' THEN 'taken' ELSE 'waiting' END AS state,
