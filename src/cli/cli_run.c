@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "db/db.h"
 #include "engine/run.h"
+#include "gateway/filter.h"
 #include "gateway/reply.h"
 #include "http/http.h"
 #include "workers/workers.h"
@@ -20,7 +21,6 @@
 
 enum {
 	RUN_BUDGET_MAX_S = 3600,
-	RUN_QUEUE_NAME_MAX = 200,
 	RUN_OPTION_BUDGET = CLI_OPTION_FIRST,
 	RUN_OPTION_QUEUE,
 };
@@ -81,9 +81,10 @@ run_option(const struct cli_command *command, int option, struct run_wish *wish)
 		return cli_usage(command->name, "--budget is '%s'; allowed is 1-%d seconds", optarg,
 		    RUN_BUDGET_MAX_S);
 	case RUN_OPTION_QUEUE:
-		if (*optarg == '\0' || strlen(optarg) > RUN_QUEUE_NAME_MAX)
-			return cli_usage(command->name, "--queue is '%s'; a name has 1-%d bytes",
-			    optarg, RUN_QUEUE_NAME_MAX);
+		if (*optarg == '\0' || text_characters(optarg) > FILTER_NAME_MAX ||
+		    !text_is_utf8(optarg, strlen(optarg)))
+			return cli_usage(command->name,
+			    "--queue takes a name of 1-%d characters of UTF-8", FILTER_NAME_MAX);
 		if (wish->queues.len == 0)
 			text_array_begin(&wish->queues);
 		text_array_add(&wish->queues, optarg);
