@@ -1,5 +1,5 @@
 -- The job queue: what jobs needs beyond its first form, and the tables around it.
--- The functions that keep it are in 0009 and 0014, schedules in 0010, workspaces' rows in 0011.
+-- The functions that keep it are in 0009, 0013 and 0014, schedules in 0010, workspaces' rows in 0011.
 
 -- jobs ------------------------------------------------------------------------------------------
 
