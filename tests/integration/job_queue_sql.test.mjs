@@ -170,6 +170,20 @@ test('an expired lease is taken again and counted as lost; a claim that is repea
   assert.equal((await job(first.id)).lost, 0);
 });
 
+test('what was not tried is handed back unharmed, and by whoever holds it alone', async () => {
+  const [id] = await insert();
+  const [late] = await claim();
+  await expire();
+  const [holder] = await claim();
+  const held = await job(id);
+  await release([late]);
+  assert.deepEqual(await job(id), held, 'the late one changes nothing');
+  await release([holder]);
+  const { status, claim_token: token, lease_until: lease, attempts, lost } = await job(id);
+  assert.deepEqual([status, token, lease, attempts, lost], ['pending', null, null, 0, 1]);
+  assert.deepEqual((await claim()).map((row) => row.id), [id]);
+});
+
 test('what was lost twice is claimed alone, and buried the fifth time', async () => {
   await db.rows(`INSERT INTO app_webhooks (url, secret, events) VALUES ('http://127.0.0.2/', 's', '{job.failed}')`);
   const [id] = await insert({ queue: 'q' });
