@@ -122,7 +122,7 @@ test('a token is good for its claim alone, and its time ends with the claim', as
   await jobs.run();
   const again = { id: two.id, token: jobs.receiver.requests.at(-1).headers['cronward-callback-token'] };
   assert.notEqual(again.token, two.token);
-  await must(409, two, 'complete', {});
+  for (const verb of ['progress', 'complete', 'fail']) await must(409, two, verb, {});
   await must(200, again, 'complete', {});
   assert.equal((await jobs.job(two.id)).attempts, 2);
 });
