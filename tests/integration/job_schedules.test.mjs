@@ -5,6 +5,7 @@ import { cleanEnv, killNow, start } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { random } from '../lib/random.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { statements } from '../lib/statements.mjs';
 import { until } from '../lib/wait.mjs';
 
 const stand = await Stand.create();
@@ -42,6 +43,20 @@ async function refused(sql, values, message) {
     return true;
   });
 }
+
+test('a schedule that changes between being read and being written is left to the next look', async () => {
+  const { text: enqueue } = statements().find(({ name }) => name === 'job_schedules_enqueue');
+  const made = async ({ next_at, since_at }) => (await stand.db.one(enqueue,
+    [['race'], [next_at], [since_at], [4102444800], [null], [1], [1577836800]])).made;
+  const read = () => stand.db.one('SELECT next_at::text, since_at::text FROM job_schedules');
+  await add('race', { next_at: anHourAgo });
+  const before = await read();
+  await stand.db.rows(`UPDATE job_schedules SET next_at = next_at - interval '1 minute'`);
+  assert.equal(await made(before), 0, 'somebody has moved it on');
+  await stand.db.rows(`UPDATE job_schedules SET next_at = $1::timestamptz, since_at = since_at - interval '1 minute'`, [before.next_at]);
+  assert.equal(await made(before), 0, 'somebody has made it another one');
+  assert.equal(await made(await read()), 1);
+});
 
 test('a new schedule waits for its next slot, which a job then stands for', async () => {
   await add('fresh', { cron: '0 0 1 1 *' });
