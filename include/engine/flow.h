@@ -32,6 +32,7 @@ enum verdict {
 	VERDICT_HOLD,   /* not tried, and we are at fault: after item->retry_ms, no try used up */
 	VERDICT_AWAIT,  /* goes on elsewhere, and is reported back within item->retry_ms */
 	VERDICT_CANCEL, /* stopped because somebody asked for it */
+	VERDICT_WAIT,   /* laned: not now; it stays the next one of its host, see item->pause_ms */
 	VERDICT__MAX
 };
 
@@ -56,6 +57,8 @@ struct item {
 	int64_t timeout_ms; /* of this try */
 	int64_t began_ms;   /* when it was first stepped, CLOCK_MONOTONIC; 0: not yet */
 	int notes;          /* log lines so far */
+	/* Laned: nothing more goes to its host for so long, whatever becomes of this item. */
+	int64_t pause_ms;
 	/* How it ended, filled in by step or carrier; texts live until it is settled. */
 	int status; /* HTTP; 0: none */
 	int64_t retry_ms;
@@ -184,15 +187,19 @@ struct flow {
 	enum sql_id settle;
 	enum settle_column settles[FLOW_SETTLE_ARRAYS_MAX + 1];
 	enum sql_id release; /* ($1 ids, $2 tokens) hands back what was claimed and not tried */
+	/* A claim commits for sure before its items begin: for those that bind rows to what a
+	 * vendor is told.  Others may be undone by a crash of the server, and are due again. */
+	bool claims_durably;
 	bool is_laned;
 	/* Laned: ($1 queues to serve, NULL: all, $2 and $3 queue and priority of the lane behind
 	 * which to look, NULL: from the start) -> queue, priority, due_at (text), behind_queue,
 	 * behind_priority (where a look that saw no further ended, else NULL), the most urgent
 	 * first; one row with a NULL queue where nothing is due */
 	enum sql_id look;
-	/* Laned: ($1 ids, $2 tokens, $3 levels, $4 messages, $5 data, $6 progress) */
+	bool has_notes; /* laned: the next two statements are there */
+	/* ($1 ids, $2 tokens, $3 levels, $4 messages, $5 data, $6 progress) */
 	enum sql_id note;
-	/* Laned: ($1 ids, $2 tokens of items under way) -> id: those that are to be stopped */
+	/* ($1 ids, $2 tokens of items under way) -> id: those that are to be stopped */
 	enum sql_id cancelled;
 	/* Columns that step reads, looked up once a claim, for item_text().  NULL ends. */
 	const char *columns[FLOW_COLUMNS_MAX + 1];

@@ -4,9 +4,12 @@
 #ifndef CRONWARD_ENGINE_WORKER_H
 #define CRONWARD_ENGINE_WORKER_H
 
+#include "base/err.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 
+struct conf;
 struct run;
 
 enum {
@@ -22,6 +25,11 @@ struct worker {
 	const char *tallies[WORKER_TALLIES_MAX];
 	/* Whether work may be brought while it runs, by run_ring(). */
 	bool has_bell;
+	/*
+	 * Whether the settings let it work at all, asked before a run begins and anything is
+	 * touched.  0, or -1 with ERR_NOT_CONFIGURED.  NULL: they always do.
+	 */
+	int (*ready)(struct conf *, struct err *);
 	/* Does the work inside the run's deadline.  0, or -1 with run->err set. */
 	int (*work)(struct run *);
 	/* Adds the worker's own keys to ${body}, in order; all 0 in a run that never began. */

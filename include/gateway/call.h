@@ -18,6 +18,7 @@ struct conf;
 struct db;
 struct http;
 struct route;
+struct worker;
 
 /* What a pool process has; lives as long as it. */
 struct gateway {
@@ -43,6 +44,7 @@ struct call {
 	struct err err;
 	/* NULL, or what is left to do once the caller has its reply. */
 	void (*afterwards)(struct call *);
+	const struct worker *rung; /* for worker_ring() */
 };
 
 /*

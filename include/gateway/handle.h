@@ -41,8 +41,8 @@ void handle_readyz(struct call *c);
 void handle_execution(struct call *c);
 
 /*
- * For c->afterwards of a call that brought jobs: a run of the job queue, or, where one is under
- * way, another one behind it.
+ * For c->afterwards of a call that brought work for c->rung, which has a bell: a run of it, or,
+ * where one is under way, another one behind it.
  */
 void worker_ring(struct call *c);
 

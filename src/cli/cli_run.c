@@ -112,6 +112,7 @@ run_usage_worker(const struct cli_command *command, const char *given)
 static int
 run_worker(const struct cli_command *command, const struct run_wish *wish)
 {
+	const struct worker *worker = wish->worker;
 	int64_t began_ms = clock_mono_ms();
 	struct err e = { .code = ERR_OK };
 	struct arena *arena = NULL;
@@ -124,7 +125,7 @@ run_worker(const struct cli_command *command, const struct run_wish *wish)
 		    worker_job_queue.name, wish->worker->name);
 	arena = arena_create();
 	stop_setup();
-	if (cli_open(&s, &e) != 0 ||
+	if (cli_open(&s, &e) != 0 || (worker->ready && worker->ready(&s.conf, &e) != 0) ||
 	    !(http = http_create(&s.conf, conf_requests_max(&s.conf), &e))) {
 		rc = cli_fail(&e);
 	} else {

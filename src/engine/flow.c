@@ -104,6 +104,16 @@ flow_list_push(struct flow_list *list, struct flow_item *item)
 	list->count++;
 }
 
+void
+flow_list_unshift(struct flow_list *list, struct flow_item *item)
+{
+	item->next = list->first;
+	if (!list->first)
+		list->last = item;
+	list->first = item;
+	list->count++;
+}
+
 struct flow_item *
 flow_list_shift(struct flow_list *list)
 {
@@ -303,6 +313,13 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 		verdict = VERDICT_RETRY;
 	} else if (verdict == VERDICT_CARRY) {
 		flow_item_lift(s, item);
+		return;
+	}
+	if (item->item.pause_ms > 0)
+		flow_hosts_pause(&s->hosts, item->host, item->item.pause_ms);
+	item->item.pause_ms = 0;
+	if (verdict == VERDICT_WAIT) {
+		flow_hosts_put_back(&s->hosts, item);
 		return;
 	}
 	flow_hosts_landed(&s->hosts, item->host, reply);

@@ -163,7 +163,7 @@ flow_claim_prepare(struct flow_state *s, int limit)
 		.sql = s->flow->claim,
 		.args = c->args,
 		.timeout_ms = run_statement_ms(s->run),
-		.async_commit = true,
+		.async_commit = !s->flow->claims_durably,
 	};
 	if (s->lanes)
 		flow_claim_prepare_laned(s);

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
@@ -93,6 +94,27 @@ flow_hosts_landed(struct flow_hosts *h, struct flow_host *host, const struct htt
 }
 
 void
+flow_hosts_pause(struct flow_hosts *h, struct flow_host *host, int64_t pause_ms)
+{
+	int64_t until_ms = clock_mono_ms() + pause_ms;
+
+	assert(h->by_urgency);
+	if (host->not_before_ms < until_ms)
+		host->not_before_ms = until_ms;
+}
+
+void
+flow_hosts_put_back(struct flow_hosts *h, struct flow_item *item)
+{
+	struct flow_host *host = item->host;
+
+	host->inflight--;
+	h->waiting++;
+	flow_list_unshift(&host->waiting, item);
+	flow_host_make_ready(h, host);
+}
+
+void
 flow_hosts_drain(struct flow_hosts *h, int64_t claimed_before_ms, struct flow_list *to)
 {
 	for (struct flow_host *host = h->all; host; host = host->all_next)
@@ -125,11 +147,13 @@ flow_hosts_slow(struct flow_hosts *h, struct text *origins)
 static struct flow_item *
 flow_hosts_most_urgent(struct flow_hosts *h, int places)
 {
+	int64_t now_ms = clock_mono_ms();
 	struct flow_host *best = NULL;
 	struct flow_item *item = NULL;
 
 	for (struct flow_host *host = h->all; host; host = host->all_next)
 		if (host->waiting.first && host->inflight < host->limit &&
+		    host->not_before_ms <= now_ms &&
 		    (!best || flow_item_is_before(host->waiting.first, best->waiting.first)) &&
 		    flow_host_has_room(host, places))
 			best = host;

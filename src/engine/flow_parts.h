@@ -80,7 +80,8 @@ struct flow_host {
 	const struct flow_carrier *carrier; /* NULL: HTTP */
 	int limit, inflight;
 	struct flow_list waiting;
-	bool is_ready; /* on the ring: something waits and may go */
+	bool is_ready;         /* on the ring: something waits and may go */
+	int64_t not_before_ms; /* CLOCK_MONOTONIC; by urgency alone: nothing goes until then */
 	struct flow_host *ring_next, *bucket_next, *all_next;
 };
 
@@ -223,6 +224,7 @@ struct flow_state {
 
 /* flow.c */
 void flow_list_push(struct flow_list *, struct flow_item *);
+void flow_list_unshift(struct flow_list *, struct flow_item *);
 struct flow_item *flow_list_shift(struct flow_list *);
 /* Moves all of ${from} behind ${to}. */
 void flow_list_append(struct flow_list *to, struct flow_list *from);
@@ -244,6 +246,10 @@ void flow_hosts_queue(
 struct flow_item *flow_hosts_next(struct flow_hosts *, int places);
 /* An item of flow_hosts_next() has ended; a NULL ${reply} says that nothing was sent. */
 void flow_hosts_landed(struct flow_hosts *, struct flow_host *, const struct http_reply *);
+/* Nothing goes to ${host} for ${pause_ms}: for hosts that are served by urgency. */
+void flow_hosts_pause(struct flow_hosts *, struct flow_host *, int64_t pause_ms);
+/* ${item} of flow_hosts_next() did not begin after all: it is the next one of its host again. */
+void flow_hosts_put_back(struct flow_hosts *, struct flow_item *);
 /* Takes what waits and was claimed before ${claimed_before_ms} off the queues, onto ${to}. */
 void flow_hosts_drain(struct flow_hosts *, int64_t claimed_before_ms, struct flow_list *to);
 /*

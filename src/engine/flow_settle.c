@@ -23,7 +23,7 @@ enum {
 };
 
 static const char *const flow_verdict_name[VERDICT__MAX] = {
-	[VERDICT_SEND] = "send", /* this one, carry and back are never settled */
+	[VERDICT_SEND] = "send", /* this one, carry, back and wait are never settled */
 	[VERDICT_CARRY] = "carry",
 	[VERDICT_DONE] = "done",
 	[VERDICT_RETRY] = "retry",
@@ -34,6 +34,7 @@ static const char *const flow_verdict_name[VERDICT__MAX] = {
 	[VERDICT_HOLD] = "hold",
 	[VERDICT_AWAIT] = "await",
 	[VERDICT_CANCEL] = "cancel",
+	[VERDICT_WAIT] = "wait",
 };
 
 static struct flow_settlement *flow_settle_next(struct flow_state *);

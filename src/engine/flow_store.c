@@ -150,7 +150,7 @@ flow_store_fly(struct flow_state *s, const struct flow_flight *f, int64_t now_ms
 		flow_settle_send(s);
 	if (f->releases)
 		flow_release_send(s);
-	if (s->lanes && s->stop_unit.state != DB_UNIT_SENT)
+	if (s->flow->has_notes && s->stop_unit.state != DB_UNIT_SENT)
 		flow_stops_send(s, now_ms);
 	if (f->looks)
 		flow_lanes_send(s);

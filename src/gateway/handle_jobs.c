@@ -13,6 +13,7 @@
 #include "gateway/call.h"
 #include "gateway/filter.h"
 #include "gateway/jobs.h"
+#include "workers/workers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -135,6 +136,7 @@ enqueue_read(struct call *c, const char **ret_key)
 		    "The body is to be a job (an object) or an array of jobs");
 	if (run)
 		c->afterwards = worker_ring;
+	c->rung = &worker_job_queue;
 	return 0;
 }
 

@@ -18,7 +18,6 @@
 #include "gateway/filter.h"
 #include "gateway/route.h"
 #include "http/http.h"
-#include "workers/workers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,12 +50,15 @@ void
 handle_worker(struct call *c)
 {
 	struct worker_wish wish = { .is_async = request_prefers(&c->request, "respond-async") };
+	const struct worker *worker = c->route->worker;
 
 	if (worker_read(c, &wish) != 0) {
 		call_deny(c);
 		return;
 	}
 	c->outcome = run_outcome_name[RUN_FAILURE];
+	if (worker->ready && worker->ready(c->gateway->conf, &c->err) != 0)
+		return;
 	if (worker_prepare(c, &wish) != 0)
 		return;
 	if (run_begin(&c->run) != 0) {
@@ -81,7 +83,7 @@ handle_worker(struct call *c)
 void
 worker_ring(struct call *c)
 {
-	const struct worker *worker = &worker_job_queue;
+	const struct worker *worker = c->rung;
 	bool is_heard = false, is_rung = false;
 
 	for (int i = 0; i < WORKER_RINGS_MAX && !stop_requested(); i++) {

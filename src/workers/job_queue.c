@@ -84,6 +84,7 @@ static const struct flow job_flow = {
 		SETTLE_TOOK_MS,
 	},
 	.release = SQL_JOB_QUEUE_RELEASE,
+	.has_notes = true,
 	.note = SQL_JOB_QUEUE_NOTE,
 	.cancelled = SQL_JOB_QUEUE_CANCELLED,
 	.columns = {
