@@ -22,7 +22,10 @@ enum conf_secret {
 	SECRET_CRON_JOB_API_KEY, /* falls back to CRON_SECRET when unset */
 	SECRET_WORKER_TOKEN,     /* likewise */
 	SECRET_CRON_SECRET,
-	SECRET_CRON_JOB_ORG, /* no caller's: what we prove to the service's API */
+	SECRET_CRON_JOB_ORG, /* no caller's: what we prove to the service's API; so is the next */
+	SECRET_RESEND,
+	SECRET_META_APP,        /* what Meta signs its events with */
+	SECRET_WHATSAPP_VERIFY, /* what Meta proves when it asks whether this address is ours */
 	SECRET__MAX
 };
 
@@ -47,6 +50,8 @@ struct conf {
 	char *app_url;          /* "https://host" without a slash at its end; NULL: not known */
 	char *cron_job_org_url; /* of its API, in the same form */
 	char *apollo_url;       /* likewise */
+	char *resend_url;       /* likewise */
+	char *email_from;       /* "a@b.example" or "Name <a@b.example>"; NULL: none */
 	char *region, *env;     /* where this runs, as GET /api/jobs/worker tells; NULL: not said */
 	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
@@ -76,6 +81,15 @@ struct conf {
 	char *processor_dir; /* of plug-ins; NULL: there are none */
 	int64_t vendor_timeout_s;
 
+	int64_t event_retries_max;
+	int64_t event_retry_first_min, event_retry_max_min; /* minutes */
+	int64_t event_batch_size;
+	int64_t event_concurrent_max;
+	int64_t event_run_max;
+
+	int64_t email_batch_size; /* mails of one request, too */
+	int64_t email_run_max;
+
 	int64_t expiry_batch_size;
 	int64_t expiry_run_max;
 
@@ -84,10 +98,13 @@ struct conf {
 	enum archive_mode archive_mode;
 	int64_t retention_d;
 	int64_t delivery_retention_d;
-	int64_t archive_retention_d; /* 0: for ever; so are jobs' and mail's */
+	int64_t archive_retention_d; /* 0: for ever; so are those down to reservations' */
 	int64_t job_retention_d;
 	int64_t job_log_retention_d;
 	int64_t email_retention_d;
+	int64_t event_retention_d;
+	int64_t whatsapp_log_retention_d;
+	int64_t reservation_retention_d;
 	int64_t execution_retention_d;
 	int64_t audit_retention_d;
 

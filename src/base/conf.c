@@ -26,6 +26,9 @@ const char *const conf_secret_name[SECRET__MAX] = {
 	[SECRET_WORKER_TOKEN] = "WORKER_SECRET_TOKEN",
 	[SECRET_CRON_SECRET] = "CRON_SECRET",
 	[SECRET_CRON_JOB_ORG] = "CRON_JOB_ORG_API_KEY",
+	[SECRET_RESEND] = "RESEND_API_KEY",
+	[SECRET_META_APP] = "META_APP_SECRET",
+	[SECRET_WHATSAPP_VERIFY] = "WHATSAPP_VERIFY_TOKEN",
 };
 
 #define CONF_NUMBER(name_, field_, fallback_, min_, max_, help_)                                   \
@@ -160,6 +163,36 @@ static const struct conf_setting conf_settings[] = {
 	CONF_ADDRESS(
 	    "APOLLO_BASE_URL", apollo_url, "https://api.apollo.io", "where Apollo.io's API is"),
 
+	CONF_SECRET("META_APP_SECRET", SECRET_META_APP,
+	    "what Meta signs the events of /api/whatsapp/webhook with"),
+	CONF_SECRET("WHATSAPP_VERIFY_TOKEN", SECRET_WHATSAPP_VERIFY,
+	    "what Meta proves when it asks whether /api/whatsapp/webhook is yours"),
+	CONF_NUMBER("MAX_RETRY_ATTEMPTS", event_retries_max, "5", 0, 100,
+	    "tries of an inbound event after the first one"),
+	CONF_NUMBER("INITIAL_RETRY_DELAY_MINUTES", event_retry_first_min, "1", 1, 1440,
+	    "minutes from an inbound event's first failure to its first retry; each wait is twice "
+	    "the last"),
+	CONF_NUMBER("MAX_RETRY_DELAY_MINUTES", event_retry_max_min, "60", 1, 10080,
+	    "minutes that no wait for an inbound event's next try exceeds"),
+	CONF_NUMBER("EVENT_RETRY_BATCH_SIZE", event_batch_size, "10", 1, 1000,
+	    "inbound events claimed at once"),
+	CONF_NUMBER("EVENT_MAX_CONCURRENT", event_concurrent_max, "5", 1, 100,
+	    "inbound events under way at once, of a run"),
+	CONF_NUMBER("EVENT_RETRY_RUN_MAX", event_run_max, "0", 0, 1000000000,
+	    "inbound events tried by one run; 0: no cap"),
+
+	CONF_SECRET(
+	    "RESEND_API_KEY", SECRET_RESEND, "key of Resend's API, through which mail goes"),
+	CONF_OTHER("EMAIL_FROM", conf_mailbox, email_from,
+	    "an address such as shop@example.com or Shop <shop@example.com>",
+	    "who mail comes from"),
+	CONF_NUMBER("EMAIL_BATCH_SIZE", email_batch_size, "20", 1, 100,
+	    "mails claimed at once, and sent with one request"),
+	CONF_NUMBER("EMAIL_RUN_MAX", email_run_max, "0", 0, 1000000000,
+	    "mails tried by one run; 0: no cap"),
+	CONF_ADDRESS(
+	    "RESEND_BASE_URL", resend_url, "https://api.resend.com", "where Resend's API is"),
+
 	CONF_NUMBER("NOTIFICATION_EXPIRY_BATCH_SIZE", expiry_batch_size, "1000", 1, 100000,
 	    "notifications expired by one statement"),
 	CONF_NUMBER("NOTIFICATION_EXPIRY_RUN_MAX", expiry_run_max, "0", 0, 1000000000,
@@ -183,6 +216,12 @@ static const struct conf_setting conf_settings[] = {
 	    "days that the log lines of jobs stay; 0: for ever"),
 	CONF_NUMBER("EMAIL_RETENTION_DAYS", email_retention_d, "30", 0, 36500,
 	    "days that mail stays in the queue when it was sent or given up; 0: for ever"),
+	CONF_NUMBER("EVENT_RETENTION_DAYS", event_retention_d, "30", 0, 36500,
+	    "days that inbound events stay when they were processed or given up; 0: for ever"),
+	CONF_NUMBER("WHATSAPP_LOG_RETENTION_DAYS", whatsapp_log_retention_d, "30", 0, 36500,
+	    "the same for events of WhatsApp"),
+	CONF_NUMBER("RESERVATION_RETENTION_DAYS", reservation_retention_d, "0", 0, 36500,
+	    "days that holds stay when they were released or expired; 0: for ever"),
 	CONF_NUMBER("EXECUTION_RETENTION_DAYS", execution_retention_d, "30", 1, 36500,
 	    "days that the executions of runs stay, and the counts of refused calls"),
 	CONF_NUMBER("AUDIT_RETENTION_DAYS", audit_retention_d, "365", 1, 36500,
@@ -194,7 +233,7 @@ static const struct conf_setting conf_settings[] = {
 	CONF_OTHER("EGRESS_CA_FILE", conf_path, egress_ca_file, "a readable PEM file",
 	    "certificates that outgoing calls trust; the system's when unset"),
 
-	CONF_NUMBER("POOL_WORKERS", pool_workers, "8", 1, 256,
+	CONF_NUMBER("POOL_WORKERS", pool_workers, "12", 1, 256,
 	    "processes for worker calls; by default the number of workers and 4 more"),
 	CONF_NUMBER("POOL_API", pool_api, "4", 1, 256, "processes for short reads"),
 	CONF_NUMBER("POOL_INBOUND", pool_inbound, "4", 1, 256, "processes for inbound events"),
@@ -246,6 +285,8 @@ conf_finish(struct conf *c)
 	free(c->env);
 	free(c->cron_job_org_url);
 	free(c->apollo_url);
+	free(c->resend_url);
+	free(c->email_from);
 	free(c->processor_dir);
 	free(c->egress_ca_file);
 	*c = (struct conf){ .database_url = NULL };
@@ -254,9 +295,13 @@ conf_finish(struct conf *c)
 unsigned
 conf_requests_max(const struct conf *c)
 {
-	return (unsigned)(c->job_concurrent_max > c->webhook_concurrent_max
-			      ? c->job_concurrent_max
-			      : c->webhook_concurrent_max);
+	int64_t most = c->webhook_concurrent_max;
+
+	if (most < c->job_concurrent_max)
+		most = c->job_concurrent_max;
+	if (most < c->event_concurrent_max)
+		most = c->event_concurrent_max;
+	return (unsigned)most;
 }
 
 struct secret *

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/conf_path.h"
 #include "base/crypto.h"
+#include "base/mailbox.h"
 #include "base/secret_file.h"
 
 #include <arpa/inet.h>
@@ -48,6 +49,8 @@ static int conf_address_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static int conf_label_parse(
     struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
+static int conf_mailbox_parse(
+    struct conf *c, const struct conf_setting *s, const char *value, struct err *e);
 static void conf_hidden_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_secret_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_secret_file_show(
@@ -83,6 +86,7 @@ const struct conf_kind conf_word = { conf_word_parse, conf_word_show };
 const struct conf_kind conf_schedule = { conf_schedule_parse, conf_schedule_show };
 const struct conf_kind conf_egress = { conf_egress_parse, conf_egress_show };
 const struct conf_kind conf_address = { conf_address_parse, conf_path_show };
+const struct conf_kind conf_mailbox = { conf_mailbox_parse, conf_path_show };
 const struct conf_kind conf_label = { conf_label_parse, conf_path_show };
 const struct conf_kind conf_folder = { conf_folder_parse, conf_path_show };
 const struct conf_kind conf_path = { conf_path_parse, conf_path_show };
@@ -280,6 +284,18 @@ conf_label_parse(struct conf *c, const struct conf_setting *s, const char *value
 	if (len > CONF_LABEL_MAX || value[strspn(value, allowed)])
 		return conf_wrong(e, s, value, "is too long, or holds something else");
 	*CONF_FIELD(c, s, char *) = conf_copy(value, len);
+	return 0;
+}
+
+static int
+conf_mailbox_parse(struct conf *c, const struct conf_setting *s, const char *value, struct err *e)
+{
+	const char *fault = *value ? mailbox_fault(value) : NULL;
+
+	if (fault)
+		return conf_wrong(e, s, value, fault);
+	if (*value)
+		*CONF_FIELD(c, s, char *) = conf_copy(value, strlen(value));
 	return 0;
 }
 
