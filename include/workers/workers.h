@@ -10,8 +10,19 @@ extern const struct worker worker_webhook_retry;
 extern const struct worker worker_notification_expiry;
 extern const struct worker worker_data_archival;
 extern const struct worker worker_job_queue;
+extern const struct worker worker_whatsapp_webhook_retry;
+extern const struct worker worker_retry_webhooks;
+extern const struct worker worker_process_email_queue;
+extern const struct worker worker_cleanup_reservations;
 
-/* Ended by NULL. */
+/*
+ * On no list and behind no route: rung (engine/run.h) by the calls that bring events, they process
+ * each for the first time, behind the reply.
+ */
+extern const struct worker worker_inbound_payments;
+extern const struct worker worker_inbound_whatsapp;
+
+/* Those that cron services ring, ended by NULL. */
 extern const struct worker *const workers[];
 
 /* The worker called ${name}, or NULL. */

