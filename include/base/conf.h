@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/keyring.h"
 #include "base/log.h"
+#include "base/provider.h"
 #include "base/secret.h"
 
 #include <netinet/in.h>
@@ -17,13 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What callers prove that they know.  Each route names one. */
+/* What callers prove that they know, of which each route names one; then what no caller does. */
 enum conf_secret {
 	SECRET_CRON_JOB_API_KEY, /* falls back to CRON_SECRET when unset */
 	SECRET_WORKER_TOKEN,     /* likewise */
 	SECRET_CRON_SECRET,
-	SECRET_CRON_JOB_ORG, /* no caller's: what we prove to the service's API; so is the next */
-	SECRET_RESEND,
+	SECRET_CRON_JOB_ORG,    /* what we prove to cron-job.org's API */
+	SECRET_RESEND,          /* what we prove to Resend's; may have SECRET_LENGTH_LEAST alone */
 	SECRET_META_APP,        /* what Meta signs its events with */
 	SECRET_WHATSAPP_VERIFY, /* what Meta proves when it asks whether this address is ours */
 	SECRET__MAX
@@ -55,6 +56,8 @@ struct conf {
 	char *region, *env;     /* where this runs, as GET /api/jobs/worker tells; NULL: not said */
 	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
+	struct provider providers[PROVIDERS_MAX];
+	size_t providers_count; /* the presets, then the others by their names */
 	struct keyring keyring; /* of sealed secrets */
 
 	int64_t run_budget_s;
@@ -135,6 +138,12 @@ struct secret *conf_secret(struct conf *c, enum conf_secret which);
 /* The same, as it was last read. */
 const struct secret *conf_secret_as_read(const struct conf *c, enum conf_secret which);
 
+/*
+ * The provider ${name}, its secret's files read again; NULL: there is none.  One that is always
+ * there has a secret that is unset until somebody sets it.
+ */
+struct provider *conf_provider(struct conf *c, const char *name);
+
 /* The key ring, its file read again where it changed. */
 const struct keyring *conf_keyring(struct conf *c);
 
@@ -146,15 +155,18 @@ const char *conf_database_password(const struct conf *c, struct secret_text *tex
 
 /* One row of the table as text, for `cronward config` and for the check of README. */
 struct conf_row {
-	const char *name;
+	char name[PROVIDER_SETTING_MAX];
 	const char *fallback; /* the default as text, "" for none */
 	const char *allowed;  /* "1-3600", "archive or delete", … */
 	const char *help;
 	bool secret;
 };
-/* Row ${i}, or false past the end. */
-bool conf_row(size_t i, struct conf_row *ret_row);
-/* The value in force of row ${i}; a secret's is "set", "unset" or "too short".  Returns ${to}. */
+/*
+ * Row ${i}, or false past the end.  Where ${c} is not NULL, the settings of providers that are not
+ * in the table and have one in the environment are behind it.
+ */
+bool conf_row(const struct conf *c, size_t i, struct conf_row *ret_row);
+/* The value in force of such a row; a secret's is "set", "unset" or "too short".  Returns ${to}. */
 char *conf_value(const struct conf *c, size_t i, char *to, size_t room);
 
 #endif

@@ -44,6 +44,8 @@ extern const struct conf_kind conf_url;         /* char *; wiped from the enviro
 extern const struct conf_kind conf_password;    /* char *, the path; may be an empty file */
 extern const struct conf_kind conf_secret_text; /* struct secret_source; secret_load() reads it */
 extern const struct conf_kind conf_secret_file; /* the same, when it came from a file */
+extern const struct conf_kind conf_scheme;      /* an enum; provider_load() reads it */
+extern const struct conf_kind conf_header;      /* an array of char; likewise */
 extern const struct conf_kind conf_keys;        /* struct keyring; keyring_load() reads it */
 extern const struct conf_kind conf_keys_file;   /* the same, when it came from a file */
 extern const struct conf_kind conf_number;      /* int64_t within min and max */

@@ -16,7 +16,8 @@
 #include <stddef.h>
 
 enum {
-	SECRET_LENGTH_MIN = 16, /* shorter ones leave their routes closed */
+	SECRET_LENGTH_MIN = 16,  /* shorter ones leave their routes closed */
+	SECRET_LENGTH_LEAST = 8, /* of those that others issue, and may be shorter */
 	SECRET_LENGTH_MAX = 4096,
 };
 
@@ -25,6 +26,7 @@ struct secret_source {
 	struct secret_file file; /* its path is NULL when it came from the environment */
 	char *value;             /* NULL: there is none */
 	size_t len;
+	size_t len_min;   /* a shorter value is none */
 	bool is_previous; /* an empty or deleted file retires it */
 };
 
@@ -45,6 +47,9 @@ enum secret_state {
  */
 int secret_load(struct secret *s, const char *name, struct err *e);
 void secret_finish(struct secret *s);
+
+/* Lets ${s} be as short as ${len_min}; after secret_load(), which sets SECRET_LENGTH_MIN. */
+void secret_allow(struct secret *s, size_t len_min);
 
 /*
  * Reads changed files again.  A file of the current value that is empty, gone or unreadable keeps

@@ -13,6 +13,7 @@
 
 struct conf;
 struct request;
+struct secret;
 
 /* A set of enum conf_secret. */
 #define AUTH_SECRET(which) (1u << (which))
@@ -33,5 +34,7 @@ void auth_hide(struct conf *conf, char *text, size_t shown);
 
 /* Logs one line for each secret of ${wanted} that leaves ${routes} (text for people) closed. */
 void auth_warn(struct conf *conf, unsigned wanted, const char *routes);
+/* The same for a secret that is there and too short; one that is unset is not wanted. */
+void auth_warn_short(const struct secret *secret, const char *routes);
 
 #endif

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool conf_setting_find(
+    const struct conf *c, size_t i, struct conf_setting *ret_setting, const char **ret_owner);
 static bool conf_is_given(const char *name);
 static enum conf_secret conf_secret_source(const struct conf *c, enum conf_secret which);
 static void conf_wipe_free(char *text);
@@ -71,15 +73,39 @@ const char *const conf_secret_name[SECRET__MAX] = {
 		.help = (help_), .offset = offsetof(struct conf, field_), .secret = true           \
 	}
 
-#define CONF_SECRET(name_, which_, help_)                                                          \
-	CONF_HIDDEN(                                                                               \
-	    name_, conf_secret_text, secrets[which_].current, "16-4096 characters", help_),        \
-	    CONF_HIDDEN(name_ "_FILE", conf_secret_file, secrets[which_].current,                  \
-		"a readable file", "file with " name_ ", read again when it changes"),             \
-	    CONF_HIDDEN(name_ "_PREVIOUS", conf_secret_text, secrets[which_].previous,             \
-		"16-4096 characters", "accepted as well while " name_ " is rotated"),              \
-	    CONF_HIDDEN(name_ "_PREVIOUS_FILE", conf_secret_file, secrets[which_].previous,        \
+#define CONF_SECRET_ALLOWED "16-4096 characters"
+
+#define CONF_KEY(name_, field_, allowed_, help_)                                                   \
+	CONF_HIDDEN(name_, conf_secret_text, field_, allowed_, help_),                             \
+	    CONF_HIDDEN(name_ "_FILE", conf_secret_file, field_, "a readable file",                \
+		"file with " name_ ", read again when it changes")
+
+#define CONF_SECRET(name_, field_, help_)                                                          \
+	CONF_KEY(name_, field_.current, CONF_SECRET_ALLOWED, help_),                               \
+	    CONF_HIDDEN(name_ "_PREVIOUS", conf_secret_text, field_.previous, CONF_SECRET_ALLOWED, \
+		"accepted as well while " name_ " is rotated"),                                    \
+	    CONF_HIDDEN(name_ "_PREVIOUS_FILE", conf_secret_file, field_.previous,                 \
 		"a readable file", "file with " name_ "_PREVIOUS, read again when it changes")
+
+/* provider_load() reads these, and has the defaults; those here are for people. */
+#define CONF_PROVIDED(name_, kind_, field_, fallback_, allowed_, help_)                            \
+	{                                                                                          \
+		.name = (name_), .kind = &(kind_), .fallback = (fallback_), .allowed = (allowed_), \
+		.help = (help_), .offset = offsetof(struct conf, field_),                          \
+		.words = provider_scheme_name                                                      \
+	}
+
+#define CONF_PROVIDER(name_, which_, scheme_, header_, route_)                                     \
+	CONF_SECRET(name_ "_WEBHOOK_SECRET", providers[which_].secret,                             \
+	    "what events of " route_ " are signed with"),                                          \
+	    CONF_PROVIDED(name_ "_WEBHOOK_SCHEME", conf_scheme, providers[which_].scheme, scheme_, \
+		PROVIDER_SCHEMES_ALLOWED, "how events of " route_ " are signed"),                  \
+	    CONF_PROVIDED(name_ "_WEBHOOK_HEADER", conf_header, providers[which_].header, header_, \
+		PROVIDER_HEADER_ALLOWED,                                                           \
+		"header of the signature of events of " route_ "; that of the scheme when unset")
+
+#define CONF_PRESET(name_, which_, route_)                                                         \
+	CONF_PROVIDER(name_, which_, "hmac-sha256-hex", "x-webhook-signature", route_)
 
 static const struct conf_setting conf_settings[] = {
 	CONF_HIDDEN("DATABASE_URL", conf_url, database_url, "a libpq connection string or URI",
@@ -87,10 +113,11 @@ static const struct conf_setting conf_settings[] = {
 	CONF_HIDDEN("DATABASE_PASSWORD_FILE", conf_password, database_password_file,
 	    "a readable file",
 	    "file with the password for DATABASE_URL, read with each connection"),
-	CONF_SECRET("CRON_SECRET", SECRET_CRON_SECRET, "what callers of the cron routes prove"),
-	CONF_SECRET("CRON_JOB_API_KEY", SECRET_CRON_JOB_API_KEY,
+	CONF_SECRET(
+	    "CRON_SECRET", secrets[SECRET_CRON_SECRET], "what callers of the cron routes prove"),
+	CONF_SECRET("CRON_JOB_API_KEY", secrets[SECRET_CRON_JOB_API_KEY],
 	    "what callers of /api/workers prove; CRON_SECRET when unset"),
-	CONF_SECRET("WORKER_SECRET_TOKEN", SECRET_WORKER_TOKEN,
+	CONF_SECRET("WORKER_SECRET_TOKEN", secrets[SECRET_WORKER_TOKEN],
 	    "what callers of /api/jobs prove; CRON_SECRET when unset"),
 
 	CONF_HIDDEN("ENCRYPTION_KEYS", conf_keys, keyring, "id:base64-of-32-bytes, newest first",
@@ -105,11 +132,8 @@ static const struct conf_setting conf_settings[] = {
 	    "where this service runs; GET /api/jobs/worker tells it"),
 	CONF_LABEL("CRONWARD_ENV", env, "production",
 	    "what this service is for; GET /api/jobs/worker tells it"),
-	CONF_HIDDEN("CRON_JOB_ORG_API_KEY", conf_secret_text, secrets[SECRET_CRON_JOB_ORG].current,
-	    "16-4096 characters", "key of cron-job.org's API; for `cronward callers cron-job.org`"),
-	CONF_HIDDEN("CRON_JOB_ORG_API_KEY_FILE", conf_secret_file,
-	    secrets[SECRET_CRON_JOB_ORG].current, "a readable file",
-	    "file with CRON_JOB_ORG_API_KEY, read again when it changes"),
+	CONF_KEY("CRON_JOB_ORG_API_KEY", secrets[SECRET_CRON_JOB_ORG].current, CONF_SECRET_ALLOWED,
+	    "key of cron-job.org's API; for `cronward callers cron-job.org`"),
 	CONF_ADDRESS("CRON_JOB_ORG_BASE_URL", cron_job_org_url, "https://api.cron-job.org",
 	    "where cron-job.org's API is"),
 	CONF_NUMBER("RUN_BUDGET_S", run_budget_s, "20", 1, 3600,
@@ -163,9 +187,13 @@ static const struct conf_setting conf_settings[] = {
 	CONF_ADDRESS(
 	    "APOLLO_BASE_URL", apollo_url, "https://api.apollo.io", "where Apollo.io's API is"),
 
-	CONF_SECRET("META_APP_SECRET", SECRET_META_APP,
+	CONF_PRESET("PAYMENT", PRESET_PAYMENT, "/api/payments/webhook"),
+	CONF_PRESET("TELEBIRR", PRESET_TELEBIRR, "/api/payments/webhook/telebirr"),
+	CONF_PRESET("CBE", PRESET_CBE, "/api/payments/webhook/cbe"),
+	CONF_PRESET("AWASH", PRESET_AWASH, "/api/payments/webhook/awash"),
+	CONF_SECRET("META_APP_SECRET", secrets[SECRET_META_APP],
 	    "what Meta signs the events of /api/whatsapp/webhook with"),
-	CONF_SECRET("WHATSAPP_VERIFY_TOKEN", SECRET_WHATSAPP_VERIFY,
+	CONF_SECRET("WHATSAPP_VERIFY_TOKEN", secrets[SECRET_WHATSAPP_VERIFY],
 	    "what Meta proves when it asks whether /api/whatsapp/webhook is yours"),
 	CONF_NUMBER("MAX_RETRY_ATTEMPTS", event_retries_max, "5", 0, 100,
 	    "tries of an inbound event after the first one"),
@@ -181,8 +209,8 @@ static const struct conf_setting conf_settings[] = {
 	CONF_NUMBER("EVENT_RETRY_RUN_MAX", event_run_max, "0", 0, 1000000000,
 	    "inbound events tried by one run; 0: no cap"),
 
-	CONF_SECRET(
-	    "RESEND_API_KEY", SECRET_RESEND, "key of Resend's API, through which mail goes"),
+	CONF_KEY("RESEND_API_KEY", secrets[SECRET_RESEND].current, "8-4096 characters",
+	    "key of Resend's API, through which mail goes"),
 	CONF_OTHER("EMAIL_FROM", conf_mailbox, email_from,
 	    "an address such as shop@example.com or Shop <shop@example.com>",
 	    "who mail comes from"),
@@ -241,9 +269,20 @@ static const struct conf_setting conf_settings[] = {
 	    "processes for calls with Prefer: respond-async"),
 };
 
+/* Of a provider that is not in the table: the first one's, under a name that stands for any. */
+#define CONF_NAME "NAME"
+static const struct conf_setting conf_provider_settings[] = {
+	CONF_PROVIDER(CONF_NAME, 0, "", "", "this provider"),
+};
+
 enum {
 	CONF_SETTINGS_COUNT = sizeof(conf_settings) / sizeof(conf_settings[0]),
+	CONF_PROVIDER_COUNT = sizeof(conf_provider_settings) / sizeof(conf_provider_settings[0]),
+	CONF_PRESETS_COUNT = PRESET_AWASH + 1, /* of the table */
 };
+
+/* What the messages and the table say. */
+_Static_assert(SECRET_LENGTH_MIN == 16 && SECRET_LENGTH_LEAST == 8, "say so in the table");
 
 int
 conf_load(struct conf *c, struct err *e)
@@ -256,6 +295,9 @@ conf_load(struct conf *c, struct err *e)
 	for (i = 0; i < SECRET__MAX; i++)
 		if (secret_load(&c->secrets[i], conf_secret_name[i], e) != 0)
 			rc = -1;
+	secret_allow(&c->secrets[SECRET_RESEND], SECRET_LENGTH_LEAST);
+	if (provider_load(c->providers, &c->providers_count, e) != 0)
+		rc = -1;
 	if (keyring_load(&c->keyring, e) != 0)
 		rc = -1;
 	for (i = 0; i < CONF_SETTINGS_COUNT; i++) {
@@ -277,6 +319,7 @@ conf_finish(struct conf *c)
 
 	for (i = 0; i < SECRET__MAX; i++)
 		secret_finish(&c->secrets[i]);
+	provider_finish(c->providers, c->providers_count);
 	conf_wipe_free(c->database_url);
 	keyring_finish(&c->keyring);
 	free(c->database_password_file);
@@ -319,6 +362,16 @@ conf_secret_as_read(const struct conf *c, enum conf_secret which)
 	return &c->secrets[conf_secret_source(c, which)];
 }
 
+struct provider *
+conf_provider(struct conf *c, const char *name)
+{
+	struct provider *p = provider_find(c->providers, c->providers_count, name);
+
+	if (p)
+		secret_refresh(&p->secret);
+	return p;
+}
+
 const struct keyring *
 conf_keyring(struct conf *c)
 {
@@ -347,14 +400,15 @@ conf_database_password(const struct conf *c, struct secret_text *text, struct er
 }
 
 bool
-conf_row(size_t i, struct conf_row *ret_row)
+conf_row(const struct conf *c, size_t i, struct conf_row *ret_row)
 {
-	const struct conf_setting *s;
+	const char *owner = "";
+	struct conf_setting s;
 
-	if (i >= CONF_SETTINGS_COUNT)
+	if (!conf_setting_find(c, i, &s, &owner))
 		return false;
-	s = &conf_settings[i];
-	*ret_row = (struct conf_row){ s->name, s->fallback, s->allowed, s->help, s->secret };
+	*ret_row = (struct conf_row){ "", s.fallback, s.allowed, s.help, s.secret };
+	provider_setting(ret_row->name, owner, s.name);
 	return true;
 }
 
@@ -362,13 +416,44 @@ char *
 conf_value(const struct conf *c, size_t i, char *to, size_t room)
 {
 	struct text value = { 0 };
+	struct conf_setting s;
+	const char *owner;
 
-	if (i < CONF_SETTINGS_COUNT)
-		conf_settings[i].kind->show(c, &conf_settings[i], &value);
+	if (conf_setting_find(c, i, &s, &owner))
+		s.kind->show(c, &s, &value);
 	if (room > 0)
 		snprintf(to, room, "%s", value.at ? value.at : "");
 	text_finish(&value);
 	return to;
+}
+
+/*
+ * Setting ${i} of the table, and behind it, where ${c} is not NULL, of the providers that it does
+ * not name: there *ret_owner is the provider's name, and the setting's name is its end.
+ */
+static bool
+conf_setting_find(
+    const struct conf *c, size_t i, struct conf_setting *ret_setting, const char **ret_owner)
+{
+	*ret_owner = "";
+	if (i < CONF_SETTINGS_COUNT) {
+		*ret_setting = conf_settings[i];
+		return true;
+	}
+	i -= CONF_SETTINGS_COUNT;
+	for (size_t p = CONF_PRESETS_COUNT; c && p < c->providers_count; p++) {
+		if (!c->providers[p].is_given)
+			continue;
+		if (i < CONF_PROVIDER_COUNT) {
+			*ret_setting = conf_provider_settings[i];
+			ret_setting->name += sizeof(CONF_NAME) - 1;
+			ret_setting->offset += p * sizeof(c->providers[0]);
+			*ret_owner = c->providers[p].name;
+			return true;
+		}
+		i -= CONF_PROVIDER_COUNT;
+	}
+	return false;
 }
 
 /* An empty value is none. */

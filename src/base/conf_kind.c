@@ -64,6 +64,7 @@ static void conf_word_show(const struct conf *c, const struct conf_setting *s, s
 static void conf_schedule_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_egress_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static void conf_path_show(const struct conf *c, const struct conf_setting *s, struct text *to);
+static void conf_array_show(const struct conf *c, const struct conf_setting *s, struct text *to);
 static int conf_wrong(
     struct err *e, const struct conf_setting *s, const char *value, const char *fault);
 static int conf_file_wrong(
@@ -78,6 +79,9 @@ const struct conf_kind conf_password = { conf_password_parse, conf_hidden_show }
 /* secret_load() reads the four settings of a secret at once. */
 const struct conf_kind conf_secret_text = { NULL, conf_secret_show };
 const struct conf_kind conf_secret_file = { NULL, conf_secret_file_show };
+/* provider_load() reads both of them. */
+const struct conf_kind conf_scheme = { NULL, conf_word_show };
+const struct conf_kind conf_header = { NULL, conf_array_show };
 /* keyring_load() reads both of them. */
 const struct conf_kind conf_keys = { NULL, conf_keys_show };
 const struct conf_kind conf_keys_file = { NULL, conf_keys_file_show };
@@ -391,6 +395,12 @@ conf_path_show(const struct conf *c, const struct conf_setting *s, struct text *
 	text_add_text(to, path ? path : "");
 }
 
+static void
+conf_array_show(const struct conf *c, const struct conf_setting *s, struct text *to)
+{
+	text_add_text(to, CONF_FIELD_CONST(c, s, char));
+}
+
 static int
 conf_wrong(struct err *e, const struct conf_setting *s, const char *value, const char *fault)
 {
@@ -476,5 +486,5 @@ conf_source_show(const struct secret_source *from, bool of_file, struct text *to
 	if (!from->value || (from->file.path != NULL) != of_file)
 		text_add_text(to, "unset");
 	else
-		text_add_text(to, from->len < SECRET_LENGTH_MIN ? "too short" : "set");
+		text_add_text(to, secret_source_is_usable(from) ? "set" : "too short");
 }

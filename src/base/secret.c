@@ -34,6 +34,7 @@ secret_load(struct secret *s, const char *name, struct err *e)
 	snprintf(previous, sizeof(previous), "%s_PREVIOUS", name);
 	/* Both, so that nothing stays in the environment whichever of them is at fault. */
 	s->previous.is_previous = true;
+	secret_allow(s, SECRET_LENGTH_MIN);
 	rc = secret_source_load(&s->current, name, e);
 	if (secret_source_load(&s->previous, previous, e) != 0)
 		rc = -1;
@@ -45,6 +46,13 @@ secret_finish(struct secret *s)
 {
 	secret_source_finish(&s->current);
 	secret_source_finish(&s->previous);
+}
+
+void
+secret_allow(struct secret *s, size_t len_min)
+{
+	s->current.len_min = len_min;
+	s->previous.len_min = len_min;
 }
 
 void
@@ -81,7 +89,7 @@ secret_matches(const struct secret *s, const char *given, size_t given_len)
 bool
 secret_source_is_usable(const struct secret_source *from)
 {
-	return from->value && from->len >= SECRET_LENGTH_MIN;
+	return from->value && from->len >= from->len_min;
 }
 
 static int

@@ -86,7 +86,7 @@ config_fill(struct print_table *table, const struct conf *conf)
 
 	print_add(
 	    table, (const char *const[]){ "setting", "value", "default", "allowed", "meaning" });
-	for (size_t i = 0; conf_row(i, &row); i++)
+	for (size_t i = 0; conf_row(conf, i, &row); i++)
 		print_add(table,
 		    (const char *const[]){ row.name, conf_value(conf, i, value, sizeof(value)),
 			row.fallback, row.allowed, row.help });
@@ -98,6 +98,6 @@ config_print_markdown(void)
 	struct conf_row row;
 
 	puts("| setting | default | allowed | meaning |\n|---|---|---|---|");
-	for (size_t i = 0; conf_row(i, &row); i++)
+	for (size_t i = 0; conf_row(NULL, i, &row); i++)
 		printf("| `%s` | %s | %s | %s |\n", row.name, row.fallback, row.allowed, row.help);
 }

@@ -199,9 +199,11 @@ doctor_settings(struct doctor *d)
 static void
 settings_name(struct doctor *d, const char *name)
 {
-	struct conf_row row, meant = { .name = NULL };
+	struct conf_row row, meant = { .name = "" };
 
-	for (size_t i = 0; conf_row(i, &row); i++) {
+	if (provider_is_setting(name))
+		return;
+	for (size_t i = 0; conf_row(NULL, i, &row); i++) {
 		size_t slips = settings_distance(name, row.name);
 
 		if (slips == 0)
@@ -209,7 +211,7 @@ settings_name(struct doctor *d, const char *name)
 		if (slips <= SETTINGS_SLIPS)
 			meant = row;
 	}
-	if (meant.name)
+	if (meant.name[0])
 		doctor_warn(d, "correct its name", "%s is no setting; %s is one", name, meant.name);
 }
 

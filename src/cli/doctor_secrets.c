@@ -98,8 +98,8 @@ secrets_look(struct doctor *d, struct secret *s, enum conf_secret which)
 		break;
 	case SECRET_SHORT:
 		doctor_fail(d, todo,
-		    "%s is shorter than %d characters: %u routes answer 503 not_configured",
-		    s->name, SECRET_LENGTH_MIN, secrets_routes(which));
+		    "%s is shorter than %zu characters: %u routes answer 503 not_configured",
+		    s->name, s->current.len_min, secrets_routes(which));
 		break;
 	case SECRET_USABLE:
 		secrets_age(d, s, which);
@@ -206,7 +206,7 @@ secrets_previous(struct doctor *d, const struct secret *s)
 	int64_t days = secrets_file_days(&s->previous), since = secrets_file_days(&s->current);
 	char todo[DOCTOR_FOUND_MAX];
 
-	if (!s->previous.value || s->previous.len < SECRET_LENGTH_MIN)
+	if (!secret_source_is_usable(&s->previous))
 		return;
 	snprintf(todo, sizeof(todo), "when no caller uses it any more, %s",
 	    s->previous.file.path ? "empty its file" : "unset it");

@@ -22,6 +22,7 @@ struct auth_shown {
 	bool differs; /* it is another one elsewhere */
 };
 
+static void auth_hide_one(const struct secret *, char *text, size_t len, size_t shown);
 static void auth_collect(struct auth_shown *, const struct request *);
 static void auth_add(struct auth_shown *, const char *value);
 
@@ -61,13 +62,13 @@ auth_hide(struct conf *conf, char *text, size_t shown)
 	size_t len = strlen(text);
 
 	/* Most texts cannot hold one, and are not worth a look at the secrets' files. */
-	for (int which = 0; len >= SECRET_LENGTH_MIN && which < SECRET__MAX; which++) {
-		const struct secret *s = conf_secret(conf, (enum conf_secret)which);
-		const struct secret_source *from[] = { &s->current, &s->previous };
-
-		for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
-			if (from[i]->len >= SECRET_LENGTH_MIN)
-				crypto_secret_hide(text, len, shown, from[i]->value, from[i]->len);
+	if (len < SECRET_LENGTH_LEAST)
+		return;
+	for (int which = 0; which < SECRET__MAX; which++)
+		auth_hide_one(conf_secret(conf, (enum conf_secret)which), text, len, shown);
+	for (size_t i = 0; i < conf->providers_count; i++) {
+		secret_refresh(&conf->providers[i].secret);
+		auth_hide_one(&conf->providers[i].secret, text, len, shown);
 	}
 }
 
@@ -76,18 +77,35 @@ auth_warn(struct conf *conf, unsigned wanted, const char *routes)
 {
 	for (int which = 0; which < SECRET__MAX; which++) {
 		const struct secret *secret;
-		enum secret_state state;
 
 		if (!(wanted & AUTH_SECRET(which)))
 			continue;
 		secret = conf_secret(conf, (enum conf_secret)which);
-		state = secret_state(secret);
-		if (state == SECRET_USABLE)
-			continue;
-		log_message(LOG_WARN, "closed",
-		    "%s is %s: these routes answer 503 not_configured: %s", secret->name,
-		    state == SECRET_UNSET ? "unset" : "shorter than 16 characters", routes);
+		if (secret_state(secret) == SECRET_UNSET)
+			log_message(LOG_WARN, "closed",
+			    "%s is unset: these routes answer 503 not_configured: %s", secret->name,
+			    routes);
+		auth_warn_short(secret, routes);
 	}
+}
+
+void
+auth_warn_short(const struct secret *secret, const char *routes)
+{
+	if (secret_state(secret) == SECRET_SHORT)
+		log_message(LOG_WARN, "closed",
+		    "%s is shorter than %zu characters: these routes answer 503 not_configured: %s",
+		    secret->name, secret->current.len_min, routes);
+}
+
+static void
+auth_hide_one(const struct secret *s, char *text, size_t len, size_t shown)
+{
+	const struct secret_source *from[] = { &s->current, &s->previous };
+
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++)
+		if (secret_source_is_usable(from[i]))
+			crypto_secret_hide(text, len, shown, from[i]->value, from[i]->len);
 }
 
 static void

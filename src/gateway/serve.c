@@ -23,6 +23,7 @@
 #include <fcgiapp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ enum {
 static int serve_begin(struct conf *, struct listener *, struct err *);
 static bool serve_follow_parent(void);
 static void serve_warn_closed(struct conf *);
+static void serve_warn_short(const struct conf *);
 static int64_t serve_loop(struct gateway *, const struct listener *);
 static void serve_flush(struct gateway *);
 
@@ -90,6 +92,7 @@ serve_begin(struct conf *conf, struct listener *l, struct err *e)
 	if (listener_open(l, SERVE_LISTENING_FD, e) != 0)
 		return -1;
 	serve_warn_closed(conf);
+	serve_warn_short(conf);
 	log_message(LOG_INFO, "start", "cronward " CRONWARD_VERSION);
 	return 0;
 }
@@ -129,6 +132,24 @@ serve_warn_closed(struct conf *conf)
 			auth_warn(conf, AUTH_SECRET(which), names.at);
 		text_finish(&names);
 	}
+}
+
+/* Nobody has every provider; whoever gave one a secret means to be called by it. */
+static void
+serve_warn_short(const struct conf *conf)
+{
+	static const char payments[] = "/api/payments/webhook",
+			  whatsapp[] = "/api/whatsapp/webhook";
+
+	for (size_t i = 0; i < conf->providers_count; i++) {
+		const struct provider *p = &conf->providers[i];
+		char route[sizeof(payments) + 1 + PROVIDER_NAME_MAX];
+
+		snprintf(route, sizeof(route), "%s/%s", payments, p->name);
+		auth_warn_short(&p->secret, i == PRESET_PAYMENT ? payments : route);
+	}
+	auth_warn_short(conf_secret_as_read(conf, SECRET_META_APP), whatsapp);
+	auth_warn_short(conf_secret_as_read(conf, SECRET_WHATSAPP_VERIFY), whatsapp);
 }
 
 /* Returns how many calls were answered. */

@@ -47,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!equals || size > FUZZ_VALUE_MAX || !fuzz_row(data, name_len, &i))
 		return 0;
-	conf_row(i, &row);
+	conf_row(NULL, i, &row);
 	if (fuzz_is_file(row.name)) {
 		fd = fuzz_file(equals + 1, size - name_len - 1);
 		snprintf(value, sizeof(value), "/proc/self/fd/%d", fd);
@@ -87,7 +87,7 @@ fuzz_row(const uint8_t *name, size_t len, size_t *ret_row)
 {
 	struct conf_row row;
 
-	for (*ret_row = 0; conf_row(*ret_row, &row); (*ret_row)++)
+	for (*ret_row = 0; conf_row(NULL, *ret_row, &row); (*ret_row)++)
 		if (strlen(row.name) == len && memcmp(row.name, name, len) == 0)
 			return true;
 	return false;
@@ -129,7 +129,7 @@ fuzz_check(struct conf *c, size_t i)
 
 	conf_value(c, i, shown, sizeof(shown));
 	conf_secret(c, SECRET_CRON_JOB_API_KEY);
-	conf_row(i, &row);
+	conf_row(NULL, i, &row);
 	if (row.secret) {
 		fuzz_must(strcmp(shown, "set") == 0 || strcmp(shown, "unset") == 0 ||
 			  strcmp(shown, "too short") == 0 || fuzz_shows_ids(row.name, shown));

@@ -50,7 +50,7 @@ static const struct {
 	{ "EMAIL_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
 	{ "EXECUTION_RETENTION_DAYS", "30", "1", "36500", "0", "36501" },
 	{ "AUDIT_RETENTION_DAYS", "365", "1", "36500", "0", "36501" },
-	{ "POOL_WORKERS", "8", "1", "256", "0", "257" },
+	{ "POOL_WORKERS", "12", "1", "256", "0", "257" },
 	{ "POOL_API", "4", "1", "256", "0", "257" },
 	{ "POOL_INBOUND", "4", "1", "256", "0", "257" },
 	{ "POOL_ASYNC", "2", "1", "256", "0", "257" },
@@ -94,7 +94,7 @@ setup(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; conf_row(i, &row); i++)
+	for (i = 0; conf_row(NULL, i, &row); i++)
 		unsetenv(row.name);
 	return 0;
 }
@@ -115,7 +115,7 @@ row_of(const char *name)
 	struct conf_row row;
 	size_t i;
 
-	for (i = 0; conf_row(i, &row); i++)
+	for (i = 0; conf_row(NULL, i, &row); i++)
 		if (strcmp(row.name, name) == 0)
 			return i;
 	fail_msg("there is no setting %s", name);
@@ -167,19 +167,19 @@ the_table_is_complete(void **state)
 
 	(void)state;
 	for (i = 0; i < NUMBERS; i++) {
-		assert_true(conf_row(row_of(numbers[i].name), &row));
+		assert_true(conf_row(NULL, row_of(numbers[i].name), &row));
 		assert_string_equal(row.fallback, numbers[i].fallback);
 		assert_false(row.secret);
 	}
 	for (i = 0; i < OTHERS; i++)
 		row_of(others[i]);
-	for (i = 0; conf_row(i, &row); i++) {
+	for (i = 0; conf_row(NULL, i, &row); i++) {
 		assert_true(row.help[0] != '\0');
 		assert_true(row.allowed[0] != '\0');
 	}
 	assert_int_equal(i, NUMBERS + OTHERS);
-	assert_false(conf_row(i, &row));
-	assert_false(conf_row(SIZE_MAX, &row));
+	assert_false(conf_row(NULL, i, &row));
+	assert_false(conf_row(NULL, SIZE_MAX, &row));
 }
 
 static void
@@ -245,7 +245,7 @@ defaults_reach_their_fields(void **state)
 	assert_int_equal(c.archive_retention_d, 0);
 	assert_int_equal(c.job_retention_d + c.email_retention_d, 30 + 30);
 	assert_int_equal(
-	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 8442);
+	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 12442);
 	assert_int_equal(c.webhook_run_max + c.expiry_run_max + c.archival_run_max, 0);
 	assert_int_equal(c.log_level, LOG_INFO);
 	assert_int_equal(c.archive_mode, ARCHIVE_ARCHIVE);
