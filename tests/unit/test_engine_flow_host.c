@@ -201,6 +201,46 @@ test_letter_case_makes_no_other_host(void **state)
 	assert_ptr_equal(f->batch->items[0].host, f->batch->items[1].host);
 }
 
+static void
+test_what_did_not_begin_is_the_next_one_again(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_item *first = NULL;
+
+	f->hosts->by_urgency = true;
+	queue(f, 0, 3, "https://a.example/");
+	first = flow_hosts_next(f->hosts, 9);
+	flow_hosts_put_back(f->hosts, first);
+	assert_int_equal(f->hosts->waiting, 3);
+	assert_int_equal(first->host->inflight, 0);
+	for (int i = 0; i < 3; i++)
+		assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[i]);
+	/* Nor is an end lost where it was the last one. */
+	flow_hosts_put_back(f->hosts, &f->batch->items[2]);
+	queue(f, 3, 1, "https://a.example/");
+	assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[2]);
+	assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[3]);
+}
+
+static void
+test_a_paused_host_gets_nothing_and_others_do(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_item *item = NULL;
+
+	f->hosts->by_urgency = true;
+	queue(f, 0, 2, "https://a.example/");
+	item = flow_hosts_next(f->hosts, 9);
+	queue(f, 2, 1, "https://b.example/");
+	flow_hosts_pause(f->hosts, item->host, 60000);
+	/* A shorter one does not cut it short. */
+	flow_hosts_pause(f->hosts, item->host, 1);
+	assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[2]);
+	assert_null(flow_hosts_next(f->hosts, 9));
+	item->host->not_before_ms = clock_mono_ms();
+	assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[1]);
+}
+
 int
 main(void)
 {
@@ -214,6 +254,8 @@ main(void)
 		TEST(test_drain_takes_what_is_old_and_leaves_the_rest),
 		TEST(test_a_slow_host_is_full_and_its_queue_stands),
 		TEST(test_letter_case_makes_no_other_host),
+		TEST(test_what_did_not_begin_is_the_next_one_again),
+		TEST(test_a_paused_host_gets_nothing_and_others_do),
 	};
 
 	return cmocka_run_group_tests_name("engine/flow_host", tests, NULL, NULL);
