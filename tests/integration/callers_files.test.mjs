@@ -3,14 +3,17 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { callersList, cronTimes, shipped, shippedPath, wordOf } from '../lib/callers.mjs';
+import { callersList, cronTimes, shipped, shippedPath } from '../lib/callers.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
 import { root } from '../lib/program.mjs';
 
 const list = await callersList();
 const names = readdirSync(shippedPath('.'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 // GitHub calls no more often than every 5 minutes.
-const atGitHub = (schedule) => (schedule === '* * * * *' ? '*/5 * * * *' : schedule);
+const atGitHub = (schedule) => (/^\*(\/[234])? /.test(schedule) ? '*/5 * * * *' : schedule);
+// What a page or file calls the secret that goes with a call.
+const headers = { HEADER: 'CRON_SECRET', WORKERS_HEADER: 'CRON_JOB_API_KEY', JOBS_HEADER: 'WORKER_SECRET_TOKEN' };
+const kept = { cronward_secret: 'CRON_SECRET', cronward_workers_secret: 'CRON_JOB_API_KEY', cronward_jobs_secret: 'WORKER_SECRET_TOKEN' };
 const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 
 // Each file's calls as [path, schedule].
@@ -22,16 +25,16 @@ const callsOf = {
   'vercel/vercel.rewrite.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [one.path.replace('?busy=200', ''), one.schedule]),
   'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' (\S+) (\w+)$/gm)].map(([, schedule, route, secret]) => [route, schedule, secret]),
   'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*"@\$(\w+)" "\$APP_URL([^?]+)\?busy=200"\)/gm)]
-    .map(([, schedule, header, route]) => [route, schedule, header === 'JOBS_HEADER' ? 'WORKER_SECRET_TOKEN' : 'CRON_SECRET']),
+    .map(([, schedule, header, route]) => [route, schedule, headers[header]]),
   'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/^ +\('[\w-]+', '([^']+)', '([^?']+)\?busy=200', '(\w+)'\)/gm)]
-    .map(([, schedule, route, name]) => [route, schedule, name === 'cronward_jobs_secret' ? 'WORKER_SECRET_TOKEN' : 'CRON_SECRET']),
+    .map(([, schedule, route, name]) => [route, schedule, kept[name]]),
 };
 // Those that say which secret goes with a call.
 const named = ['github-actions/cronward.yml', 'crontab/crontab', 'supabase/cronward.sql'];
 
 for (const [at, calls] of Object.entries(callsOf))
   test(`${at} rings every worker by its schedule${named.includes(at) ? ', with its secret' : ''}`, () => {
-    const wanted = list.map((one) => [one.path, at.startsWith('github') ? atGitHub(one.schedule) : one.schedule, ...(named.includes(at) ? [wordOf(one)] : [])]).sort();
+    const wanted = list.map((one) => [one.path, at.startsWith('github') ? atGitHub(one.schedule) : one.schedule, ...(named.includes(at) ? [one.secret] : [])]).sort();
     assert.deepEqual(calls(at).sort(), wanted);
   });
 
@@ -60,7 +63,7 @@ test('every caller has a page: what to do, and how to see that it works', () => 
 test('files that a page names are there, and each file is named', () => {
   for (const name of names) {
     const page = shipped(`${name}/README.md`);
-    const files = readdirSync(shippedPath(name), { recursive: true }).map(String).filter((at) => at !== 'README.md' && path.extname(at) !== '' && at !== 'api');
+    const files = readdirSync(shippedPath(name), { recursive: true }).map(String).filter((at) => at !== 'README.md' && !['', '.d'].includes(path.extname(at)) && at !== 'api');
     for (const file of files) assert.ok(page.includes(path.basename(file)) || /cronward-ring-.*\.timer$/.test(file), `${name}/${file}`);
     for (const [, at] of page.matchAll(/`([\w./@-]+\.(?:json|mjs|yml|sql|service))`/g))
       assert.ok(at.startsWith('app/') || existsSync(path.join(shippedPath(name), at)), `${name}: ${at}`);
@@ -75,13 +78,14 @@ test('systemd: a timer for each worker, named after it, for its route', () => {
   assert.deepEqual(timers.sort(), list.map((one) => `cronward-ring-${one.worker}.timer`).sort());
   for (const one of list) {
     const unit = field(shipped(`systemd/cronward-ring-${one.worker}.timer`), 'Unit');
-    assert.equal(unit, `cronward-ring@${one.path.slice(1).replaceAll('/', '-')}.service`);
-    assert.ok(shipped('systemd/README.md').includes(`cronward-ring-${one.worker}.timer`));
+    assert.equal(unit, `cronward-ring@${one.path.slice(1).replaceAll('-', '\\x2d').replaceAll('/', '-')}.service`);
     // A drop-in of the instance's where the secret is another one.
     const dropIn = shippedPath(`systemd/${unit}.d/secret.conf`);
-    assert.equal(existsSync(dropIn), wordOf(one) !== 'CRON_SECRET', unit);
-    if (existsSync(dropIn)) assert.ok(shipped('systemd/README.md').includes(`${unit}.d/secret.conf`));
+    assert.equal(existsSync(dropIn), one.secret !== 'CRON_SECRET', unit);
   }
+  // The page takes them all by pattern, in this folder.
+  for (const pattern of ['cronward-ring-*.timer /etc', 'enable --now cronward-ring-*.timer', 'cp -r cronward-ring@*.service.d /etc'])
+    assert.ok(shipped('systemd/README.md').includes(pattern), pattern);
 });
 
 test('systemd: the units verify without a word', async () => {
@@ -108,7 +112,7 @@ test('systemd: the service that calls is shut in', async () => {
 
 test('nothing shipped holds a secret or a real address', () => {
   for (const at of readdirSync(shippedPath('.'), { recursive: true }).map(String)) {
-    if (path.extname(at) === '' && !/(header|header-jobs|crontab)$/.test(at)) continue;
+    if (path.extname(at) === '' && !/(header|header-workers|header-jobs|crontab)$/.test(at)) continue;
     const file = shippedPath(at);
     let text;
     try {
@@ -116,7 +120,7 @@ test('nothing shipped holds a secret or a real address', () => {
     } catch {
       continue; // a folder
     }
-    assert.ok(!/Bearer (?!CRON_SECRET|WORKER_SECRET_TOKEN|\$|%s|'|`|\$\{)\S/.test(text), at);
+    assert.ok(!/Bearer (?!CRON_SECRET|CRON_JOB_API_KEY|WORKER_SECRET_TOKEN|\$|%s|'|`|\$\{)\S/.test(text), at);
     for (const [, host] of text.matchAll(/https:\/\/([\w.-]+)/g)) assert.ok(['cron.example.com', 'openapi.vercel.sh'].includes(host), `${at}: ${host}`);
   }
 });

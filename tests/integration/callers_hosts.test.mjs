@@ -4,14 +4,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { callersList, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
+import { callersList, configured, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
 import { tempFolder } from '../lib/clean.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
 import { Site } from '../lib/site.mjs';
 import { until as waited } from '../lib/wait.mjs';
 
 const list = await callersList();
-const site = await Site.start();
+const site = await Site.start({ env: configured });
 after(() => site.end());
 const query = (sql, values) => site.query(sql, values);
 beforeEach(() => query('TRUNCATE cron_job_executions'));
@@ -20,18 +20,20 @@ const origin = `https://127.0.0.1:${site.portTls}`;
 const trust = { CURL_CA_BUNDLE: `${site.var}/tls/cert.pem` };
 const folder = tempFolder('callers');
 const WRONG = 'wrong-wrong-wrong-wrong';
+const secrets = [...new Set(list.map((one) => site.secrets[one.secret]))];
 const once = Object.fromEntries(list.map((one) => [one.worker, 1]));
 
 // A header file as it ships, with the site's secrets, or a wrong one, in their places.
 function headerFile(name, wrong = false) {
   const file = path.join(folder, `${name.replace('/', '-')}-${wrong ? 'wrong' : 'right'}`);
-  writeFileSync(file, shipped(name).replace('CRON_SECRET', wrong ? WRONG : site.key).replace('WORKER_SECRET_TOKEN', wrong ? WRONG : site.secrets.WORKER_SECRET_TOKEN), { mode: 0o600 });
+  writeFileSync(file, shipped(name).replace(/\b(CRON_SECRET|CRON_JOB_API_KEY|WORKER_SECRET_TOKEN)$/m, (word) => (wrong ? WRONG : site.secrets[word])), { mode: 0o600 });
   return file;
 }
-const headerFiles = (name, wrong) => ({ HEADER: headerFile(`${name}/header`, wrong), JOBS_HEADER: headerFile(`${name}/header-jobs`, wrong) });
+const headerFiles = (name, wrong) => Object.fromEntries(Object.entries({ HEADER: 'header', WORKERS_HEADER: 'header-workers', JOBS_HEADER: 'header-jobs' })
+  .map(([variable, file]) => [variable, headerFile(`${name}/${file}`, wrong)]));
 
 function noSecret(...texts) {
-  for (const text of texts) for (const secret of [site.key, site.secrets.WORKER_SECRET_TOKEN]) assert.ok(!text.includes(secret), text);
+  for (const text of texts) for (const secret of secrets) assert.ok(!text.includes(secret), text);
 }
 
 // A curl that writes down its arguments and what it reads, and does nothing.
@@ -100,12 +102,12 @@ test('crontab: the secret is in no argument', async () => {
 
 test("crontab: the page's lines make the header files that ship, with the secrets, for root alone", async () => {
   const made = tempFolder('made');
-  for (const name of ['CRON_JOB_API_KEY', 'WORKER_SECRET_TOKEN']) writeFileSync(path.join(made, name), `${site.secrets[name]}\n`);
+  for (const name of ['CRON_SECRET', 'CRON_JOB_API_KEY', 'WORKER_SECRET_TOKEN']) writeFileSync(path.join(made, name), `${site.secrets[name]}\n`);
   for (const [, line] of shipped('crontab/README.md').matchAll(/^sudo sh -c '(.*)'$/gm)) {
     const done = await run('/bin/sh', ['-c', line.replace('/etc/cronward/secrets/', `${made}/`).replace('/etc/cronward/header', `${made}/header`)]);
     assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
   }
-  for (const name of ['header', 'header-jobs']) {
+  for (const name of ['header', 'header-workers', 'header-jobs']) {
     assert.equal(readFileSync(path.join(made, name), 'utf8'), readFileSync(headerFile(`crontab/${name}`), 'utf8'));
     assert.equal(statSync(path.join(made, name)).mode & 0o777, 0o600);
   }
@@ -124,7 +126,7 @@ function asSystemd(instance, wrong = false, env = {}) {
   const credentials = tempFolder('credentials');
   writeFileSync(path.join(credentials, 'header'), readFileSync(headerFile(`systemd/${file}`, wrong)), { mode: 0o400 });
   const environment = { ...Object.fromEntries([...shipped('systemd/ring.env').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])), APP_URL: origin };
-  const words = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ').map((word) => word.replaceAll('%I', instance.replaceAll('-', '/')).replaceAll('%d', credentials)
+  const words = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ').map((word) => word.replaceAll('%I', instance.replaceAll('-', '/').replaceAll('\\x2d', '-')).replaceAll('%d', credentials)
     .replaceAll(/\$\{(\w+)\}/g, (_, name) => environment[name]));
   return { done: run(words[0], words.slice(1), { env: { ...environment, ...trust, ...env } }), words };
 }
@@ -162,7 +164,8 @@ const until = workflow.findIndex((line, i) => i > from && line !== '' && !line.s
 const script = path.join(folder, 'step.sh');
 writeFileSync(script, `${workflow.slice(from + 1, until < 0 ? undefined : until).map((line) => line.slice(indent.length)).join('\n')}\n`);
 const asRunner = (env) => run('bash', ['--noprofile', '--norc', '-eo', 'pipefail', script],
-  { env: cleanEnv({ CI: 'true', APP_URL: origin, CRON_SECRET: site.key, WORKER_SECRET_TOKEN: site.secrets.WORKER_SECRET_TOKEN, SCHEDULE: '', ...trust, ...env }) });
+  { env: cleanEnv({ CI: 'true', APP_URL: origin, CRON_SECRET: site.secrets.CRON_SECRET, CRON_JOB_API_KEY: site.key,
+    WORKER_SECRET_TOKEN: site.secrets.WORKER_SECRET_TOKEN, SCHEDULE: '', ...trust, ...env }) });
 
 test('GitHub: started by hand, it rings every worker and shows the replies', async () => {
   const done = await asRunner({});
@@ -174,7 +177,7 @@ test('GitHub: started by hand, it rings every worker and shows the replies', asy
 
 test('GitHub: on schedule, it rings the workers of that schedule', async () => {
   // GitHub calls no more often than every 5 minutes.
-  const at = (one) => (one.schedule === '* * * * *' ? '*/5 * * * *' : one.schedule);
+  const at = (one) => (/^\*(\/[234])? /.test(one.schedule) ? '*/5 * * * *' : one.schedule);
   for (const schedule of new Set(list.map(at))) {
     await query('TRUNCATE cron_job_executions');
     const done = await asRunner({ SCHEDULE: schedule });
@@ -184,14 +187,14 @@ test('GitHub: on schedule, it rings the workers of that schedule', async () => {
 });
 
 test('GitHub: a call that fails makes the run red, after the others were made', async () => {
-  const done = await asRunner({ CRON_SECRET: WRONG, WORKER_SECRET_TOKEN: WRONG });
+  const done = await asRunner({ CRON_SECRET: WRONG, CRON_JOB_API_KEY: WRONG, WORKER_SECRET_TOKEN: WRONG });
   assert.equal(done.code, 1);
   assert.equal(done.stdout.match(/unauthorized/g).length, list.length);
   assert.ok(!`${done.stdout}${done.stderr}`.includes(WRONG));
 });
 
 test('GitHub: a secret or address that is missing is said, and nothing is called', async () => {
-  for (const name of ['APP_URL', 'CRON_SECRET', 'WORKER_SECRET_TOKEN']) {
+  for (const name of ['APP_URL', 'CRON_SECRET', 'CRON_JOB_API_KEY', 'WORKER_SECRET_TOKEN']) {
     const done = await asRunner({ [name]: '' });
     assert.notEqual(done.code, 0);
     assert.match(done.stderr, new RegExp(`${name}: is not set`));

@@ -3,13 +3,13 @@
 // worker makes them.
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
-import { callersList, cronTimes, curl, runsOf, shipped } from '../lib/callers.mjs';
+import { callersList, configured, cronTimes, curl, runsOf, shipped } from '../lib/callers.mjs';
 import { sharedCluster } from '../lib/postgres.mjs';
 import { Site } from '../lib/site.mjs';
 
 const PG_NET_DEFAULT_MS = 5000;
 const list = await callersList();
-const site = await Site.start();
+const site = await Site.start({ env: configured });
 const db = await (await sharedCluster()).database({ empty: true });
 after(() => db.drop());
 after(() => site.end());
@@ -40,7 +40,7 @@ await db.rows(`
     'UPDATE vault.secrets SET secret = new_secret WHERE id = secret_id';`);
 // The page's own lines, with values in their places.
 for (const [sql] of shipped('supabase/README.md').matchAll(/^select vault\.create_secret\(.*\);$/gm))
-  await db.rows(sql.replace('https://cron.example.com', origin).replace("'CRON_SECRET'", `'${site.key}'`).replace("'WORKER_SECRET_TOKEN'", `'${site.secrets.WORKER_SECRET_TOKEN}'`));
+  await db.rows(sql.replace('https://cron.example.com', origin).replace(/'(CRON_SECRET|CRON_JOB_API_KEY|WORKER_SECRET_TOKEN)'/, (_, name) => `'${site.secrets[name]}'`));
 await db.rows(shipped('supabase/cronward.sql'));
 beforeEach(async () => {
   await site.query('TRUNCATE cron_job_executions');
@@ -91,11 +91,11 @@ test('all at the same moment, twice: every one is answered 200', async () => {
 });
 
 test('the jobs hold neither secret nor address: both come from Vault, and a rotation there is enough', async () => {
-  for (const job of await jobs()) for (const word of [site.key, site.secrets.WORKER_SECRET_TOKEN, origin]) assert.ok(!job.command.includes(word));
+  for (const job of await jobs()) for (const word of [...list.map((one) => site.secrets[one.secret]), origin]) assert.ok(!job.command.includes(word));
   const rotate = /`(select vault\.update_secret[^`]+)`/.exec(shipped('supabase/README.md').replaceAll('\n', ' '))[1];
-  const [job] = await jobs();
+  const job = (await jobs()).find((one) => one.jobname === 'cronward-retry-webhooks');
   await db.rows(rotate.replace("'…'", `'wrong-wrong-wrong-wrong'`));
   assert.equal((await tick(job)).answer.status, 401);
-  await db.rows(rotate.replace("'…'", `'${site.key}'`));
+  await db.rows(rotate.replace("'…'", `'${site.secrets.CRON_SECRET}'`));
   assert.equal((await tick(job)).answer.status, 200);
 });

@@ -7,7 +7,7 @@ import https from 'node:https';
 import path from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { callersList, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
+import { callersList, configured, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
 import { httpCall } from '../lib/http.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
@@ -15,7 +15,7 @@ import { Site } from '../lib/site.mjs';
 import { until } from '../lib/wait.mjs';
 
 const list = await callersList();
-const site = await Site.start();
+const site = await Site.start({ env: configured });
 after(() => site.end());
 const query = (sql, values) => site.query(sql, values);
 beforeEach(() => query('TRUNCATE cron_job_executions'));
@@ -31,7 +31,7 @@ const headersOf = (schedule, secret) => ({
 });
 
 // The function's answer to GET of this path; the request goes through standard input.
-async function invoke(at, { secret = site.key, env = {}, schedule = '*/5 * * * *' } = {}) {
+async function invoke(at, { secret = site.secrets.CRON_SECRET, env = {}, schedule = '*/5 * * * *' } = {}) {
   const script = `
     const { GET } = await import(${JSON.stringify(pathToFileURL(shippedPath('vercel/api/cronward.mjs')).href)});
     let text = ''; for await (const part of process.stdin) text += part;
@@ -40,10 +40,11 @@ async function invoke(at, { secret = site.key, env = {}, schedule = '*/5 * * * *
     console.log(JSON.stringify({ status: answer.status, headers: Object.fromEntries(answer.headers), body: await answer.text() }));`;
   const done = await run(process.execPath, ['--input-type=module', '-e', script], {
     input: JSON.stringify({ url: `https://project.vercel.app${at}`, headers: headersOf(schedule, secret) }),
-    env: cleanEnv({ NODE_EXTRA_CA_CERTS: `${site.var}/tls/cert.pem`, APP_URL: origin, CRON_SECRET: site.key, WORKER_SECRET_TOKEN: site.secrets.WORKER_SECRET_TOKEN, ...env }),
+    env: cleanEnv({ NODE_EXTRA_CA_CERTS: `${site.var}/tls/cert.pem`, APP_URL: origin, CRON_SECRET: site.secrets.CRON_SECRET,
+      CRON_JOB_API_KEY: site.key, WORKER_SECRET_TOKEN: site.secrets.WORKER_SECRET_TOKEN, ...env }),
   });
   assert.equal(done.code, 0, done.stderr);
-  assert.ok(!`${done.stdout}${done.stderr}`.includes(site.key));
+  for (const name of ['CRON_SECRET', 'CRON_JOB_API_KEY', 'WORKER_SECRET_TOKEN']) assert.ok(!`${done.stdout}${done.stderr}`.includes(site.secrets[name]));
   const answer = JSON.parse(done.stdout);
   return { ...answer, json: JSON.parse(answer.body) };
 }
@@ -69,7 +70,7 @@ test('the function: a call made twice, or over another, is no failure', async ()
 });
 
 test('the function: who does not show the secret rings nothing', async () => {
-  for (const secret of ['', 'wrong-wrong-wrong-wrong', `${site.key}x`, site.key.slice(1)]) {
+  for (const secret of ['', 'wrong-wrong-wrong-wrong', `${site.secrets.CRON_SECRET}x`, site.secrets.CRON_SECRET.slice(1)]) {
     const answer = await invoke(crons[0].path, { secret });
     assert.deepEqual([answer.status, answer.json.code], [401, 'unauthorized']);
   }
@@ -78,7 +79,7 @@ test('the function: who does not show the secret rings nothing', async () => {
 
 test("the function: cronward's refusal is passed on as it is", async () => {
   const other = 'another-secret-than-that-of-cronward';
-  const answer = await invoke(crons[0].path, { secret: other, env: { CRON_SECRET: other } });
+  const answer = await invoke(crons[0].path, { secret: other, env: { CRON_SECRET: other, CRON_JOB_API_KEY: '' } });
   assert.deepEqual([answer.status, answer.json.code], [401, 'unauthorized']);
   const lost = await invoke('/api/cronward?route=/api/workers/nothing');
   assert.deepEqual([lost.status, lost.json.code], [404, 'not_found']);
@@ -145,7 +146,7 @@ async function equalSecrets() {
     renameSync(`${file}.new`, file);
   }
   // Each process sees for itself that a file has changed.
-  for (const at of list.map((one) => one.path))
+  for (const at of list.filter((one) => one.secret !== 'CRON_SECRET').map((one) => one.path))
     await until(async () => (await Promise.all(Array.from({ length: 30 }, () => site.call('GET', `${at}?busy=200&run=1`, { headers: { authorization: `Bearer ${site.secrets.CRON_SECRET}` } }))))
       .every((answer) => answer.status === 200), { what: `${at} to take CRON_SECRET` });
   await query('TRUNCATE cron_job_executions');

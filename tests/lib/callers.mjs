@@ -12,9 +12,11 @@ export async function callersList() {
   return JSON.parse(await must(program(), ['callers', 'list', '--json'], { env: cleanEnv() }));
 }
 
-// The secret of a route's, as the site has it; pages have WORKER_SECRET_TOKEN or, for all others, CRON_SECRET.
+// The secret of a route's, as the site has it.
 export const secretOf = (site, one) => site.secrets[one.secret];
-export const wordOf = (one) => (one.secret === 'WORKER_SECRET_TOKEN' ? one.secret : 'CRON_SECRET');
+
+// What a site needs so that every worker is configured.
+export const configured = { RESEND_API_KEY: 're_that_nobody_asks', EMAIL_FROM: 'shop@example.com' };
 
 export function shippedPath(at) {
   return path.join(root, 'deploy/callers', at);

@@ -16,14 +16,15 @@ const OTHER_VARIABLES = {
   CREDENTIALS_DIRECTORY: 'of systemd',
   BENCH_QUICK: 'of tests/bench/run',
 };
-const OTHER_VARIABLE_FORMS = /^(PG|AF_|O_|SO_|PR_|EPOLL|SIG_|HTTP_|FCGI_|SQL_|CURLOPT_|HAVE_|DEB_|GITHUB_|CONTENT_|REQUEST_|REMOTE_|DOCUMENT_|QUERY_|SERVER_|SCRIPT_)/;
+// The first are those of a provider of events, whatever its name.
+const OTHER_VARIABLE_FORMS = /^[A-Z][A-Z0-9_]*_WEBHOOK_(SECRET(_PREVIOUS)?(_FILE)?|SCHEME|HEADER)$|^(PG|AF_|O_|SO_|PR_|EPOLL|SIG_|HTTP_|FCGI_|SQL_|CURLOPT_|HAVE_|DEB_|GITHUB_|CONTENT_|REQUEST_|REMOTE_|DOCUMENT_|QUERY_|SERVER_|SCRIPT_)/;
 
 // What is made when the program is installed or runs: a pattern and who makes it.
 const MADE_AT_RUN_TIME = [
   [/^(\.\/)?var(\/|$)/, 'deploy/local up'],
   [/^\/run\/cronward(\/|$)/, 'cronward@.socket'],
   [/^\/etc\/cronward\/(secrets|credentials|tls)(\/|$)/, 'deploy/service/setup, and the operator'],
-  [/^\/etc\/cronward(\/(ring\.env|header(-jobs)?|deliver))?\/?$/, 'the operator, for a caller of his own'],
+  [/^\/etc\/cronward(\/(ring\.env|header(-workers|-jobs)?|deliver))?\/?$/, 'the operator, for a caller of his own'],
   [/^\/etc\/(nginx|cron\.d|systemd|logrotate\.d|apt|init\.d|postgresql-common)(\/|$)/, 'Debian, or a package of its'],
   [/^\/run\/(systemd|postgresql)(\/|$)/, 'Debian, or a package of its'],
   [/^\/run\/secrets(\/|$)/, 'Docker'],

@@ -13,8 +13,12 @@ select cron.schedule(name, schedule, format($ring$
     timeout_milliseconds := 30000)
 $ring$, path, secret))
 from (values
-  ('cronward-webhook-retry', '*/5 * * * *', '/api/workers/webhookRetry?busy=200', 'cronward_secret'),
-  ('cronward-notification-expiry', '*/5 * * * *', '/api/workers/notificationExpiry?busy=200', 'cronward_secret'),
-  ('cronward-data-archival', '0 0 * * *', '/api/workers/dataArchival?busy=200', 'cronward_secret'),
-  ('cronward-job-queue', '* * * * *', '/api/jobs/worker?busy=200', 'cronward_jobs_secret')
+  ('cronward-webhook-retry', '*/5 * * * *', '/api/workers/webhookRetry?busy=200', 'cronward_workers_secret'),
+  ('cronward-notification-expiry', '*/5 * * * *', '/api/workers/notificationExpiry?busy=200', 'cronward_workers_secret'),
+  ('cronward-data-archival', '0 0 * * *', '/api/workers/dataArchival?busy=200', 'cronward_workers_secret'),
+  ('cronward-job-queue', '* * * * *', '/api/jobs/worker?busy=200', 'cronward_jobs_secret'),
+  ('cronward-whatsapp-webhook-retry', '*/5 * * * *', '/api/v1/jobs/webhook-retry?busy=200', 'cronward_secret'),
+  ('cronward-retry-webhooks', '*/10 * * * *', '/api/cron/retry-webhooks?busy=200', 'cronward_secret'),
+  ('cronward-process-email-queue', '*/2 * * * *', '/api/cron/process-email-queue?busy=200', 'cronward_secret'),
+  ('cronward-cleanup-reservations', '*/5 * * * *', '/api/cron/cleanup-reservations?busy=200', 'cronward_secret')
 ) as job (name, schedule, path, secret);
