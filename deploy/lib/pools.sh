@@ -54,6 +54,8 @@ setting_names() {
 		*) printf '%s\n' "$name" ;;
 		esac
 	done
+	# What providers have besides a secret; the table cannot know their names.
+	compgen -e | grep -E '^[A-Z][A-Z0-9_]*_WEBHOOK_(SCHEME|HEADER)$' || true
 	printf '%s\n' ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS LD_PRELOAD FAKETIME FAKETIME_NO_CACHE
 }
 

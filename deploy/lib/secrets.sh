@@ -2,14 +2,19 @@
 # Secrets are made once and kept: a cron service holds copies of them.  STATE/secrets has them as
 # files for the pools, to be rotated there; VAR/cronward.env has copies for a shell.
 
-SECRETS=(CRON_SECRET CRON_JOB_API_KEY WORKER_SECRET_TOKEN)
+# Random where nobody says what they are.
+SECRETS_RANDOM=(CRON_SECRET CRON_JOB_API_KEY WORKER_SECRET_TOKEN PAYMENT_WEBHOOK_SECRET TELEBIRR_WEBHOOK_SECRET
+	CBE_WEBHOOK_SECRET AWASH_WEBHOOK_SECRET META_APP_SECRET WHATSAPP_VERIFY_TOKEN)
+# Those, what only others can give, and the secret of each further provider of events.
+SECRETS=()
 
 secrets_make() {
 	local name previous
 
-	secrets_read
 	# Ours, and only to be read by the pools: who writes here must not be able to lead root astray.
 	owned "$(id -un)" "$POOL_GROUP" 750 "$STATE/secrets"
+	secrets_name
+	secrets_read
 	for name in "${SECRETS[@]}"; do
 		secret_write "$name" "${!name}"
 		# One that stands in its file stays until it is emptied, there or by our caller.
@@ -21,6 +26,21 @@ secrets_make() {
 	env_write
 	# From here on they are in files alone.
 	export -n "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}" ENCRYPTION_KEYS
+}
+
+# A provider is whoever has a NAME_WEBHOOK_SECRET, in the environment or as a file that is kept.
+secrets_name() {
+	local found
+
+	SECRETS=("${SECRETS_RANDOM[@]}" RESEND_API_KEY)
+	while read -r found; do
+		found=${found%_PREVIOUS}
+		[[ $found =~ ^[A-Z][A-Z0-9_]*_WEBHOOK_SECRET$ && " ${SECRETS[*]} " != *" $found "* ]] || continue
+		SECRETS+=("$found")
+	done < <(
+		compgen -e
+		ls "$STATE/secrets"
+	)
 }
 
 # The key ring of sealed secrets: rotated in its file, so one that is there stays.
@@ -41,9 +61,10 @@ secrets_read() {
 	for name in "${SECRETS[@]}"; do
 		kept=$(cat "$STATE/secrets/$name" 2>/dev/null ||
 			sed -n "s/^export $name=//p" "$VAR/cronward.env" 2>/dev/null || true)
+		[[ -n $kept || " ${SECRETS_RANDOM[*]} " != *" $name "* ]] || kept=$(openssl rand -hex 32)
 		secret_check "$name"
 		secret_check "${name}_PREVIOUS"
-		printf -v "$name" '%s' "${!name:-${kept:-$(openssl rand -hex 32)}}"
+		printf -v "$name" '%s' "${!name:-$kept}"
 	done
 }
 
@@ -71,7 +92,7 @@ env_write() {
 			echo "# Made by deploy/local; source it in a shell."
 			echo "export DATABASE_URL='$(database_url)'"
 			for name in "${SECRETS[@]}"; do
-				echo "export $name=${!name}"
+				[[ -z ${!name} ]] || echo "export $name=${!name}"
 			done
 			echo "export ENCRYPTION_KEYS_FILE='$STATE/secrets/ENCRYPTION_KEYS'"
 		} >"$VAR/cronward.env.new"
