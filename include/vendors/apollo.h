@@ -8,6 +8,8 @@
 #ifndef CRONWARD_VENDORS_APOLLO_H
 #define CRONWARD_VENDORS_APOLLO_H
 
+#include "vendors/pace.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,17 +86,7 @@ struct apollo_answer {
 void apollo_read(struct arena *a, enum apollo_subject subject, const struct http_reply *reply,
     int64_t now_unix_s, struct apollo_answer *ret_answer);
 
-/* What is known of the limit of one key for one subject; left is -1 to begin with. */
-struct apollo_pace {
-	int64_t not_before_ms;
-	int64_t left; /* as last told; -1: not told */
-	int64_t window_s;
-	int inflight;
-};
-/* How long a question has to wait at ${now_ms} so as not to be one too many; 0: it may go. */
-int64_t apollo_pace_wait_ms(const struct apollo_pace *pace, int64_t now_ms);
-void apollo_pace_sent(struct apollo_pace *pace);
-void apollo_pace_learn(
-    struct apollo_pace *pace, const struct apollo_answer *answer, int64_t now_ms);
+/* What ${answer} tells of the limit of its key for its subject. */
+struct pace_told apollo_told(const struct apollo_answer *answer);
 
 #endif

@@ -42,7 +42,7 @@ enum {
 struct enrich_pace {
 	unsigned char key_digest[CRYPTO_SHA256_BYTES];
 	enum apollo_subject subject;
-	struct apollo_pace pace;
+	struct pace pace;
 	struct enrich_pace *next;
 };
 
@@ -60,7 +60,7 @@ static enum verdict enrich_unknown(struct enrich *);
 static enum verdict enrich_refuse(struct enrich *, const struct http_reply *, const char *says);
 static enum verdict enrich_garbled(struct enrich *, const char *says);
 static enum verdict enrich_hold(struct enrich *, int64_t wait_s, const char *says);
-static struct apollo_pace *enrich_pace(const struct enrich *, const char *key);
+static struct pace *enrich_pace(const struct enrich *, const char *key);
 static void enrich_note(struct enrich *, const char *level, const char *message);
 
 /* In the memory of the run that enrich_run names. */
@@ -179,8 +179,8 @@ enrich_key(const struct enrich *e, struct err *why)
 static enum verdict
 enrich_send(struct enrich *e, const char *key, struct http_request *q)
 {
-	struct apollo_pace *pace = enrich_pace(e, key);
-	int64_t wait_ms = apollo_pace_wait_ms(pace, clock_mono_ms());
+	struct pace *pace = enrich_pace(e, key);
+	int64_t wait_ms = pace_wait_ms(pace, clock_mono_ms());
 	int64_t timeout_ms = e->run->conf->vendor_timeout_s * 1000;
 
 	if (wait_ms > 0)
@@ -193,7 +193,7 @@ enrich_send(struct enrich *e, const char *key, struct http_request *q)
 	}
 	if (q->timeout_ms > timeout_ms)
 		q->timeout_ms = timeout_ms;
-	apollo_pace_sent(pace);
+	pace_sent(pace);
 	enrich_note(e, "info",
 	    arena_format(e->item->memory, "asks Apollo.io for the %s by %s",
 		apollo_subject_name[e->kind->subject], enrich_by(e)));
@@ -210,7 +210,9 @@ enrich_judge(struct enrich *e, const struct http_reply *reply)
 	apollo_read(
 	    e->item->memory, e->kind->subject, reply, run_db_now_ms(e->run) / 1000, &answer);
 	if (key) {
-		apollo_pace_learn(enrich_pace(e, key), &answer, clock_mono_ms());
+		const struct pace_told told = apollo_told(&answer);
+
+		pace_learn(enrich_pace(e, key), &told, clock_mono_ms());
 		echo_hide(answer.says, key);
 		crypto_wipe(key, strlen(key));
 	}
@@ -319,7 +321,7 @@ enrich_hold(struct enrich *e, int64_t wait_s, const char *says)
 }
 
 /* Whoever shares the key shares the limit, whatever the workspace. */
-static struct apollo_pace *
+static struct pace *
 enrich_pace(const struct enrich *e, const char *key)
 {
 	unsigned char digest[CRYPTO_SHA256_BYTES];

@@ -175,6 +175,16 @@ apollo_read(struct arena *a, enum apollo_subject subject, const struct http_repl
 	}
 }
 
+struct pace_told
+apollo_told(const struct apollo_answer *answer)
+{
+	return (struct pace_told){
+		.left = answer->left,
+		.window_s = answer->window_s,
+		.wait_s = answer->outcome == APOLLO_LIMITED ? answer->wait_s : 0,
+	};
+}
+
 static char *
 apollo_url(struct arena *a, const char *base_url, const struct apollo_question *question)
 {
