@@ -32,6 +32,8 @@ enum provider_scheme {
 };
 /* As the settings have them, ended by NULL: hmac-sha256-hex, ... */
 extern const char *const provider_scheme_name[PROVIDER_SCHEME__MAX + 1];
+/* The header that each has its signature in, unless a setting names another; in lower case. */
+extern const char *const provider_scheme_header[PROVIDER_SCHEME__MAX];
 
 #define PROVIDER_SCHEMES_ALLOWED "hmac-sha256-hex, hmac-sha256-base64, standard, stripe or meta"
 #define PROVIDER_HEADER_ALLOWED "up to 63 letters, digits and hyphens"
@@ -52,9 +54,8 @@ struct provider {
 	bool is_given;                /* a setting of its own is there */
 	enum provider_scheme scheme;
 	/*
-	 * Where its signature is, in lower case: of each scheme the usual one unless a setting
-	 * names another.  That of Standard Webhooks ends in "-signature"; -id and -timestamp are
-	 * beside it.
+	 * Where its signature is, in lower case; "" is the scheme's own.  That of Standard Webhooks
+	 * ends in "-signature", and -id and -timestamp are beside it.
 	 */
 	char header[PROVIDER_HEADER_MAX];
 	char setting[PROVIDER_SETTING_MAX]; /* NAME_WEBHOOK_SECRET */

@@ -29,7 +29,7 @@ const char *const provider_scheme_name[PROVIDER_SCHEME__MAX + 1] = {
 	[PROVIDER_META] = "meta",
 };
 
-static const char *const provider_scheme_header[PROVIDER_SCHEME__MAX] = {
+const char *const provider_scheme_header[PROVIDER_SCHEME__MAX] = {
 	[PROVIDER_HMAC_HEX] = "x-webhook-signature",
 	[PROVIDER_HMAC_BASE64] = "x-webhook-signature",
 	[PROVIDER_STANDARD] = "webhook-signature",
