@@ -3,8 +3,8 @@
 # The list is included twice (enum and table), so the two cannot disagree.
 #
 # A file whose rows lie in several tables has a line "-- source: name key=value ..." for each of
-# them (more lines of the same name add keys): its blocks are written once for every source, as
-# FILE_NAME_X, with {key} in the text replaced by the source's value.
+# them (more lines of the same name add keys): the blocks below are written once for every source,
+# as FILE_NAME_X, with {key} in the text replaced by the source's value; those above once, as ever.
 function put(   i) {
 	if (block == "") return
 	if (sources == 0) line(file "_" block, text)
@@ -23,6 +23,7 @@ function filled(i,   key, body, from, at) {
 }
 FNR == 1        { put(); file = FILENAME; gsub(/.*\/|\.sql$/, "", file); sources = 0; last = ""; split("", value) }
 /^-- source: / {
+	put()
 	if ($3 != last) source[++sources] = last = $3
 	for (n = 4; n <= NF; n++) value[$3, substr($n, 1, index($n, "=") - 1)] = substr($n, index($n, "=") + 1)
 	next

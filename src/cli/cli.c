@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "base/text.h"
+#include "cli/dead.h"
 #include "cli/jobs.h"
 #include "db/db.h"
 #include "gateway/serve.h"
@@ -88,34 +89,9 @@ static const struct cli_command cli_commands[] = {
 	},
 	{
 	    .name = "dead",
-	    .summary = "list, show, replay or purge deliveries that were given up",
+	    .summary = "list, show, replay or purge deliveries, events and mail that were given up",
 	    .run = cli_dead,
-	    .help =
-		" list [FILTER] [--limit N] [--json]\n"
-		"       cronward dead show ID\n"
-		"       cronward dead replay ID… | --all | FILTER\n"
-		"       cronward dead purge ID… | --all | FILTER\n"
-		"\n"
-		"  list     the newest first\n"
-		"  show     a delivery with its event, endpoint and all attempts\n"
-		"  replay   make them due again, with all their tries; those whose event is gone "
-		"are\n"
-		"           skipped\n"
-		"  purge    delete them and their attempts\n"
-		"\n"
-		"  --webhook UUID   of this endpoint\n"
-		"  --type TYPE      of events of this type\n"
-		"  --since TIME     given up at TIME or later\n"
-		"  --until TIME     given up at TIME or earlier\n"
-		"  --all            all there are\n"
-		"  --limit N        list so many (1-100000; 50)\n"
-		"  --json           list as JSON\n"
-		"\n"
-		"TIME is what PostgreSQL takes as timestamptz: 2026-11-22T04:53:12Z, '2026-11-22 "
-		"05:00',\n"
-		"yesterday.  What replay and purge do goes to the table audit_log.  Jobs that "
-		"failed\n"
-		"are with `cronward jobs`.\n",
+	    .help = dead_help,
 	},
 	{
 	    .name = "jobs",

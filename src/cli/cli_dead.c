@@ -6,6 +6,7 @@
 #include "cli/dead.h"
 #include "db/db.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,48 +17,68 @@ enum {
 	DEAD_NAME_MAX = 32,
 };
 
-enum dead_option {
-	DEAD_OPTION_WEBHOOK = CLI_OPTION_FIRST,
-	DEAD_OPTION_TYPE,
-	DEAD_OPTION_SINCE,
-	DEAD_OPTION_UNTIL,
-	DEAD_OPTION_ALL,
-	DEAD_OPTION_LIMIT,
-	DEAD_OPTION_JSON,
-};
+#define DEAD_BIT(option) (1U << (option))
+#define DEAD_TIMES (DEAD_BIT(DEAD_SINCE) | DEAD_BIT(DEAD_UNTIL))
+#define DEAD_FILTER                                                                                \
+	(DEAD_TIMES | DEAD_BIT(DEAD_WEBHOOK) | DEAD_BIT(DEAD_PROVIDER) | DEAD_BIT(DEAD_TO) |       \
+	    DEAD_BIT(DEAD_TYPE) | DEAD_BIT(DEAD_TEMPLATE))
 
-/* What a subcommand takes besides the filter's own options. */
 struct dead_command {
 	const char *name;
 	int (*run)(struct cli_session *, const struct dead_filter *);
-	bool filters, bulk, listing; /* takes --webhook…; ids or --all too; --limit and --json */
+	uint32_t options; /* that it takes */
+	bool takes_id;    /* exactly one */
+	bool is_bulk;     /* ids, --all or a filter; one of them must be said */
 };
 
 static const struct dead_command dead_commands[] = {
-	{ .name = "list", .run = dead_list, .filters = true, .listing = true },
-	{ .name = "show", .run = dead_show },
-	{ .name = "replay", .run = dead_replay, .filters = true, .bulk = true },
-	{ .name = "purge", .run = dead_purge, .filters = true, .bulk = true },
+	{
+	    .name = "list",
+	    .run = dead_list,
+	    .options =
+		DEAD_BIT(DEAD_KIND) | DEAD_FILTER | DEAD_BIT(DEAD_LIMIT) | DEAD_BIT(DEAD_JSON),
+	},
+	{ .name = "count", .run = dead_count, .options = DEAD_TIMES | DEAD_BIT(DEAD_JSON) },
+	{ .name = "show", .run = dead_show, .options = DEAD_BIT(DEAD_KIND), .takes_id = true },
+	{
+	    .name = "replay",
+	    .run = dead_replay,
+	    .options = DEAD_BIT(DEAD_KIND) | DEAD_FILTER | DEAD_BIT(DEAD_ALL),
+	    .is_bulk = true,
+	},
+	{
+	    .name = "purge",
+	    .run = dead_purge,
+	    .options = DEAD_BIT(DEAD_KIND) | DEAD_FILTER | DEAD_BIT(DEAD_ALL),
+	    .is_bulk = true,
+	},
 	{ .name = NULL },
 };
 
+#define DEAD_OPTION(option, name, has_value)                                                       \
+	[option] = { name, has_value, NULL, CLI_OPTION_FIRST + (option) }
 static const struct option dead_options[] = {
-	{ "webhook", required_argument, NULL, DEAD_OPTION_WEBHOOK },
-	{ "type", required_argument, NULL, DEAD_OPTION_TYPE },
-	{ "since", required_argument, NULL, DEAD_OPTION_SINCE },
-	{ "until", required_argument, NULL, DEAD_OPTION_UNTIL },
-	{ "all", no_argument, NULL, DEAD_OPTION_ALL },
-	{ "limit", required_argument, NULL, DEAD_OPTION_LIMIT },
-	{ "json", no_argument, NULL, DEAD_OPTION_JSON },
-	CLI_HELP_OPTION,
+	DEAD_OPTION(DEAD_KIND, "kind", required_argument),
+	DEAD_OPTION(DEAD_WEBHOOK, "webhook", required_argument),
+	DEAD_OPTION(DEAD_PROVIDER, "provider", required_argument),
+	DEAD_OPTION(DEAD_TO, "to", required_argument),
+	DEAD_OPTION(DEAD_TYPE, "type", required_argument),
+	DEAD_OPTION(DEAD_TEMPLATE, "template", required_argument),
+	DEAD_OPTION(DEAD_SINCE, "since", required_argument),
+	DEAD_OPTION(DEAD_UNTIL, "until", required_argument),
+	DEAD_OPTION(DEAD_LIMIT, "limit", required_argument),
+	DEAD_OPTION(DEAD_ALL, "all", no_argument),
+	DEAD_OPTION(DEAD_JSON, "json", no_argument),
+	[DEAD__MAX] = CLI_HELP_OPTION,
 	{ 0 },
 };
 
 static const struct dead_command *dead_find(const char *name);
 static int dead_parse(const struct dead_command *, struct dead_filter *, int argc, char **argv);
-static int dead_take(struct dead_filter *, int option, const char *value);
+static int dead_take(struct dead_filter *, enum dead_option, const char *value);
 static int dead_take_ids(struct dead_filter *, int argc, char **argv);
 static int dead_check(const struct dead_command *, const struct dead_filter *);
+static int dead_check_kind(const struct dead_filter *);
 static int dead_compare_ids(const void *, const void *);
 
 int
@@ -73,7 +94,7 @@ cli_dead(const struct cli_command *command, int argc, char **argv)
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return cli_help(command);
 	if (!dead)
-		return cli_usage("dead", "wants one of list, show, replay, purge");
+		return cli_usage("dead", "wants one of list, count, show, replay, purge");
 	snprintf(name, sizeof(name), "cronward dead %s", dead->name);
 	argv[1] = name;
 	rc = dead_parse(dead, &filter, argc - 1, argv + 1);
@@ -81,9 +102,17 @@ cli_dead(const struct cli_command *command, int argc, char **argv)
 		return cli_help(command);
 	if (rc > 0)
 		return rc;
-	rc = cli_open(&s, &e) == 0 ? dead->run(&s, &filter) : cli_fail(&e);
+	rc = cli_open(&s, &e) == 0 ? dead_find_kind(&s, &filter) : cli_fail(&e);
+	if (rc < 0)
+		rc = dead->run(&s, &filter);
 	cli_close(&s);
 	return rc;
+}
+
+const char *
+dead_option_name(enum dead_option option)
+{
+	return dead_options[option].name;
 }
 
 int
@@ -100,7 +129,8 @@ dead_times(
 {
 	struct err why = { .code = ERR_OK };
 	AUTO(PQclear)
-	PGresult *rows = db_query(s->db, SQL_DEAD_TIMES, DB_ARGS(f->since, f->until), &why);
+	PGresult *rows = db_query(
+	    s->db, SQL_DEAD_TIMES, DB_ARGS(f->values[DEAD_SINCE], f->values[DEAD_UNTIL]), &why);
 	const char *since;
 
 	/* Class 22: the texts are at fault, invalid_datetime_format or datetime_field_overflow. */
@@ -130,58 +160,72 @@ dead_find(const char *name)
 static int
 dead_parse(const struct dead_command *dead, struct dead_filter *f, int argc, char **argv)
 {
-	int option, rc;
+	int option;
 
 	while ((option = getopt_long(argc, argv, "h", dead_options, NULL)) != -1) {
 		if (option == CLI_OPTION_HELP)
 			return CLI_DONE;
 		if (option < CLI_OPTION_FIRST)
 			return cli_try("dead");
+		option -= CLI_OPTION_FIRST;
+		if (!(dead->options & DEAD_BIT(option)))
+			return cli_usage(
+			    "dead", "%s takes no --%s", dead->name, dead_option_name(option));
 		if (dead_take(f, option, optarg) != 0)
 			return CLI_USAGE;
 	}
-	rc = dead_take_ids(f, argc - optind, argv + optind);
-	return rc != 0 ? CLI_USAGE : dead_check(dead, f);
+	if (dead_take_ids(f, argc - optind, argv + optind) != 0 || dead_check_kind(f) != 0)
+		return CLI_USAGE;
+	return dead_check(dead, f);
 }
 
 /* 0, or CLI_USAGE having said why. */
 static int
-dead_take(struct dead_filter *f, int option, const char *value)
+dead_take(struct dead_filter *f, enum dead_option option, const char *value)
 {
-	if (option == DEAD_OPTION_WEBHOOK)
-		f->webhook = value;
-	else if (option == DEAD_OPTION_TYPE)
-		f->type = value;
-	else if (option == DEAD_OPTION_SINCE)
-		f->since = value;
-	else if (option == DEAD_OPTION_UNTIL)
-		f->until = value;
-	else if (option == DEAD_OPTION_ALL)
-		f->all = true;
-	else if (option == DEAD_OPTION_JSON)
-		f->json = true;
-	else if (!text_to_int64(value, 1, DEAD_LIMIT_MAX, &f->limit))
-		return cli_usage("dead", "--limit is '%s'; allowed is 1-%d", value, DEAD_LIMIT_MAX);
 	/* Else PostgreSQL would refuse it after the act was written down, and without saying where.
 	 */
 	if (value && !text_is_utf8(value, strlen(value)))
 		return cli_usage("dead", "an option's value is not UTF-8");
-	if (f->webhook && !text_is_uuid(f->webhook))
-		return cli_usage("dead", "--webhook is '%s', which is no uuid", f->webhook);
+	if (option == DEAD_ALL)
+		f->all = true;
+	else if (option == DEAD_JSON)
+		f->json = true;
+	else if (option != DEAD_LIMIT)
+		f->values[option] = value;
+	else if (!text_to_int64(value, 1, DEAD_LIMIT_MAX, &f->limit))
+		return cli_usage("dead", "--limit is '%s'; allowed is 1-%d", value, DEAD_LIMIT_MAX);
+	if (option == DEAD_WEBHOOK && !text_is_uuid(value))
+		return cli_usage("dead", "--webhook is '%s', which is no uuid", value);
+	if (option == DEAD_KIND && !(f->kind = dead_kind_named(value)))
+		return cli_usage("dead",
+		    "--kind is '%s'; allowed are deliveries, events, whatsapp and mail", value);
 	return 0;
 }
 
-/* Sorted, and each once: what was asked for can then be compared with what was found. */
+/*
+ * As PostgreSQL writes them, sorted, and each once: what was asked for can then be compared with
+ * what was found.  Without ids and a kind, deliveries are meant.
+ */
 static int
 dead_take_ids(struct dead_filter *f, int argc, char **argv)
 {
+	bool has_uuids = f->kind ? f->kind->has_uuids : argc > 0 && text_is_uuid(argv[0]);
 	int64_t id;
 	int kept = 0;
 
+	if (!f->kind && !has_uuids)
+		f->kind = dead_kinds;
 	for (int i = 0; i < argc; i++)
-		if (!text_to_int64(argv[i], 1, INT64_MAX, &id))
-			return cli_usage("dead", "'%s' is no delivery's id%s", argv[i],
-			    text_is_uuid(argv[i]) ? "; jobs have such, see `cronward jobs`" : "");
+		if (has_uuids ? !text_is_uuid(argv[i]) : !text_to_int64(argv[i], 1, INT64_MAX, &id))
+			return cli_usage("dead",
+			    "'%s' is no id of %s: those are %s; deliveries have whole numbers, "
+			    "events and mail uuids",
+			    argv[i], f->kind ? f->kind->name : "an event or mail",
+			    has_uuids ? "uuids" : "whole numbers");
+	for (int i = 0; has_uuids && i < argc; i++)
+		for (char *c = argv[i]; *c; c++)
+			*c = (char)tolower((unsigned char)*c);
 	qsort(argv, (size_t)argc, sizeof(*argv), dead_compare_ids);
 	for (int i = 0; i < argc; i++)
 		if (kept == 0 || dead_compare_ids(&argv[kept - 1], &argv[i]) != 0)
@@ -191,29 +235,47 @@ dead_take_ids(struct dead_filter *f, int argc, char **argv)
 	return 0;
 }
 
-/* Whether options and arguments are ones of this subcommand.  -1, or CLI_USAGE having said why. */
+/* Whether arguments fit the subcommand.  -1: they do; else CLI_USAGE, having said why. */
 static int
 dead_check(const struct dead_command *dead, const struct dead_filter *f)
 {
-	bool filtered = f->webhook || f->type || f->since || f->until;
+	bool filtered = false;
 
-	if (f->json && !dead->listing)
-		return cli_usage("dead", "%s takes no --json", dead->name);
-	if ((filtered && !dead->filters) || (f->all && !dead->bulk))
-		return cli_usage("dead", "%s takes no filter", dead->name);
-	if (dead->listing && f->ids_count > 0)
-		return cli_usage("dead", "list takes no ids; show does");
-	if (!dead->bulk && !dead->listing && f->ids_count != 1)
+	for (enum dead_option option = DEAD_KIND + 1; option < DEAD_VALUE__MAX; option++)
+		filtered |= f->values[option] != NULL;
+	if (!dead->is_bulk && !dead->takes_id && f->ids_count > 0)
+		return cli_usage("dead", "%s takes no ids; show does", dead->name);
+	if (dead->takes_id && f->ids_count != 1)
 		return cli_usage("dead", "%s takes one id", dead->name);
-	if (dead->bulk && (f->ids_count > 0) + f->all + filtered != 1)
+	if (dead->is_bulk && (f->ids_count > 0) + f->all + filtered != 1)
 		return cli_usage("dead", "%s wants either ids, or --all, or a filter", dead->name);
 	return -1;
 }
 
+/* Whether the filter is one of the kind's.  0, or CLI_USAGE having said why. */
+static int
+dead_check_kind(const struct dead_filter *f)
+{
+	const struct dead_kind *kind = f->kind ? f->kind : dead_kinds;
+
+	for (enum dead_option option = DEAD_KIND + 1; option < DEAD_SINCE; option++)
+		if (f->values[option] && option != kind->whose && option != kind->type)
+			return cli_usage("dead",
+			    "--%s is no filter of %s; allowed are --%s, --%s, --since and --until; "
+			    "--kind says what is meant",
+			    dead_option_name(option), kind->name, dead_option_name(kind->whose),
+			    dead_option_name(kind->type));
+	return 0;
+}
+
+/* Numbers by size, uuids as PostgreSQL orders them. */
 static int
 dead_compare_ids(const void *a, const void *b)
 {
-	int64_t x = strtoll(*(char *const *)a, NULL, 10), y = strtoll(*(char *const *)b, NULL, 10);
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+	int64_t m, n;
 
-	return (x > y) - (x < y);
+	if (text_to_int64(x, 1, INT64_MAX, &m) && text_to_int64(y, 1, INT64_MAX, &n))
+		return (m > n) - (m < n);
+	return strcmp(x, y);
 }

@@ -1,6 +1,6 @@
 /*
- * dead_bulk - `dead replay` and `dead purge`: batch after batch, in the order in which the
- * deliveries died, up to those of the command's beginning.
+ * dead_bulk - `dead replay` and `dead purge`: batch after batch, in the order in which they
+ * died, up to those of the command's beginning.
  */
 #include "base/stop.h"
 #include "base/text.h"
@@ -14,20 +14,17 @@
 
 enum {
 	DEAD_NUMBER_MAX = 24,
+	DEAD_ID_MAX = 40,
 };
 #define DEAD_BATCH "1000"
-
-/* What differs between the two. */
-struct dead_act {
-	const char *action; /* in audit_log */
-	const char *done;   /* for people */
-	enum sql_id batch;
-};
+#define DEAD_UUID_FIRST "00000000-0000-0000-0000-000000000000"
 
 /* One command, from its filter to its end. */
 struct dead_run {
 	const struct dead_filter *filter;
-	const struct dead_act *act;
+	const char *action; /* in audit_log */
+	const char *done;   /* for people */
+	enum sql_id batch;  /* of the filter's kind */
 	struct dead_times times;
 };
 
@@ -35,48 +32,58 @@ struct dead_progress {
 	int64_t found, done;
 	char audit[DEAD_NUMBER_MAX];
 	/* Where the last batch ended. */
-	char last_at[DEAD_TIME_MAX], last_id[DEAD_NUMBER_MAX];
+	char last_at[DEAD_TIME_MAX], last_id[DEAD_ID_MAX];
 };
 
-static int dead_bulk(struct cli_session *, const struct dead_filter *, const struct dead_act *);
+static int dead_bulk(struct cli_session *, struct dead_run *);
 static int dead_audit(
     struct cli_session *, const struct dead_run *, struct dead_progress *, struct err *);
 static int dead_batches(
     struct cli_session *, const struct dead_run *, struct dead_progress *, struct err *);
 static int64_t dead_step(struct dead_progress *, const PGresult *);
 static char *dead_filter_json(const struct dead_filter *);
-static void dead_filter_add(json_t *filter, const char *name, const char *value);
 static int dead_report(const struct dead_run *, const struct dead_progress *, const struct err *);
 
 int
 dead_replay(struct cli_session *s, const struct dead_filter *f)
 {
-	static const struct dead_act act = { "dead.replay", "replayed", SQL_DEAD_REPLAY };
+	struct dead_run run = {
+		.filter = f,
+		.action = "dead.replay",
+		.done = "replayed",
+		.batch = f->kind->replay,
+	};
 
-	return dead_bulk(s, f, &act);
+	return dead_bulk(s, &run);
 }
 
 int
 dead_purge(struct cli_session *s, const struct dead_filter *f)
 {
-	static const struct dead_act act = { "dead.purge", "purged", SQL_DEAD_PURGE };
+	struct dead_run run = {
+		.filter = f,
+		.action = "dead.purge",
+		.done = "purged",
+		.batch = f->kind->purge,
+	};
 
-	return dead_bulk(s, f, &act);
+	return dead_bulk(s, &run);
 }
 
 static int
-dead_bulk(struct cli_session *s, const struct dead_filter *f, const struct dead_act *act)
+dead_bulk(struct cli_session *s, struct dead_run *run)
 {
-	struct dead_run run = { .filter = f, .act = act };
 	struct dead_progress p = { .last_at = "-infinity", .last_id = "0" };
 	struct err e = { .code = ERR_OK };
 
+	if (run->filter->kind->has_uuids)
+		snprintf(p.last_id, sizeof(p.last_id), "%s", DEAD_UUID_FIRST);
 	/* Between two batches is a good place to stop; within one there is none. */
 	stop_setup();
-	if (dead_times(s, f, &run.times, &e) != 0 || dead_audit(s, &run, &p, &e) != 0)
+	if (dead_times(s, run->filter, &run->times, &e) != 0 || dead_audit(s, run, &p, &e) != 0)
 		return dead_fail(&e);
-	dead_batches(s, &run, &p, &e);
-	return dead_report(&run, &p, &e);
+	dead_batches(s, run, &p, &e);
+	return dead_report(run, &p, &e);
 }
 
 static int
@@ -85,8 +92,8 @@ dead_audit(
 {
 	char actor[CLI_ACTOR_MAX], *filter = dead_filter_json(run->filter);
 	AUTO(PQclear)
-	PGresult *rows =
-	    db_query(s->db, SQL_DEAD_AUDIT, DB_ARGS(cli_actor(actor), run->act->action, filter), e);
+	PGresult *rows = db_query(s->db, SQL_DEAD_AUDIT,
+	    DB_ARGS(cli_actor(actor), run->action, run->filter->kind->table, filter), e);
 
 	free(filter);
 	if (!rows)
@@ -105,17 +112,11 @@ dead_batches(
 	PGresult *rows;
 	int64_t found;
 
-	for (int i = 0; i < f->ids_count; i++) {
-		if (i == 0)
-			text_array_begin(&ids);
-		text_array_add_plain(&ids, f->ids[i]);
-	}
-	if (f->ids_count > 0)
-		text_array_end(&ids);
+	dead_ids(&ids, f);
 	do {
-		rows = db_query(s->db, run->act->batch,
-		    DB_ARGS(p->audit, f->webhook, f->type, since, run->times.until, ids.at,
-			p->last_at, p->last_id, DEAD_BATCH),
+		rows = db_query(s->db, run->batch,
+		    DB_ARGS(p->audit, f->values[f->kind->whose], f->values[f->kind->type], since,
+			run->times.until, ids.at, p->last_at, p->last_id, DEAD_BATCH),
 		    e);
 		found = rows ? dead_step(p, rows) : 0;
 		PQclear(rows);
@@ -147,24 +148,19 @@ dead_filter_json(const struct dead_filter *f)
 	json_t *ids = json_array();
 
 	for (int i = 0; i < f->ids_count; i++)
-		json_array_append_new(ids, json_integer(strtoll(f->ids[i], NULL, 10)));
+		json_array_append_new(ids, f->kind->has_uuids
+					       ? json_string(f->ids[i])
+					       : json_integer(strtoll(f->ids[i], NULL, 10)));
 	if (f->ids_count > 0)
 		json_object_set(filter, "ids", ids);
 	json_decref(ids);
 	if (f->all)
 		json_object_set_new(filter, "all", json_true());
-	dead_filter_add(filter, "webhook", f->webhook);
-	dead_filter_add(filter, "type", f->type);
-	dead_filter_add(filter, "since", f->since);
-	dead_filter_add(filter, "until", f->until);
+	for (enum dead_option option = DEAD_KIND + 1; option < DEAD_VALUE__MAX; option++)
+		if (f->values[option])
+			json_object_set_new(
+			    filter, dead_option_name(option), json_string(f->values[option]));
 	return json_dumps(filter, JSON_COMPACT);
-}
-
-static void
-dead_filter_add(json_t *filter, const char *name, const char *value)
-{
-	if (value)
-		json_object_set_new(filter, name, json_string(value));
 }
 
 static int
@@ -173,7 +169,8 @@ dead_report(const struct dead_run *run, const struct dead_progress *p, const str
 	const struct dead_filter *f = run->filter;
 	int rc = CLI_DONE;
 
-	printf("%s %" PRId64, run->act->done, p->done);
+	printf("%s %" PRId64, run->done, p->done);
+	/* Only deliveries need something besides their own row. */
 	if (p->found > p->done)
 		printf(", skipped %" PRId64 " whose event is gone", p->found - p->done);
 	putchar('\n');

@@ -1,5 +1,5 @@
 /*
- * dead_read - `dead list` and `dead show`.
+ * dead_read - `dead list`, `dead show` and `dead count`.
  */
 #include "cli/dead.h"
 #include "cli/print.h"
@@ -10,10 +10,12 @@
 
 enum {
 	DEAD_NUMBER_MAX = 24,
-	DEAD_COLUMNS = 8, /* of the list as a table; behind them is the row as JSON */
+	DEAD_COUNT_MAX = 10000, /* more are "10000+" */
 };
 
 static void dead_print_json(const PGresult *);
+static void dead_count_add(
+    struct print_table *, json_t *list, const struct dead_kind *, const PGresult *);
 
 int
 dead_list(struct cli_session *s, const struct dead_filter *f)
@@ -26,15 +28,16 @@ dead_list(struct cli_session *s, const struct dead_filter *f)
 	snprintf(limit, sizeof(limit), "%" PRId64, f->limit);
 	if (dead_times(s, f, &times, &e) != 0)
 		return dead_fail(&e);
-	rows = db_query(s->db, SQL_DEAD_LIST,
-	    DB_ARGS(f->webhook, f->type, times.since[0] ? times.since : NULL, times.until, limit),
+	rows = db_query(s->db, f->kind->list,
+	    DB_ARGS(f->values[f->kind->whose], f->values[f->kind->type],
+		times.since[0] ? times.since : NULL, times.until, limit),
 	    &e);
 	if (!rows)
 		return dead_fail(&e);
 	if (f->json)
 		dead_print_json(rows);
 	else
-		print_rows(rows, DEAD_COLUMNS);
+		print_rows(rows, PQnfields(rows) - 1);
 	PQclear(rows);
 	return CLI_DONE;
 }
@@ -43,17 +46,21 @@ int
 dead_show(struct cli_session *s, const struct dead_filter *f)
 {
 	struct err e = { .code = ERR_OK };
-	AUTO(PQclear) PGresult *rows = db_query(s->db, SQL_DEAD_SHOW, DB_ARGS(f->ids[0]), &e);
+	AUTO(PQclear) PGresult *rows = db_query(s->db, f->kind->show, DB_ARGS(f->ids[0]), &e);
 
 	if (!rows)
 		return dead_fail(&e);
 	if (PQntuples(rows) == 0) {
-		fprintf(stderr, "cronward dead: there is no delivery %s\n", f->ids[0]);
+		fprintf(stderr, "cronward dead: there is no %s %s\n", f->kind->one, f->ids[0]);
 		return CLI_FAILED;
+	}
+	if (!f->kind->has_attempts) {
+		print_record(rows, 0);
+		return CLI_DONE;
 	}
 
 	AUTO(PQclear)
-	PGresult *attempts = db_query(s->db, SQL_DEAD_ATTEMPTS, DB_ARGS(f->ids[0]), &e);
+	PGresult *attempts = db_query(s->db, SQL_DEAD_SHOW_ATTEMPTS, DB_ARGS(f->ids[0]), &e);
 
 	if (!attempts)
 		return dead_fail(&e);
@@ -61,6 +68,53 @@ dead_show(struct cli_session *s, const struct dead_filter *f)
 	putchar('\n');
 	print_rows(attempts, PQnfields(attempts));
 	return CLI_DONE;
+}
+
+int
+dead_count(struct cli_session *s, const struct dead_filter *f)
+{
+	static const char *const head[] = { "kind", "dead", "last_dead_at" };
+	struct print_table t = { .columns = sizeof(head) / sizeof(*head) };
+	struct err e = { .code = ERR_OK };
+	struct dead_times times;
+	char most[DEAD_NUMBER_MAX];
+	json_auto_t *list = json_array();
+
+	snprintf(most, sizeof(most), "%d", DEAD_COUNT_MAX + 1);
+	if (dead_times(s, f, &times, &e) != 0)
+		return dead_fail(&e);
+	print_add(&t, head);
+	for (const struct dead_kind *kind = dead_kinds; kind->name && e.code == ERR_OK; kind++) {
+		PGresult *rows = db_query(s->db, kind->count,
+		    DB_ARGS(times.since[0] ? times.since : NULL, times.until, most), &e);
+
+		if (rows)
+			dead_count_add(&t, list, kind, rows);
+		PQclear(rows);
+	}
+	if (e.code == ERR_OK && f->json)
+		print_json(list);
+	else if (e.code == ERR_OK)
+		print_table(&t);
+	print_finish(&t);
+	return e.code == ERR_OK ? CLI_DONE : dead_fail(&e);
+}
+
+static void
+dead_count_add(
+    struct print_table *t, json_t *list, const struct dead_kind *kind, const PGresult *rows)
+{
+	int64_t dead = db_number(rows, 0, "dead");
+	bool is_more = dead > DEAD_COUNT_MAX;
+	const char *last_at = db_text(rows, 0, "last_at");
+	char number[DEAD_NUMBER_MAX];
+
+	dead = is_more ? DEAD_COUNT_MAX : dead;
+	snprintf(number, sizeof(number), "%" PRId64 "%s", dead, is_more ? "+" : "");
+	print_add(t, (const char *const[]){ kind->name, number, last_at });
+	json_array_append_new(
+	    list, json_pack("{s:s, s:I, s:b, s:s?}", "kind", kind->name, "dead", (json_int_t)dead,
+		      "isMore", is_more, "lastDeadAt", last_at));
 }
 
 static void
