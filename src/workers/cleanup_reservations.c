@@ -1,8 +1,20 @@
 /*
  * cleanup-reservations - gives back what expired holds kept.
+ *
+ * Tables: inventory_reservations, inventory_items.  SQL: sql/holds.sql.
+ * Tests: tests/integration/cleanup_reservations.test.mjs, tests/fault/holds.test.mjs.
  */
 #include "engine/run.h"
+#include "engine/sweep.h"
 #include "workers/workers.h"
+
+enum {
+	RESERVATIONS_BATCH = 500,
+};
+
+enum {
+	RESERVATIONS_EXPIRED,
+};
 
 static int cleanup_reservations_work(struct run *);
 static void cleanup_reservations_reply(const struct run *, json_t *);
@@ -11,6 +23,7 @@ const struct worker worker_cleanup_reservations = {
 	.name = "cleanup-reservations",
 	.summary = "give back stock whose holds have expired",
 	.schedule = "*/5 * * * *",
+	.tallies = { [RESERVATIONS_EXPIRED] = "expired" },
 	.work = cleanup_reservations_work,
 	.reply = cleanup_reservations_reply,
 };
@@ -18,8 +31,15 @@ const struct worker worker_cleanup_reservations = {
 static int
 cleanup_reservations_work(struct run *r)
 {
-	(void)r;
-	return 0;
+	const struct sweep expire = {
+		.sql = SQL_HOLDS_EXPIRE,
+		.batch_size = RESERVATIONS_BATCH,
+		.tally = RESERVATIONS_EXPIRED,
+		.is_item = true,
+		.id_min = "00000000-0000-0000-0000-000000000000",
+	};
+
+	return sweep_run(r, &expire, 1, 0);
 }
 
 static void
