@@ -57,6 +57,12 @@ async function fill() {
   await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type) SELECT 's' || n, '@daily', 'x' FROM generate_series(1, 20000) n`);
   await stand.db.rows(`UPDATE job_schedules SET next_at = now() + (random() - 0.1) * interval '1 day'`);
   await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) SELECT 'a@example.com', 'sent', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
+  for (const table of ['inventory_items', 'inventory_reservations']) await stand.db.rows(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+  await stand.db.rows(`INSERT INTO inventory_items (sku, on_hand) SELECT 's' || n, 1000 FROM generate_series(1, 20000) n`);
+  await stand.db.rows(
+    `INSERT INTO inventory_reservations (item_id, quantity, expires_at, created_at)
+     SELECT (ARRAY(SELECT id FROM inventory_items))[1 + n % 20000], 1, now() + (n - ${ROWS / 2}) * interval '1 minute', now() - n * interval '1 minute'
+       FROM generate_series(1, ${ROWS}) n`);
 }
 
 function seqScans(node, found = []) {
@@ -116,6 +122,7 @@ test('no sequential scan with 90 % of the rows finished', async () => {
   for (const table of ['webhook_events', 'whatsapp_webhook_logs'])
     await stand.db.rows(`UPDATE ${table} SET status = 'processed', waits_until = NULL WHERE event_id !~ '1$'`);
   await stand.db.rows(`UPDATE platform_notifications SET status = 'dismissed' WHERE user_id::text < 'e'`);
+  await stand.db.rows(`UPDATE inventory_reservations SET status = 'expired' WHERE id::text !~ '[37]$'`);
   await stand.db.rows('ANALYZE');
   await assertPlans('90 % finished');
 });
