@@ -3,6 +3,7 @@
 
 UNITS   := $(patsubst tests/unit/%.c,$B/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$B/tests/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FAULTERS := $(patsubst tests/fault/%.c,$B/tests/fault/%,$(sort $(wildcard tests/fault/*.c)))
 TIDY    := $(OBJS:%.o=%.tidy)
 SAN_ALL := address,undefined
 SAN_B   := build/address-undefined
@@ -42,7 +43,7 @@ build/poison/%.o: %.c Makefile | $B/sql_list.h $B/migration_list.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DCRONWARD_TEST_POISON $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-integration: test-packages all plugins
+integration: test-packages all plugins fault-programs
 	node tests/run.mjs integration $(FILES)
 
 fault: test-packages all poison fault-programs
@@ -77,8 +78,8 @@ build/plugins/%.so: tests/plugins/%.cc include/cronward/processor.h
 $B/tests/unit/%: $B/tests/unit/%.o $(LIBOBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-# What the fault tests do in C.
-fault-programs: $B/tests/fault/nonces $B/tests/fault/cron_batch
+# What tests of `fault` and `integration` do in C.
+fault-programs: $(FAULTERS)
 
 $B/tests/fault/%: $B/tests/fault/%.o $(LIBOBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -120,4 +121,4 @@ $B/%.tidy: $B/%.o .clang-tidy
 	@touch $@
 
 .PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o $B/tests/fault/%.o
--include $(UNITS:=.d) $(FUZZERS:=.d) $B/tests/fault/nonces.d $B/tests/fault/cron_batch.d build/poison/$(POISONED).d
+-include $(UNITS:=.d) $(FUZZERS:=.d) $(FAULTERS:=.d) build/poison/$(POISONED).d
