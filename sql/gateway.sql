@@ -9,6 +9,11 @@ SELECT id, job_name AS worker, status,
   FROM cron_job_executions
  WHERE id = $1::uuid;
 
+-- name: is_running
+-- Whether a live run holds the lock of the worker $1.
+SELECT EXISTS (SELECT FROM cron_locks
+                WHERE name = $1::text AND holder IS NOT NULL AND expires_at > clock_timestamp()) AS is_running;
+
 -- name: denied_flush
 -- Adds counts of refused calls: $1 route, $2 age of the count in ms, $3 code, $4 calls.
 -- In the order of the key, so that two processes never wait for each other in a circle.

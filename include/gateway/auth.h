@@ -1,8 +1,8 @@
 /*
  * auth - who may call.
  *
- * A caller shows a secret as `Authorization: Bearer S` or `x-cron-secret: S`.  Shown more than
- * once, it must be the same each time.
+ * A caller shows a secret as `Authorization: Bearer S` or `x-cron-secret: S`, and, where the route
+ * allows it, as `?secret=S`.  Shown more than once, it must be the same each time.
  */
 #ifndef CRONWARD_GATEWAY_AUTH_H
 #define CRONWARD_GATEWAY_AUTH_H

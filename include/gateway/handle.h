@@ -4,12 +4,18 @@
 #ifndef CRONWARD_GATEWAY_HANDLE_H
 #define CRONWARD_GATEWAY_HANDLE_H
 
+#include <stdbool.h>
+
 struct call;
 
 /* Runs the route's worker. */
 void handle_worker(struct call *c);
-/* GET of the job queue's: how it does; a run for those who say that they want one. */
+/*
+ * GET of a route that tells how its worker does, and runs it for those who say that they want a
+ * run: the job queue's health; whether another worker is running.
+ */
 void handle_job_worker(struct call *c);
+void handle_status(struct call *c);
 
 /* POST /api/jobs: one job, or an array of them; with ?run=1 a run begins after the reply. */
 void handle_jobs_enqueue(struct call *c);
@@ -40,6 +46,11 @@ void handle_readyz(struct call *c);
 /* GET /api/cron/executions/{id}: one run, as its row tells. */
 void handle_execution(struct call *c);
 
+/*
+ * Whether the GET of a route that tells how its worker does asks for a run nonetheless: with
+ * Vercel's header or ?run=1.  Reads the query.  0, or -1 with c->err.
+ */
+int worker_is_wanted(struct call *c, bool *ret_is_wanted);
 /*
  * For c->afterwards of a call that brought work for c->rung, which has a bell: a run of it, or,
  * where one is under way, another one behind it.

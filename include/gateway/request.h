@@ -42,7 +42,8 @@ struct request {
 	/* Filled in by request_query(). */
 	size_t parameters_count;
 	struct request_parameter parameters[REQUEST_PARAMETERS_MAX];
-	size_t body_max; /* REQUEST_BODY_MAX until somebody says otherwise */
+	bool proves_by_query; /* a parameter "secret" is one of the forms of showing a secret */
+	size_t body_max;      /* REQUEST_BODY_MAX until somebody says otherwise */
 	/* Filled in by request_body(). */
 	const char *body;
 	size_t body_len;
@@ -61,6 +62,12 @@ const char *request_first(const struct request *q, const char *name);
 
 /* Whether a Prefer header holds ${preference} (RFC 7240). */
 bool request_prefers(const struct request *q, const char *preference);
+
+/*
+ * Whether a GET asks for a run where others ask how the worker does: by the header that Vercel Cron
+ * sends, or by a parameter "run" of the query, which request_query() has read.
+ */
+bool request_asks_to_run(const struct request *q);
 
 /* Splits and decodes the query string.  0, or -1 with ERR_BAD_REQUEST that says which and why. */
 int request_query(struct request *q, struct arena *a, struct err *e);

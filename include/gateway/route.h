@@ -20,10 +20,11 @@ struct route {
 	const struct worker *worker; /* what it runs, if anything */
 	/* By method; NULL: not allowed.  Fills in the call's reply, or its err. */
 	void (*handle[METHOD__MAX])(struct call *);
-	unsigned secrets; /* AUTH_SECRET()s, one of which opens it; 0: open to all */
-	bool quiet;       /* asked for every few seconds: its calls are logged at debug */
-	bool has_queues;  /* its runs can be narrowed to some queues */
-	size_t body_max;  /* bytes; 0: REQUEST_BODY_MAX */
+	unsigned secrets;        /* AUTH_SECRET()s, one of which opens it; 0: open to all */
+	bool quiet;              /* asked for every few seconds: its calls are logged at debug */
+	bool takes_query_secret; /* a GET that asks for no run may show a secret as ?secret= */
+	bool has_queues;         /* its runs can be narrowed to some queues */
+	size_t body_max;         /* bytes; 0: REQUEST_BODY_MAX */
 };
 
 /* Ended by a row without a path. */

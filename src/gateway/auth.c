@@ -122,6 +122,9 @@ auth_collect(struct auth_shown *shown, const struct request *q)
 	position = 0;
 	while ((value = request_each(q, "HTTP_X_CRON_SECRET", &position)))
 		auth_add(shown, value);
+	for (size_t i = 0; q->proves_by_query && i < q->parameters_count; i++)
+		if (strcmp(q->parameters[i].name, "secret") == 0)
+			auth_add(shown, q->parameters[i].value);
 }
 
 /* Spaces around a header's value are not part of it. */

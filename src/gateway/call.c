@@ -19,6 +19,7 @@ enum {
 
 static void call_hide_secrets(struct conf *, char *const *params);
 static int call_admit(struct call *);
+static void call_read_query_secret(struct call *);
 static void call_add_allow(struct call *);
 static void call_add_headers(struct call *);
 
@@ -107,10 +108,22 @@ call_admit(struct call *c)
 	}
 	if (c->route->body_max > 0)
 		q->body_max = c->route->body_max;
+	call_read_query_secret(c);
 	if (c->route->secrets &&
 	    auth_check(c->gateway->conf, q, c->route->secrets, &c->secrets, &c->err) != 0)
 		return call_deny(c);
 	return 0;
+}
+
+/* Whoever runs a worker shows his secret in a header: a query is what others write down. */
+static void
+call_read_query_secret(struct call *c)
+{
+	struct request *q = &c->request;
+
+	if (c->route->takes_query_secret && q->method == METHOD_GET &&
+	    request_query(q, c->gateway->arena, NULL) == 0)
+		q->proves_by_query = !request_asks_to_run(q);
 }
 
 static void

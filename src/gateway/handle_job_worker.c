@@ -1,8 +1,7 @@
 /*
  * handle_job_worker - GET of the job queue's route: health, unless a run is asked for.
  *
- * Seed callers ask whether the worker is well with the method that Vercel Cron rings with; that one
- * is known by its header.
+ * Seed callers ask whether the worker is well with the method that Vercel Cron rings with.
  */
 #include "base/arena.h"
 #include "base/conf.h"
@@ -24,16 +23,14 @@ static json_t *health_text(const char *);
 void
 handle_job_worker(struct call *c)
 {
-	struct request *q = &c->request;
-	bool run = false;
+	bool is_wanted = false;
 	PGresult *rows;
 
-	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
-	    request_switch(q, "run", "1", &run, &c->err) != 0) {
+	if (worker_is_wanted(c, &is_wanted) != 0) {
 		call_deny(c);
 		return;
 	}
-	if (run || request_first(q, "HTTP_X_VERCEL_CRON_SCHEDULE")) {
+	if (is_wanted) {
 		handle_worker(c);
 		return;
 	}

@@ -77,6 +77,30 @@ handle_execution(struct call *c)
 	PQclear(rows);
 }
 
+/* The GET of seed 002: whether the worker is running, by its lock. */
+void
+handle_status(struct call *c)
+{
+	const char *name = c->route->worker->name;
+	bool is_wanted = false;
+	PGresult *rows;
+
+	if (worker_is_wanted(c, &is_wanted) != 0) {
+		call_deny(c);
+		return;
+	}
+	if (is_wanted) {
+		handle_worker(c);
+		return;
+	}
+	rows = db_query(c->gateway->db, SQL_GATEWAY_IS_RUNNING, DB_ARGS(name), &c->err);
+	if (rows)
+		reply_json(&c->reply, c->gateway->arena, 200,
+		    json_pack("{sbsbss}", "success", 1, "isRunning", db_bool(rows, 0, "is_running"),
+			"jobType", name));
+	PQclear(rows);
+}
+
 /* Whether one of the secrets that the caller knows opens the worker. */
 static bool
 execution_is_callers(const struct call *c, const char *worker)

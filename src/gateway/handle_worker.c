@@ -76,6 +76,19 @@ handle_worker(struct call *c)
 		reply_json(&c->reply, c->gateway->arena, 200, run_reply(&c->run));
 }
 
+int
+worker_is_wanted(struct call *c, bool *ret_is_wanted)
+{
+	struct request *q = &c->request;
+	bool run = false;
+
+	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
+	    request_switch(q, "run", "1", &run, &c->err) != 0)
+		return -1;
+	*ret_is_wanted = request_asks_to_run(q);
+	return 0;
+}
+
 /*
  * First the bell, then the lock: under load somebody has it, and one statement is all that it
  * takes.

@@ -75,6 +75,15 @@ request_prefers(const struct request *q, const char *preference)
 	return false;
 }
 
+bool
+request_asks_to_run(const struct request *q)
+{
+	for (size_t i = 0; i < q->parameters_count; i++)
+		if (strcmp(q->parameters[i].name, "run") == 0)
+			return true;
+	return request_first(q, "HTTP_X_VERCEL_CRON_SCHEDULE") != NULL;
+}
+
 int
 request_query(struct request *q, struct arena *a, struct err *e)
 {

@@ -69,7 +69,8 @@ const struct route routes[] = {
 	    .path = "/api/v1/jobs/webhook-retry",
 	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
 	    .worker = &worker_whatsapp_webhook_retry,
-	    .handle = ROUTE_BOTH(handle_worker),
+	    .handle = { [METHOD_GET] = handle_status, [METHOD_POST] = handle_worker },
+	    .takes_query_secret = true,
 	},
 	{
 	    .path = "/api/cron/retry-webhooks",

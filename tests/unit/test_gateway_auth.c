@@ -3,6 +3,7 @@
  */
 #include "gateway/auth.h"
 
+#include "base/arena.h"
 #include "base/conf.h"
 #include "gateway/request.h"
 
@@ -129,6 +130,49 @@ several_forms_must_agree(void **state)
 	    auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e), -1);
 }
 
+/* Asks with a query that the route takes secrets from, or not, and a header. */
+static int
+ask_by_query(const char *query, bool proves, const char *header)
+{
+	char *params[] = { (char *)query, (char *)header, NULL };
+	struct arena *arena = arena_create();
+	struct request q;
+	int rc;
+
+	err_clear(&e);
+	request_read(&q, params);
+	assert_int_equal(request_query(&q, arena, NULL), 0);
+	q.proves_by_query = proves;
+	rc = auth_check(&conf, &q, AUTH_SECRET(SECRET_CRON_JOB_API_KEY), &matched, &e);
+	arena_destroy(arena);
+	return rc;
+}
+
+static void
+a_query_opens_where_it_may(void **state)
+{
+	(void)state;
+	settings(KEY, NULL, NULL);
+	assert_int_equal(ask_by_query("QUERY_STRING=secret=" KEY, true, NULL), 0);
+	assert_int_equal(
+	    ask_by_query("QUERY_STRING=a=1&secret=the%2Dkey%2dof-the-workers", true, NULL), 0);
+	assert_int_equal(ask_by_query("QUERY_STRING=secret=" KEY, false, NULL), -1);
+	assert_int_equal(e.code, ERR_UNAUTHORIZED);
+	assert_int_equal(ask_by_query("QUERY_STRING=secret=x", true, NULL), -1);
+	assert_int_equal(ask_by_query("QUERY_STRING=secret=", true, NULL), -1);
+	assert_int_equal(ask_by_query("QUERY_STRING=Secret=" KEY, true, NULL), -1);
+	/* All that are shown are one. */
+	assert_int_equal(
+	    ask_by_query("QUERY_STRING=secret=" KEY, true, "HTTP_X_CRON_SECRET=" KEY), 0);
+	assert_int_equal(
+	    ask_by_query("QUERY_STRING=secret=" KEY, true, "HTTP_X_CRON_SECRET=x"), -1);
+	assert_int_equal(
+	    ask_by_query("QUERY_STRING=secret=x", true, "HTTP_X_CRON_SECRET=" KEY), -1);
+	assert_int_equal(ask_by_query("QUERY_STRING=secret=" KEY "&secret=x", true, NULL), -1);
+	assert_int_equal(
+	    ask_by_query("QUERY_STRING=secret=x", false, "HTTP_X_CRON_SECRET=" KEY), 0);
+}
+
 static void
 the_previous_secret_still_opens(void **state)
 {
@@ -218,6 +262,7 @@ main(void)
 		cmocka_unit_test(both_forms_open),
 		cmocka_unit_test(everything_else_is_refused),
 		cmocka_unit_test(several_forms_must_agree),
+		cmocka_unit_test(a_query_opens_where_it_may),
 		cmocka_unit_test(the_previous_secret_still_opens),
 		cmocka_unit_test(unset_falls_back),
 		cmocka_unit_test(unset_or_short_is_closed),

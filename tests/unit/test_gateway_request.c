@@ -244,6 +244,32 @@ a_parameter_given_twice_is_refused_when_asked_for(void **state)
 }
 
 static void
+a_run_is_asked_for_by_header_or_query(void **state)
+{
+	static const struct {
+		const char *query, *header;
+		bool asks;
+	} cases[] = {
+		{ "QUERY_STRING=", NULL, false },
+		{ "QUERY_STRING=running=1&x=run", NULL, false },
+		{ "QUERY_STRING=a=b&run=1", NULL, true },
+		{ "QUERY_STRING=run", NULL, true },
+		{ "QUERY_STRING=", "HTTP_X_VERCEL_CRON_SCHEDULE=* * * * *", true },
+		{ "QUERY_STRING=", "HTTP_X_VERCEL_CRON_SCHEDULE=", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *params[] = { cases[i].query, cases[i].header, NULL };
+		struct request asked;
+
+		request_read(&asked, (char *const *)params);
+		assert_int_equal(request_query(&asked, arena, NULL), 0);
+		assert_int_equal(request_asks_to_run(&asked), cases[i].asks);
+	}
+}
+
+static void
 faults_of_a_query_are_named(void **state)
 {
 	static const char *const faults[][2] = {
@@ -384,6 +410,7 @@ main(void)
 		cmocka_unit_test(preferences_are_found_in_their_list),
 		cmocka_unit_test(queries_are_decoded),
 		cmocka_unit_test(a_parameter_given_twice_is_refused_when_asked_for),
+		cmocka_unit_test(a_run_is_asked_for_by_header_or_query),
 		cmocka_unit_test(faults_of_a_query_are_named),
 		cmocka_unit_test(bodies_are_read_whole),
 		cmocka_unit_test(bodies_of_another_length_are_refused),

@@ -127,7 +127,11 @@ no_worker_is_open(void **state)
 		assert_true(route->secrets != 0);
 		assert_ptr_equal(route->handle[METHOD_POST], handle_worker);
 		assert_true(route->handle[METHOD_GET] == handle_worker ||
-			    route->handle[METHOD_GET] == handle_job_worker);
+			    route->handle[METHOD_GET] == handle_job_worker ||
+			    route->handle[METHOD_GET] == handle_status);
+		/* A secret in a query opens what tells a state and nothing else. */
+		assert_true(
+		    !route->takes_query_secret || route->handle[METHOD_GET] == handle_status);
 		assert_null(route->handle[METHOD_OTHER]);
 	}
 }
