@@ -39,7 +39,9 @@ struct call {
 	    rest[REQUEST_PATH_MAX]; /* of the path: what the route's placeholder or prefix leaves */
 	unsigned secrets;           /* which of the route's secrets the caller knows */
 	struct run run;
-	const char *outcome; /* of a worker's call: run_outcome_name[], "busy" or "denied" */
+	/* Of an inbound event, for the log: who sends it, and what is wrong with his proof. */
+	const char *provider, *why; /* lent; both live as long as the settings */
+	const char *outcome;        /* of a worker's call: run_outcome_name[], "busy" or "denied" */
 	struct reply reply;
 	struct err err;
 	/* NULL, or what is left to do once the caller has its reply. */

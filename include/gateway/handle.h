@@ -39,6 +39,15 @@ void handle_job_fail(struct call *c);
 void handle_queue_pause(struct call *c);
 void handle_queue_resume(struct call *c);
 
+/*
+ * POST /api/payments/webhook[/{provider}] and /api/whatsapp/webhook: an event, which its sender
+ * proves to be his.
+ */
+void handle_inbound_payment(struct call *c);
+void handle_inbound_whatsapp(struct call *c);
+/* GET /api/whatsapp/webhook: Meta asks whether this address is ours. */
+void handle_inbound_challenge(struct call *c);
+
 /* GET /healthz: the process answers.  Touches nothing. */
 void handle_healthz(struct call *c);
 /* GET /readyz: the database can be reached and its schema is not older than the program. */

@@ -22,7 +22,8 @@ enum {
 /* All zero is a valid, empty one. */
 struct reply {
 	int status;
-	const char *body; /* lent */
+	const char *type; /* of the body; NULL: application/json.  Lent, as the next. */
+	const char *body;
 	size_t body_len;
 	size_t headers_len;
 	char headers[REPLY_HEADERS_MAX]; /* "Name: value\r\n" each */

@@ -70,6 +70,8 @@ call_log(const struct call *c)
 		log_text(&l, "outcome", c->outcome);
 		log_number(&l, "items", c->run.processed);
 	}
+	log_text(&l, "provider", c->provider);
+	log_text(&l, "why", c->why);
 	log_number(&l, "ms", clock_mono_ms() - c->began_ms);
 	log_number(&l, "wait_ms", c->request.wait_ms);
 	log_text(&l, "caller", c->request.caller);

@@ -124,9 +124,10 @@ reply_send(const struct reply *p, FCGX_Stream *out)
 {
 	char head[REPLY_HEAD_MAX];
 	int len = snprintf(head, sizeof(head),
-	    "Status: %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+	    "Status: %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
 	    "Cache-Control: no-store\r\n",
-	    p->status, reply_reason(p->status), p->body_len);
+	    p->status, reply_reason(p->status), p->type ? p->type : "application/json",
+	    p->body_len);
 
 	assert(len > 0 && (size_t)len < sizeof(head));
 	FCGX_PutStr(head, len, out);

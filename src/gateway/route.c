@@ -9,6 +9,7 @@
 #include "base/conf.h"
 #include "gateway/auth.h"
 #include "gateway/handle.h"
+#include "gateway/inbound_event.h"
 #include "gateway/jobs.h"
 #include "workers/workers.h"
 
@@ -146,6 +147,23 @@ const struct route routes[] = {
 	    .path = "/api/queues/{name}/resume",
 	    .secrets = ROUTE_JOBS,
 	    .handle = ROUTE_POST(handle_queue_resume),
+	},
+	/* These ask for a signature. */
+	{
+	    .path = "/api/payments/webhook",
+	    .handle = ROUTE_POST(handle_inbound_payment),
+	    .body_max = INBOUND_BODY_MAX,
+	},
+	{
+	    .path = "/api/payments/webhook/{provider}",
+	    .handle = ROUTE_POST(handle_inbound_payment),
+	    .body_max = INBOUND_BODY_MAX,
+	},
+	{
+	    .path = "/api/whatsapp/webhook",
+	    .handle = { [METHOD_GET] = handle_inbound_challenge,
+		[METHOD_POST] = handle_inbound_whatsapp },
+	    .body_max = INBOUND_BODY_MAX,
 	},
 	{
 	    .path = "/api/cron/executions/",

@@ -51,6 +51,20 @@ a_reply_is_written_whole(void **state)
 }
 
 static void
+a_reply_may_be_of_another_type(void **state)
+{
+	struct reply p = { .type = "text/plain; charset=utf-8" };
+	struct fake_out out;
+
+	(void)state;
+	reply_text(&p, 200, "1158201444");
+	reply_send(&p, fake_out(&out));
+	assert_string_equal((char *)out.text,
+	    "Status: 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 10\r\n"
+	    "Cache-Control: no-store\r\n\r\n1158201444");
+}
+
+static void
 every_error_has_its_shape(void **state)
 {
 	(void)state;
@@ -176,6 +190,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reply_is_written_whole),
+		cmocka_unit_test(a_reply_may_be_of_another_type),
 		cmocka_unit_test(every_error_has_its_shape),
 		cmocka_unit_test(unauthorized_is_written_as_all_others),
 		cmocka_unit_test(inner_errors_stay_inside),

@@ -137,6 +137,27 @@ no_worker_is_open(void **state)
 }
 
 static void
+events_come_by_routes_of_their_own(void **state)
+{
+	char rest[REQUEST_PATH_MAX];
+
+	(void)state;
+	assert_ptr_equal(
+	    route_find("/api/payments/webhook", rest)->handle[METHOD_POST], handle_inbound_payment);
+	assert_string_equal(rest, "");
+	assert_ptr_equal(route_find("/api/payments/webhook/telebirr", rest)->handle[METHOD_POST],
+	    handle_inbound_payment);
+	assert_string_equal(rest, "telebirr");
+	assert_null(route_find("/api/payments/webhook/a/b", rest));
+	assert_null(route_find("/api/whatsapp/webhook/a", rest));
+	assert_null(route_find("/api/payments/webhook", rest)->handle[METHOD_GET]);
+	for (const struct route *route = routes; route->path; route++)
+		if (route->handle[METHOD_POST] == handle_inbound_payment ||
+		    route->handle[METHOD_POST] == handle_inbound_whatsapp)
+			assert_int_equal(route->body_max, 4 * 1024 * 1024);
+}
+
+static void
 executions_open_to_every_workers_secret(void **state)
 {
 	char rest[REQUEST_PATH_MAX];
@@ -169,6 +190,7 @@ main(void)
 		cmocka_unit_test(a_fixed_path_beats_a_placeholder),
 		cmocka_unit_test(every_worker_is_found_by_name),
 		cmocka_unit_test(no_worker_is_open),
+		cmocka_unit_test(events_come_by_routes_of_their_own),
 		cmocka_unit_test(executions_open_to_every_workers_secret),
 		cmocka_unit_test(no_path_is_there_twice),
 	};
