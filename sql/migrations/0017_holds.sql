@@ -1,9 +1,10 @@
 -- Stock, and holds on it that expire.
 --
 -- Who counts: reserve_item, commit_reservation, release_reservation and cleanup-reservations move an
--- item's figures themselves, and say so by the setting cronward.holds; what anybody else writes is
--- counted by triggers.  Where a table is an application's own that was adopted, it counts itself,
--- and there are no such triggers.  Who needs both rows locks the hold first, then the item.
+-- item's figures themselves, and say so by the setting cronward.holds (not in a SET clause, which only a
+-- superuser could migrate); what anybody else writes is counted by triggers.  Where a table is an
+-- application's own that was adopted, it counts itself, and there are no such triggers.  Who needs both
+-- rows locks the hold first, then the item.
 
 CREATE TABLE IF NOT EXISTS inventory_items (
 	id uuid PRIMARY KEY DEFAULT cronward_uuid(),
@@ -33,7 +34,7 @@ CREATE INDEX IF NOT EXISTS inventory_reservations_age ON inventory_reservations 
 -- Takes ${quantity} pieces of an item for ${minutes}: the hold's id.  Never more than is left, however
 -- many ask at once.  CW400: a figure out of range; CW404: no such item; CW409: too few are left.
 CREATE OR REPLACE FUNCTION reserve_item(item uuid, quantity integer, minutes integer DEFAULT 15) RETURNS uuid
-LANGUAGE plpgsql SET cronward.holds = 'counted' AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
 	stock inventory_items;
@@ -50,6 +51,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no item %', COALESCE(item::text, 'NULL') USING ERRCODE = 'CW404';
 	END IF;
+	PERFORM set_config('cronward.holds', 'counted', true);
 	-- Nobody is refused for the sake of holds that are over and that the cleaner has not come to yet.
 	IF COALESCE(stock.on_hand, 0) - COALESCE(stock.reserved, 0) < asked THEN
 		WITH late AS MATERIALIZED (
@@ -70,6 +72,7 @@ BEGIN
 	UPDATE inventory_items SET reserved = COALESCE(stock.reserved, 0) + asked WHERE id = item;
 	INSERT INTO inventory_reservations (item_id, quantity, expires_at)
 	VALUES (item, asked, clock_timestamp() + make_interval(mins => minutes)) RETURNING id INTO hold;
+	PERFORM set_config('cronward.holds', '', true);
 	RETURN hold;
 END
 $$;
@@ -78,7 +81,7 @@ COMMENT ON FUNCTION reserve_item IS 'holds pieces of an item for some minutes, n
 -- Sells what a hold keeps: its pieces leave the stock.  True: now; false: it was committed before.
 -- CW404: no such hold; CW409: it was released or its time is over, and others may have its pieces.
 CREATE OR REPLACE FUNCTION commit_reservation(reservation uuid) RETURNS boolean
-LANGUAGE plpgsql SET cronward.holds = 'counted' AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	hold inventory_reservations;
 	stock inventory_items;
@@ -99,9 +102,11 @@ BEGIN
 		RAISE EXCEPTION 'of item % there are only % on hand, hold % is of %', COALESCE(stock.sku, hold.item_id::text),
 			COALESCE(stock.on_hand, 0), reservation, hold.quantity USING ERRCODE = 'CW409';
 	END IF;
+	PERFORM set_config('cronward.holds', 'counted', true);
 	UPDATE inventory_items SET on_hand = on_hand - hold.quantity, reserved = GREATEST(reserved - hold.quantity, 0)
 	 WHERE id = hold.item_id;
 	UPDATE inventory_reservations SET status = 'committed', ended_at = clock_timestamp() WHERE id = reservation;
+	PERFORM set_config('cronward.holds', '', true);
 	RETURN true;
 END
 $$;
@@ -110,7 +115,7 @@ COMMENT ON FUNCTION commit_reservation IS 'sells what a hold keeps; false where 
 -- Gives back what a hold keeps.  True: now; false: it was given back or had expired before.
 -- CW404: no such hold; CW409: it was committed.
 CREATE OR REPLACE FUNCTION release_reservation(reservation uuid) RETURNS boolean
-LANGUAGE plpgsql SET cronward.holds = 'counted' AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	hold inventory_reservations;
 BEGIN
@@ -122,8 +127,10 @@ BEGIN
 	ELSIF hold.status <> 'active' THEN
 		RETURN false;
 	END IF;
+	PERFORM set_config('cronward.holds', 'counted', true);
 	UPDATE inventory_items SET reserved = GREATEST(reserved - hold.quantity, 0) WHERE id = hold.item_id;
 	UPDATE inventory_reservations SET status = 'released', ended_at = clock_timestamp() WHERE id = reservation;
+	PERFORM set_config('cronward.holds', '', true);
 	RETURN true;
 END
 $$;
@@ -154,10 +161,12 @@ $$;
 
 -- Counts items anew, in the order of their ids, as the cleaner does.
 CREATE OR REPLACE FUNCTION cronward_stock_count(items uuid[]) RETURNS void
-LANGUAGE plpgsql SET cronward.holds = 'counted' AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM FROM inventory_items WHERE id = ANY (items) ORDER BY id FOR NO KEY UPDATE;
+	PERFORM set_config('cronward.holds', 'counted', true);
 	UPDATE inventory_items SET reserved = cronward_held(id) WHERE id = ANY (items) AND reserved <> cronward_held(id);
+	PERFORM set_config('cronward.holds', '', true);
 END
 $$;
 
