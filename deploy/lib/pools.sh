@@ -31,8 +31,8 @@ pool_env_make() {
 	# shellcheck disable=SC2034
 	DATABASE_URL=$(database_url)
 	POOL_ENV=("PATH=/usr/bin:/bin" "TZ=UTC")
-	for name in "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}"; do
-		POOL_ENV+=("${name}_FILE=$STATE/secrets/$name")
+	for name in "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}" "${SECRETS_GIVEN[@]}"; do
+		[[ ! -f $STATE/secrets/$name ]] || POOL_ENV+=("${name}_FILE=$STATE/secrets/$name")
 	done
 	POOL_ENV+=("ENCRYPTION_KEYS_FILE=$STATE/secrets/ENCRYPTION_KEYS")
 	for name in EGRESS_ALLOW DATABASE_URL $(setting_names); do
@@ -46,7 +46,7 @@ setting_names() {
 	local name secret
 
 	"$PROGRAM" config --markdown | sed -n 's/^| `\([A-Z0-9_]*\)`.*/\1/p' | while read -r name; do
-		for secret in "${SECRETS[@]}"; do
+		for secret in "${SECRETS[@]}" "${SECRETS_GIVEN[@]}"; do
 			[[ $name != "$secret" && $name != "$secret"_* ]] || continue 2
 		done
 		case $name in

@@ -5,8 +5,10 @@
 # Random where nobody says what they are.
 SECRETS_RANDOM=(CRON_SECRET CRON_JOB_API_KEY WORKER_SECRET_TOKEN PAYMENT_WEBHOOK_SECRET TELEBIRR_WEBHOOK_SECRET
 	CBE_WEBHOOK_SECRET AWASH_WEBHOOK_SECRET META_APP_SECRET WHATSAPP_VERIFY_TOKEN)
-# Those, what only others can give, and the secret of each further provider of events.
+# Those, and the secret of each further provider of events; two are good while one is rotated.
 SECRETS=()
+# What only others can give.
+SECRETS_GIVEN=(RESEND_API_KEY)
 
 secrets_make() {
 	local name previous
@@ -22,17 +24,20 @@ secrets_make() {
 		[[ -z ${!previous+set} && -f $STATE/secrets/$previous ]] ||
 			secret_write "$previous" "${!previous:-}"
 	done
+	for name in "${SECRETS_GIVEN[@]}"; do
+		[[ -z ${!name} ]] || secret_write "$name" "${!name}"
+	done
 	ring_make
 	env_write
 	# From here on they are in files alone.
-	export -n "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}" ENCRYPTION_KEYS
+	export -n "${SECRETS[@]}" "${SECRETS[@]/%/_PREVIOUS}" "${SECRETS_GIVEN[@]}" ENCRYPTION_KEYS
 }
 
 # A provider is whoever has a NAME_WEBHOOK_SECRET, in the environment or as a file that is kept.
 secrets_name() {
 	local found
 
-	SECRETS=("${SECRETS_RANDOM[@]}" RESEND_API_KEY)
+	SECRETS=("${SECRETS_RANDOM[@]}")
 	while read -r found; do
 		found=${found%_PREVIOUS}
 		[[ $found =~ ^[A-Z][A-Z0-9_]*_WEBHOOK_SECRET$ && " ${SECRETS[*]} " != *" $found "* ]] || continue
@@ -58,7 +63,7 @@ ring_make() {
 secrets_read() {
 	local name kept
 
-	for name in "${SECRETS[@]}"; do
+	for name in "${SECRETS[@]}" "${SECRETS_GIVEN[@]}"; do
 		kept=$(cat "$STATE/secrets/$name" 2>/dev/null ||
 			sed -n "s/^export $name=//p" "$VAR/cronward.env" 2>/dev/null || true)
 		[[ -n $kept || " ${SECRETS_RANDOM[*]} " != *" $name "* ]] || kept=$(openssl rand -hex 32)
@@ -91,7 +96,7 @@ env_write() {
 		{
 			echo "# Made by deploy/local; source it in a shell."
 			echo "export DATABASE_URL='$(database_url)'"
-			for name in "${SECRETS[@]}"; do
+			for name in "${SECRETS[@]}" "${SECRETS_GIVEN[@]}"; do
 				[[ -z ${!name} ]] || echo "export $name=${!name}"
 			done
 			echo "export ENCRYPTION_KEYS_FILE='$STATE/secrets/ENCRYPTION_KEYS'"
