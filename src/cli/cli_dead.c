@@ -252,13 +252,13 @@ dead_check(const struct dead_command *dead, const struct dead_filter *f)
 	return -1;
 }
 
-/* Whether the filter is one of the kind's.  0, or CLI_USAGE having said why. */
+/* Whether the filter is one of the kind's, if that is known.  0, or CLI_USAGE having said why. */
 static int
 dead_check_kind(const struct dead_filter *f)
 {
-	const struct dead_kind *kind = f->kind ? f->kind : dead_kinds;
+	const struct dead_kind *kind = f->kind;
 
-	for (enum dead_option option = DEAD_KIND + 1; option < DEAD_SINCE; option++)
+	for (enum dead_option option = DEAD_KIND + 1; kind && option < DEAD_SINCE; option++)
 		if (f->values[option] && option != kind->whose && option != kind->type)
 			return cli_usage("dead",
 			    "--%s is no filter of %s; allowed are --%s, --%s, --since and --until; "

@@ -59,6 +59,7 @@ test('what does not fit a kind is refused, and it is said what would', async () 
     [/these ids are of events, mail; one kind at a time/, 'purge', mail, event],
     [/either ids, or --all, or a filter/, 'replay', '--kind', 'events'],
     [/either ids, or --all, or a filter/, 'purge', '--kind', 'mail', '--to', 'a@example.com', mail],
+    [/either ids, or --all, or a filter/, 'replay', event, '--provider', 'telebirr'],
     [/replay takes no --limit/, 'replay', '--kind', 'mail', '--all', '--limit', '1'],
     [/show takes no --type/, 'show', '--type', 'x', event],
     [/count takes no --kind/, 'count', '--kind', 'mail'],
