@@ -49,10 +49,6 @@ async function fill() {
   await stand.db.rows(`INSERT INTO job_slots SELECT 'other' || n % 50000, n / 50000, gen_random_uuid() FROM generate_series(1, ${ROWS}) n`);
   await stand.db.rows(`ALTER TABLE job_dependencies DISABLE TRIGGER USER; INSERT INTO job_dependencies (job_id, depends_on, is_open) SELECT id, gen_random_uuid(), false FROM jobs; ALTER TABLE job_dependencies ENABLE TRIGGER USER`);
   await stand.db.rows(`INSERT INTO job_requests (idempotency_key, body_sha256, reply, created_at) SELECT 'k' || n, '', '{}', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
-  for (const [table, names, values] of [['webhook_events', 'provider, event_type', `'p' || n % 5, 'plan.' || n % 50`], ['whatsapp_webhook_logs', 'eventtype', `'messages'`]])
-    await stand.db.rows(
-      `INSERT INTO ${table} (event_id, ${names}, attempts, lost, waits_until, created_at)
-       SELECT n, ${values}, n % 2, (n % 1000 = 1)::int * 2, now() - interval '1 minute', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
   for (const table of ['accounts', 'contacts']) await stand.db.rows(`INSERT INTO ${table} (workspace_id) SELECT gen_random_uuid() FROM generate_series(1, ${ROWS})`);
   await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type) SELECT 's' || n, '@daily', 'x' FROM generate_series(1, 20000) n`);
   await stand.db.rows(`UPDATE job_schedules SET next_at = now() + (random() - 0.1) * interval '1 day'`);
@@ -119,8 +115,6 @@ test('no sequential scan with 90 % of the rows finished', async () => {
   await stand.db.rows('ALTER TABLE jobs DISABLE TRIGGER USER');
   await stand.db.rows(`UPDATE jobs SET status = 'completed', waits_until = NULL WHERE id::text !~ '[37]$' AND lost = 0`);
   await stand.db.rows('ALTER TABLE jobs ENABLE TRIGGER USER');
-  for (const table of ['webhook_events', 'whatsapp_webhook_logs'])
-    await stand.db.rows(`UPDATE ${table} SET status = 'processed', waits_until = NULL WHERE event_id !~ '1$'`);
   await stand.db.rows(`UPDATE platform_notifications SET status = 'dismissed' WHERE user_id::text < 'e'`);
   await stand.db.rows(`UPDATE inventory_reservations SET status = 'expired' WHERE id::text !~ '[37]$'`);
   await stand.db.rows('ANALYZE');
