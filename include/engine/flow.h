@@ -214,6 +214,7 @@ struct flow {
 /* What differs from run to run. */
 struct flow_limits {
 	int64_t batch_size; /* rows of the first claim; grows while many rows wait */
+	int64_t batch_max;  /* but not beyond; 0: 1000, or batch_size where that is more */
 	int64_t inflight_max;
 	int64_t inflight_host_max;
 	int64_t items_max;   /* of this run; 0: no cap */

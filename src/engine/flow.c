@@ -319,6 +319,7 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 		flow_hosts_pause(&s->hosts, item->host, item->item.pause_ms);
 	item->item.pause_ms = 0;
 	if (verdict == VERDICT_WAIT) {
+		flow_item_lower(s, item);
 		flow_hosts_put_back(&s->hosts, item);
 		return;
 	}

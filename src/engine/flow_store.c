@@ -44,6 +44,8 @@ flow_store_init(struct flow_state *s)
 
 	s->batch_size = (int)(setting < FLOW_BATCH_FIRST ? setting : FLOW_BATCH_FIRST);
 	s->batch_max = (int)(setting > FLOW_BATCH_GROWN ? setting : FLOW_BATCH_GROWN);
+	if (s->limits->batch_max > 0)
+		s->batch_max = (int)s->limits->batch_max;
 	s->cursor = s->scout = FLOW_CURSOR_START;
 	s->wrapped_ms = s->aged_ms = clock_mono_ms();
 	while (s->flow->settles[s->settle_arrays_count] != SETTLE_END)
