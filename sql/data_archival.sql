@@ -289,9 +289,10 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
        (extract(epoch FROM (SELECT max(created_at) FROM c)) * 1000000)::bigint AS cursor_at, '' AS cursor_id;
 
 -- name: email_prune
--- Mail does not say when it ended; it was not before the times that it was meant for.
+-- Mail that the application ended does not say when; it was not before the times that it was meant
+-- for.
 WITH c AS MATERIALIZED (
-	SELECT id, created_at, GREATEST(created_at, scheduled_for, next_attempt_at) AS ended_at
+	SELECT id, created_at, GREATEST(created_at, scheduled_for, next_attempt_at, sent_at, dead_at) AS ended_at
 	  FROM email_queue
 	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
 	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'email_queue'), '-infinity')

@@ -35,6 +35,7 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('cronward_adopted', '{SELECT}'),
                ('cronward_schema', '{SELECT}'),
                ('email_queue', '{SELECT,UPDATE,DELETE}'),
+               ('email_templates', '{SELECT}'),
                ('job_dependencies', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('job_limits', '{SELECT,INSERT,UPDATE}'),
                ('job_logs', '{SELECT,INSERT,DELETE}'),

@@ -6,10 +6,12 @@ SELECT cronward_add_column('email_queue', 'batch_id', 'uuid');
 SELECT cronward_add_column('email_queue', 'is_single', 'boolean', 'NOT NULL DEFAULT false');
 SELECT cronward_add_column('email_queue', 'sent_at', 'timestamptz');
 SELECT cronward_add_column('email_queue', 'dead_at', 'timestamptz');
+SELECT cronward_add_column('email_queue', 'unsure_since', 'timestamptz');
 COMMENT ON COLUMN email_queue.reply_to IS 'where answers go; NULL: to whom it is from';
 COMMENT ON COLUMN email_queue.headers IS 'more headers, such as {"List-Unsubscribe": "<https://…>"}';
-COMMENT ON COLUMN email_queue.batch_id IS 'the first mail of those that go out with one request: its waits_until and lease stand for all, and the request is repeated whole, under one idempotency key';
-COMMENT ON COLUMN email_queue.is_single IS 'goes out alone: the request that it was part of was refused for one of them';
+COMMENT ON COLUMN email_queue.batch_id IS 'names the request that it goes out with; one row of a batch has a finite waits_until, and its lease stands for all';
+COMMENT ON COLUMN email_queue.is_single IS 'goes out alone: the request that it was part of was refused, or it is tried anew after it had ended';
+COMMENT ON COLUMN email_queue.unsure_since IS 'since when it may have been sent: a request with it was not answered; NULL: it was not';
 
 -- Lanes are priorities: rows of a higher one that are not due yet are never walked over.
 CREATE INDEX IF NOT EXISTS email_queue_due ON email_queue (priority, waits_until, id) WHERE waits_until IS NOT NULL;
@@ -27,14 +29,19 @@ CREATE TABLE IF NOT EXISTS email_templates (
 );
 COMMENT ON TABLE email_templates IS '{{field}} stands for a value of email_queue.data: escaped in html, as it is in subject and text';
 
--- scheduled_for says when a mail is due; what the application changes of a mail that waits counts.
+-- scheduled_for says when a mail is due, and what the application makes of a mail that waits counts:
+-- ended by its status it waits for nothing, in the hands of an application's own process
+-- (status processing) for nobody else, and one that had ended and is pending again is tried anew,
+-- alone.  What is on its way cannot be made pending, and what may have been sent already keeps its
+-- time: it goes out as it went before, or it might arrive twice.
 CREATE OR REPLACE FUNCTION cronward_mail_comes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	IF NEW.status IN ('sent', 'failed') THEN
+	IF NEW.status <> 'pending' THEN
 		NEW.waits_until := NULL;
 		NEW.lease_until := NULL;
 		NEW.claim_token := NULL;
-	ELSIF NEW.status = 'pending' AND NEW.batch_id IS NULL THEN
+		NEW.batch_id := NULL;
+	ELSE
 		NEW.waits_until := GREATEST(NEW.scheduled_for, NEW.next_attempt_at, clock_timestamp());
 	END IF;
 	RETURN NEW;
@@ -43,17 +50,43 @@ $$;
 CREATE OR REPLACE TRIGGER email_queue_comes BEFORE INSERT ON email_queue
 	FOR EACH ROW WHEN (NEW.status <> 'pending' OR NEW.scheduled_for > NEW.waits_until OR NEW.next_attempt_at > NEW.waits_until)
 	EXECUTE FUNCTION cronward_mail_comes();
+
+CREATE OR REPLACE FUNCTION cronward_mail_is_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF OLD.claim_token IS NOT NULL AND NEW.status = 'pending' THEN
+		NEW.status := OLD.status;
+	ELSIF NEW.status IS DISTINCT FROM OLD.status THEN
+		NEW.lease_until := NULL;
+		NEW.claim_token := NULL;
+		NEW.batch_id := NULL;
+		NEW.waits_until := CASE WHEN NEW.status = 'pending' THEN GREATEST(NEW.scheduled_for, clock_timestamp()) END;
+		IF NEW.status = 'pending' THEN
+			NEW.attempts := 0;
+			NEW.lost := 0;
+			NEW.is_single := true;
+			NEW.unsure_since := NULL;
+			NEW.next_attempt_at := NULL;
+			NEW.dead_at := NULL;
+			NEW.sent_at := NULL;
+		END IF;
+	ELSIF NEW.status = 'pending' AND OLD.waits_until IS NOT NULL AND NEW.unsure_since IS NULL THEN
+		NEW.batch_id := NULL;
+		NEW.waits_until := GREATEST(NEW.scheduled_for, NEW.next_attempt_at, clock_timestamp());
+	END IF;
+	RETURN NEW;
+END
+$$;
 CREATE OR REPLACE TRIGGER email_queue_is_changed BEFORE UPDATE ON email_queue
-	FOR EACH ROW WHEN ((OLD.status <> NEW.status OR OLD.scheduled_for <> NEW.scheduled_for)
+	FOR EACH ROW WHEN ((OLD.status IS DISTINCT FROM NEW.status OR OLD.scheduled_for <> NEW.scheduled_for)
 		AND OLD.waits_until IS NOT DISTINCT FROM NEW.waits_until AND OLD.claim_token IS NOT DISTINCT FROM NEW.claim_token
 		AND OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until AND OLD.batch_id IS NOT DISTINCT FROM NEW.batch_id)
-	EXECUTE FUNCTION cronward_mail_comes();
+	EXECUTE FUNCTION cronward_mail_is_changed();
 
 -- Five templates for a start; the rows are the team's to change, and stay as they are from then on.
 -- All have one frame: a hidden first line for the list of mails, tables and styles in place for old
 -- mail programs, dark colours where those are asked for.  app is the application's name as people
--- know it, url where the button leads, expires a time such as "24 hours"; date and total are texts as
--- people read them (a number 19.90 would be shown as 19.9); items and message may have several lines.
+-- know it, url where the button leads, expires a time such as "24 hours"; items and message may
+-- have several lines.
 COMMENT ON COLUMN email_templates.name IS 'fields of those that come along: welcome: app, name, url; verification: app, name, url, expires; password_reset: app, name, url, expires; receipt: app, name, number, date, items, total, url; notification: app, name, title, message, url';
 
 INSERT INTO email_templates (name, subject, html, text)
@@ -207,9 +240,7 @@ $$),
 $$<p style="margin:0 0 16px">Hello {{name}},</p>
 <p style="margin:0;white-space:pre-line">{{message}}</p>$$,
 'Open {{app}}', 'You get this mail because you have an account at {{app}}.',
-$${{title}}
-
-Hello {{name}},
+$$Hello {{name}},
 
 {{message}}
 
