@@ -52,6 +52,11 @@ export class Referee {
     return this.ask('GET', '_requests');
   }
 
+  // Resend's: what it has accepted.
+  async sent() {
+    return (await this.ask('POST', '_control', { action: 'sent' })).sent;
+  }
+
   async reset() {
     await this.ask('DELETE', '_control');
     await this.ask('DELETE', '_requests');

@@ -1,0 +1,86 @@
+// What is in a mail: nothing of a row can end a header or add a receiver, templates fill in what the
+// row leaves out, and what is wrong with one mail is said of it alone.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Mails } from '../lib/mail.mjs';
+import { Resend } from '../lib/resend.mjs';
+
+const mails = await Mails.ofFile(await Resend.start());
+const { vendor } = mails;
+
+// Each row fails with these words, and nothing of it is sent; those beside it are.
+const wrong = [
+  [{ to_address: '' }, /^to_address is empty$/],
+  [{ to_address: 'nobody' }, /^to_address "nobody" has no @$/],
+  [{ to_address: 'a@example.com\r\nBcc: b@example.com' }, /^to_address "a@example.com {2}Bcc: b@example.com" /],
+  [{ to_address: 'A\r\nBcc: b@example.com\r\n <a@example.com>' }, /^to_address ".*" /],
+  [{ to_address: 'a@example.com, b@example.com' }, /^to_address ".*" /],
+  [{ to_address: 'a@example.com\n' }, /^to_address ".*" /],
+  [{ reply_to: 'a@example.com\r\nBcc: b@example.com' }, /^reply_to ".*" /],
+  [{ reply_to: 'nobody' }, /^reply_to "nobody" has no @$/],
+  [{ subject: 'Hello\r\nBcc: b@example.com' }, /^subject holds a control character$/],
+  [{ subject: 'Hello\nyou' }, /^subject holds a control character$/],
+  [{ subject: 'x'.repeat(901) }, /^subject is longer than 900 bytes$/],
+  [{ subject: '' }, /^it has no subject$/],
+  [{ subject: null }, /^it has no subject$/],
+  [{ text: null }, /^it has neither html nor text$/],
+  [{ text: '', html: '' }, /^it has neither html nor text$/],
+  [{ headers: { 'X-A': 'b\r\nBcc: b@example.com' } }, /^header "X-A" /],
+  [{ headers: { 'X-A\r\nBcc': 'b@example.com' } }, /^the name of a header is not/],
+  [{ headers: { 'X-A: b\r\nBcc': 'b@example.com' } }, /^the name of a header is not/],
+  [{ headers: { bCC: 'b@example.com' } }, /^header "bCC" /],
+  [{ headers: { 'Reply-To': 'b@example.com' } }, /^header "Reply-To" /],
+  [{ headers: { 'X-A': 5 } }, /^header "X-A" is no text/],
+  [{ headers: [1] }, /^headers are no JSON object/],
+  [{ template: 'nothing' }, /^there is no template "nothing" in email_templates$/],
+  [{ subject: null, template: 'odd', data: { who: 'A\r\nBcc: b@example.com' } }, /^template "odd", subject, line 1: \{\{who\}\} holds a line break/],
+  [{ subject: null, template: 'odd', data: {} }, /^template "odd", subject, line 1: \{\{who\}\} is not in the data$/],
+  [{ subject: null, template: 'odd', data: [] }, /^data is no object that can be read$/],
+  [{ text: null, template: 'odd', data: { who: 'Ada' } }, /^template "odd", text, line 2: \{\{order\.number\}\} is not in the data$/],
+];
+
+test('whatever a row tries, it fails with a reason, its neighbours are sent, and nobody else gets mail', async () => {
+  await mails.db.rows(`INSERT INTO email_templates (name, subject, html, text) VALUES ('odd', 'Hello {{who}}', '<b title="{{who}}">{{who}}</b>', E'Hello\\n{{order.number}}')`);
+  const ids = [];
+  for (const [more] of wrong) ids.push(await mails.add(more));
+  const good = await mails.addMany(3, { to_address: 'good%@example.com' });
+  const reply = await mails.run({ EMAIL_BATCH_SIZE: '100' });
+  assert.deepEqual([reply.processed, reply.succeeded, reply.failed], [wrong.length + 3, 3, wrong.length]);
+  for (const [i, [, error]] of wrong.entries()) {
+    const row = await mails.row(ids[i]);
+    assert.match(row.last_error, error);
+    assert.deepEqual([row.status, row.attempts, row.provider_id, row.batch_id], ['failed', 0, null, null], row.last_error);
+  }
+  for (const id of good) assert.equal((await mails.row(id)).status, 'sent');
+  assert.deepEqual((await mails.once()).map(({ to }) => to[0].replace(/\d+/, '')), Array(3).fill('good@example.com'));
+  assert.equal((await vendor.requests()).length, 1);
+});
+
+test('a template gives what the row leaves out: escaped in html, plain elsewhere', async () => {
+  const data = { who: `<i>"A" & 'B'</i>`, order: { number: 17 } };
+  await mails.add({ template: 'odd', subject: null, text: null, data });
+  await mails.add({ template: 'odd', subject: 'Own {{who}}', text: 'own', data: { who: '{{order.number}}', order: { number: 1 } } });
+  await mails.run({ EMAIL_BATCH_SIZE: '1' });
+  const sent = (await mails.vendor.sent()).sort((a, b) => a.subject.localeCompare(b.subject)).map(({ subject, html, text }) => ({ subject, html, text }));
+  assert.deepEqual(sent, [
+    { subject: `Hello <i>"A" & 'B'</i>`, text: 'Hello\n17',
+      html: '<b title="&lt;i&gt;&quot;A&quot; &amp; &#39;B&#39;&lt;/i&gt;">&lt;i&gt;&quot;A&quot; &amp; &#39;B&#39;&lt;/i&gt;</b>' },
+    { subject: 'Own {{who}}', text: 'own', html: '<b title="{{order.number}}">{{order.number}}</b>' },
+  ]);
+});
+
+test('rows of any size and shape do no harm', async () => {
+  const deep = `${'{"a":'.repeat(3000)}1${'}'.repeat(3000)}`;
+  const ids = [
+    await mails.add({ text: 'x'.repeat(3_000_000) }),
+    await mails.add({ template: 'odd', data: deep }),
+    await mails.add({ template: 'odd', data: '{"who": 123456789012345678901234567890, "order": {"number": 1.5}}' }),
+    await mails.add({ text: '\u0001\u001f"\\\u2028' }),
+  ];
+  await mails.addMany(3);
+  await mails.run();
+  const rows = await Promise.all(ids.map((id) => mails.row(id)));
+  assert.deepEqual(rows.map(({ status, last_error: text }) => [status, text]),
+    [['sent', null], ['failed', 'data is no object that can be read'], ['sent', null], ['sent', null]]);
+  assert.equal((await mails.once()).length, 6);
+});

@@ -1,0 +1,97 @@
+// What stand-ins of vendors have in common: requests are recorded and checked, faults are played on
+// demand.  The same orders as a referee's: {fault, count, after, retry_after, ms, match, …}, and
+// with `accepted` a fault comes after the vendor has done what was asked.
+//
+// A stand-in of its own has violations(one, url), answer(one, url) and error(status, fault).
+import { serve } from './http.mjs';
+
+export class Vendor {
+  static async start({ host = '127.0.0.2' } = {}) {
+    const vendor = new this();
+    await vendor.reset();
+    Object.assign(vendor, await serve(host, (q, s) => vendor.#take(q, s)));
+    return vendor;
+  }
+
+  async reset() {
+    this.all = [];
+    this.faults = [];
+    this.notBefore = 0;
+  }
+
+  async fault(fault) {
+    this.faults.push({ count: 1, ...fault, fault: String(fault.fault) });
+  }
+
+  // { method, path, headers, body, violations, fault, status, early_ms }
+  async requests() {
+    return this.all;
+  }
+
+  #take(request, response) {
+    const parts = [];
+    request.on('error', () => {});
+    request.on('data', (part) => parts.push(part));
+    request.on('end', () => {
+      const url = new URL(request.url, this.origin);
+      const one = { method: request.method, path: url.pathname, search: url.search, headers: request.headers, body: Buffer.concat(parts).toString(),
+        fault: null, early_ms: Math.max(0, this.notBefore - Date.now()) };
+      one.violations = this.violations(one, url);
+      this.all.push(one);
+      const fault = this.next(one);
+      if (fault?.retry_after) this.notBefore = Date.now() + fault.retry_after * 1000;
+      one.fault = fault?.fault ?? null;
+      this.#play(fault, () => this.#check(one, url), request, response);
+      response.on('finish', () => { one.status = response.statusCode; });
+    });
+  }
+
+  next(one) {
+    const at = this.faults.findIndex(({ match }) => !match || one.path.includes(match));
+    if (at < 0) return undefined;
+    const fault = this.faults[at];
+    if (fault.after > 0) {
+      fault.after--;
+      return undefined;
+    }
+    if (--fault.count <= 0) this.faults.splice(at, 1);
+    return fault;
+  }
+
+  #check(one, url) {
+    return one.violations.length > 0 ? { status: 400, body: { violations: one.violations } } : this.answer(one, url);
+  }
+
+  #play(fault, answer, request, response) {
+    const kinds = {
+      timeout: () => {},
+      reset: () => request.socket.resetAndDestroy(),
+      slow: () => {
+        const timer = setTimeout(() => write(response, answer()), fault.ms ?? 2000);
+        response.once('close', () => clearTimeout(timer));
+      },
+      truncate: () => {
+        const text = JSON.stringify(answer().body);
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length + 100 });
+        response.write(text, () => request.socket.destroy());
+      },
+      'invalid-json': () => {
+        const { body } = answer();
+        write(response, { body: `${JSON.stringify(body).slice(0, 20)}{"unterminated": "` });
+      },
+      empty: () => write(response, { body: '' }),
+      html: () => write(response, { status: fault.status ?? 503, headers: { 'content-type': 'text/html' }, body: '<html><body><h1>Service Unavailable</h1></body></html>' }),
+      huge: () => write(response, { body: ' '.repeat(fault.bytes ?? 4 * 1024 * 1024) }),
+      echo: () => write(response, { status: 500, body: { error: `you sent ${JSON.stringify(request.headers)}`, message: `you sent ${JSON.stringify(request.headers)}` } }),
+    };
+    if (fault?.accepted) answer();
+    if (!fault) write(response, answer());
+    else if (kinds[fault.fault]) kinds[fault.fault]();
+    else write(response, this.error(Number(fault.fault), fault));
+  }
+}
+
+function write(response, { status = 200, headers = {}, body }) {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+}
