@@ -136,7 +136,7 @@ SELECT count(*) AS dead, to_char(max(dead_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"
 -- source: mail table=email_queue whose=substring(r.to_address,'([^<>]*)>?$') type=r.template error=r.last_error
 -- source: mail first=r.to_address first_as=to_address first_json=to
 -- source: mail type_as=template type_json=template what=r.subject what_as=subject what_json=subject
--- source: mail more=batch_id=NULL,is_single=true,next_attempt_at=NULL
+-- source: mail more=batch_id=NULL,is_single=true,next_attempt_at=NULL,unsure_since=NULL
 
 -- name: list
 -- $1 whose, $2 type, $3 since, $4 until, $5 limit; the newest first.

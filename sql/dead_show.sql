@@ -29,7 +29,7 @@ SELECT attempt, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') 
 -- Mail $1, and what its template is now.
 SELECT r.id, r.status, r.attempts, r.max_attempts, r.lost, r.priority, r.created_at, r.scheduled_for,
        r.waits_until, r.dead_at, r.sent_at, r.last_error, r.provider_id, r.batch_id, r.is_single,
-       r.to_address, r.reply_to, headers.shown AS headers, r.template,
+       r.unsure_since, r.to_address, r.reply_to, headers.shown AS headers, r.template,
        CASE WHEN r.template IS NOT NULL AND t.name IS NULL THEN 'not in email_templates'
             ELSE 'of ' || t.updated_at || ': ' || t.subject END AS template_now,
        data.shown AS data, r.subject, plain.shown AS text, html.shown AS html

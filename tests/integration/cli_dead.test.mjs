@@ -172,11 +172,11 @@ test('replay: as if never tried, once, and the act is on record', async () => {
   assert.deepEqual([log.status, log.processed, log.attempts, log.retrycount, log.nextretryat, log.archived, log.dead_at, log.is_due], ['pending', false, 0, 0, null, false, null, true]);
 
   const leader = randomUUID();
-  const mail = await dead('mail', { batch_id: leader, to_address: 'Bo <bo@example.com>' });
+  const mail = await dead('mail', { batch_id: leader, unsure_since: new Date(0), to_address: 'Bo <bo@example.com>' });
   const other = await dead('mail');
   assert.equal(await cli('replay', '--kind', 'mail', '--to', 'BO@example.com'), 'replayed 1\n');
   const sent = await row('mail', mail);
-  assert.deepEqual([sent.status, sent.attempts, sent.lost, sent.batch_id, sent.is_single, sent.dead_at, sent.provider_id, sent.is_due], ['pending', 0, 0, null, true, null, null, true]);
+  assert.deepEqual([sent.status, sent.attempts, sent.lost, sent.batch_id, sent.is_single, sent.dead_at, sent.provider_id, sent.unsure_since, sent.is_due], ['pending', 0, 0, null, true, null, null, null, true]);
   assert.equal((await row('mail', other)).status, 'failed');
   assert.deepEqual(await acts(), [
     { action: 'dead.replay', target: 'webhook_events', detail: { filter: { ids: events }, count: 2, skipped: 0 } },
