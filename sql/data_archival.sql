@@ -363,3 +363,55 @@ WITH c AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
        (extract(epoch FROM (SELECT max(minute) FROM c)) * 1000000)::bigint AS cursor_at, '0' AS cursor_id;
+
+-- name: reservations_prune
+WITH c AS MATERIALIZED (
+	SELECT id, created_at, COALESCE(ended_at, created_at) AS ended_at
+	  FROM inventory_reservations
+	 WHERE status <> 'active' AND created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'inventory_reservations'), '-infinity')
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+), l AS MATERIALIZED (
+	SELECT ctid
+	  FROM inventory_reservations
+	 WHERE id = ANY (ARRAY(SELECT id FROM c
+	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
+	   AND status <> 'active'
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM inventory_reservations r WHERE r.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING r.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
+
+-- source: webhook_events table=webhook_events
+-- source: whatsapp_logs table=whatsapp_webhook_logs
+
+-- name: prune
+-- Inbound events that are done, or given up; what waits for a retry, or for somebody, stays.
+WITH c AS MATERIALIZED (
+	SELECT id, created_at, GREATEST(created_at, processed_at, dead_at) AS ended_at
+	  FROM {table}
+	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = '{table}'), '-infinity')
+	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
+	 ORDER BY created_at, id
+	 LIMIT $1::int
+), l AS MATERIALIZED (
+	SELECT ctid
+	  FROM {table}
+	 WHERE id = ANY (ARRAY(SELECT id FROM c
+	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
+	   AND (status = 'processed' OR archived) AND waits_until IS NULL
+	   FOR UPDATE SKIP LOCKED
+), moved AS (
+	DELETE FROM {table} e WHERE e.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING e.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;

@@ -13,7 +13,7 @@ struct conf;
 struct run;
 
 enum {
-	WORKER_TALLIES_MAX = 16,
+	WORKER_TALLIES_MAX = 24,
 };
 
 struct worker {

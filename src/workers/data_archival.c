@@ -6,7 +6,8 @@
  *
  * Tables: platform_events, platform_notifications and their archives, webhook_deliveries,
  * webhook_attempts, jobs, job_logs, job_dependencies, job_requests, email_queue,
- * cron_job_executions, cron_denied, audit_log.
+ * webhook_events, whatsapp_webhook_logs, inventory_reservations, cron_job_executions, cron_denied,
+ * audit_log.
  * SQL: sql/data_archival.sql.  Tests: tests/integration/data_archival.test.mjs, retention.test.mjs.
  */
 #include "base/conf.h"
@@ -34,6 +35,9 @@ enum {
 	ARCHIVAL_JOB_DEPENDENCIES,
 	ARCHIVAL_JOB_REQUESTS,
 	ARCHIVAL_EMAIL,
+	ARCHIVAL_WEBHOOK_EVENTS,
+	ARCHIVAL_WHATSAPP_LOGS,
+	ARCHIVAL_RESERVATIONS,
 	ARCHIVAL_EXECUTIONS,
 	ARCHIVAL_AUDIT,
 	ARCHIVAL_DENIED,
@@ -60,6 +64,9 @@ const struct worker worker_data_archival = {
 		[ARCHIVAL_JOB_DEPENDENCIES] = "pruned_job_dependencies",
 		[ARCHIVAL_JOB_REQUESTS] = "pruned_job_requests",
 		[ARCHIVAL_EMAIL] = "pruned_email",
+		[ARCHIVAL_WEBHOOK_EVENTS] = "pruned_webhook_events",
+		[ARCHIVAL_WHATSAPP_LOGS] = "pruned_whatsapp_logs",
+		[ARCHIVAL_RESERVATIONS] = "pruned_reservations",
 		[ARCHIVAL_EXECUTIONS] = "pruned_executions",
 		[ARCHIVAL_AUDIT] = "pruned_audit",
 		[ARCHIVAL_DENIED] = "pruned_denied",
@@ -109,6 +116,12 @@ data_archival_work(struct run *r)
 		    "0" },
 		{ SQL_DATA_ARCHIVAL_DENIED_PRUNE, batch, c->execution_retention_d, ARCHIVAL_DENIED,
 		    false, "" },
+		{ SQL_DATA_ARCHIVAL_WEBHOOK_EVENTS_PRUNE, batch, c->event_retention_d,
+		    ARCHIVAL_WEBHOOK_EVENTS, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_WHATSAPP_LOGS_PRUNE, batch, c->whatsapp_log_retention_d,
+		    ARCHIVAL_WHATSAPP_LOGS, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_RESERVATIONS_PRUNE, batch, c->reservation_retention_d,
+		    ARCHIVAL_RESERVATIONS, false, UUID_MIN },
 	};
 	struct sweep wanted[sizeof all / sizeof *all];
 	size_t count = 0;

@@ -26,6 +26,9 @@ const grows = {
   jobs: { setting: 'JOB_RETENTION_DAYS', days: 30, add: (at) => `(job_type, status, waits_until, created_at, completed_at) VALUES ('x', 'completed', NULL, ${at} - interval '1 hour', ${at})` },
   job_logs: { setting: 'JOB_LOG_RETENTION_DAYS', days: 30, add: (at) => `(job_id, message, created_at) VALUES (${UUID}, 'x', ${at})` },
   email_queue: { setting: 'EMAIL_RETENTION_DAYS', days: 30, add: (at) => `(to_address, status, waits_until, created_at, scheduled_for) VALUES ('a@example.com', 'sent', NULL, ${at}, ${at})` },
+  webhook_events: { setting: 'EVENT_RETENTION_DAYS', days: 30, add: (at) => `(provider, event_id, status, created_at, processed_at) VALUES ('x', ${UUID}, 'processed', ${at} - interval '1 hour', ${at})` },
+  whatsapp_webhook_logs: { setting: 'WHATSAPP_LOG_RETENTION_DAYS', days: 30, add: (at) => `(processed, created_at, processed_at) VALUES (true, ${at} - interval '1 hour', ${at})` },
+  inventory_reservations: { setting: 'RESERVATION_RETENTION_DAYS', days: 0, add: (at) => `(item_id, quantity, status, created_at, ended_at) SELECT id, 1, 'committed', ${at} - interval '1 hour', ${at} FROM inventory_items` },
   cron_job_executions: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `(id, job_name, status, started_at) VALUES (${UUID}, 'x', 'success', ${at})` },
   cron_denied: { setting: 'EXECUTION_RETENTION_DAYS', days: 30, add: (at) => `VALUES ('/x', ${at}, 'unauthorized', 1)` },
   audit_log: { setting: 'AUDIT_RETENTION_DAYS', days: 365, add: (at) => `(at, actor, action, target) VALUES (${at}, 'a', 'b', 'c')` },
@@ -46,6 +49,9 @@ const stays = {
   job_types: 'one row per type, and the operator deletes it',
   job_queues: 'one row per queue that was ever paused',
   job_limits: 'one row',
+  event_handlers: 'one row per handler, and the operator deletes it',
+  email_templates: 'one row per template, and the operator deletes it',
+  inventory_items: "the shop's own data",
   job_schedules: 'one row per schedule, and the operator deletes it',
   workspaces: "the application's own data",
   workspace_members: "the application's own data",
@@ -63,6 +69,7 @@ const tables = async () => (await stand.db.rows(
 const ours = { cron_job_executions: `WHERE job_name = 'x'`, audit_log: `WHERE actor = 'a'` };
 const left = (table) => stand.db.value(`SELECT count(*)::int FROM ${table} ${ours[table] ?? ''}`);
 
+await stand.db.rows(`INSERT INTO inventory_items (sku, on_hand) VALUES ('x', 100)`);
 beforeEach(async () => {
   await stand.db.rows(`TRUNCATE ${Object.keys(grows).join(', ')}, app_webhooks`);
   await stand.endpoint('/ok/retention', { events: ['nothing'] });
@@ -110,12 +117,13 @@ test('what is not finished stays, however old, and what ended late counts from i
   await stand.db.rows(`INSERT INTO jobs (job_type, status, waits_until, created_at, completed_at) VALUES ('late', 'completed', NULL, ${ago(100)}, ${ago(1)})`);
   await stand.db.rows(`INSERT INTO jobs (job_type, status, created_at, updated_at) VALUES ('waits', 'failed', ${ago(100)}, ${ago(100)})`);
   await stand.db.rows(`UPDATE jobs SET waits_until = now() WHERE job_type = 'waits'`); // an INSERT would have taken it for history
-  const mail = (address, status, scheduled, next, waits = 'NULL') => stand.db.rows(
-    `INSERT INTO email_queue (to_address, status, created_at, scheduled_for, next_attempt_at, waits_until) VALUES ($1, $2, ${ago(100)}, ${scheduled}, ${next}, ${waits})`, [address, status]);
+  const mail = (address, status, scheduled, next) => stand.db.rows(
+    `INSERT INTO email_queue (to_address, status, created_at, scheduled_for, next_attempt_at, waits_until) VALUES ($1, $2, ${ago(100)}, ${scheduled}, ${next}, NULL)`, [address, status]);
   for (const status of ['pending', 'processing', 'sent', 'failed']) await mail('a@example.com', status, ago(100), 'NULL');
   await mail('late@example.com', 'sent', ago(1), 'NULL');
   await mail('later@example.com', 'failed', ago(100), ago(2));
-  await mail('waits@example.com', 'failed', ago(100), 'NULL', 'now()');
+  await mail('waits@example.com', 'failed', ago(100), 'NULL');
+  await stand.db.rows(`UPDATE email_queue SET waits_until = now() WHERE to_address ~ 'waits'`);
   const done = await archive();
   assert.deepEqual([done.pruned_jobs, done.pruned_email], [3, 2]);
   const texts = async (sql) => (await stand.db.rows(sql)).map((row) => row.text).sort();
@@ -123,6 +131,39 @@ test('what is not finished stays, however old, and what ended late counts from i
     ['late completed', 'waits failed', 'x blocked', 'x pending', 'x processing']);
   assert.deepEqual(await texts(`SELECT split_part(to_address, '@', 1) || ' ' || status AS text FROM email_queue`),
     ['a pending', 'a processing', 'late sent', 'later failed', 'waits failed']);
+});
+
+test('an event, a mail or a hold that is not over stays, however old; it counts from its end, and what an application had before stays', async () => {
+  const event = (status, more, values) => stand.db.rows(
+    `INSERT INTO webhook_events (provider, event_id, event_type, status, created_at, waits_until${more}) VALUES ('x', ${UUID}, $1, split_part($1, ' ', 1), ${ago(100)}, 'infinity'${values})`, [status]);
+  for (const status of ['pending', 'failed', 'processed', 'processing']) await event(status, '', '');
+  await event('failed given up', ', archived, dead_at', `, true, ${ago(40)}`);
+  await event('failed given up late', ', archived, dead_at', `, true, ${ago(1)}`);
+  await event('processed late', ', processed_at', `, ${ago(1)}`);
+  await stand.db.rows(`UPDATE webhook_events SET waits_until = NULL WHERE event_type ~ 'processed|given up'`);
+  await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (eventtype, processed, archived, created_at) VALUES ('done', true, false, ${ago(100)}), ('given up', false, true, ${ago(100)}), ('waits', false, false, ${ago(100)})`);
+  for (const [status, created, ended] of [['active', 100], ['expired', 100], ['released', 100, 1], ['released', 100, 90]])
+    await stand.db.rows(`INSERT INTO inventory_reservations (item_id, quantity, status, created_at, ended_at) SELECT id, 1, $1, ${ago(created)}, ${ended ? ago(ended) : 'NULL'} FROM inventory_items`, [status]);
+  const [leader] = await stand.db.rows(`INSERT INTO email_queue (to_address, created_at) VALUES ('leader@example.com', ${ago(100)}), ('next@example.com', ${ago(100)}) RETURNING id`);
+  await stand.db.rows(`UPDATE email_queue SET batch_id = $1, status = 'processing', waits_until = CASE WHEN id = $1 THEN now() ELSE 'infinity'::timestamptz END WHERE batch_id IS NULL AND created_at < ${ago(99)}`, [leader.id]);
+  for (const [address, end, at] of [['sent late', 'sent', 1], ['dead late', 'dead', 1], ['sent', 'sent', 40], ['dead', 'dead', 40]])
+    await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at, scheduled_for, ${end}_at) VALUES ($1, $2, ${ago(100)}, ${ago(100)}, ${ago(at)})`, [address, end === 'sent' ? 'sent' : 'failed']);
+  const done = await archive({ RESERVATION_RETENTION_DAYS: '20' });
+  assert.deepEqual([done.pruned_webhook_events, done.pruned_whatsapp_logs, done.pruned_reservations, done.pruned_email], [2, 2, 2, 2]);
+  const texts = async (sql) => (await stand.db.rows(sql)).map((row) => row.text).sort();
+  assert.deepEqual(await texts('SELECT event_type AS text FROM webhook_events'), ['failed', 'failed given up late', 'pending', 'processed late', 'processing']);
+  assert.deepEqual(await texts('SELECT eventtype AS text FROM whatsapp_webhook_logs'), ['waits']);
+  assert.deepEqual(await texts('SELECT status AS text FROM inventory_reservations'), ['active', 'released']);
+  assert.deepEqual(await texts('SELECT to_address AS text FROM email_queue'), ['dead late', 'leader@example.com', 'next@example.com', 'sent late']);
+  // What an application had before.
+  await stand.db.rows(`INSERT INTO cronward_adopted (name, at) SELECT t, now() FROM unnest('{webhook_events,whatsapp_webhook_logs,inventory_reservations}'::text[]) t`);
+  for (const table of ['webhook_events', 'whatsapp_webhook_logs', 'inventory_reservations']) {
+    await stand.db.rows(`TRUNCATE ${table}`);
+    await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(100))}`);
+  }
+  const again = await archive({ RESERVATION_RETENTION_DAYS: '20' });
+  assert.deepEqual([again.pruned_webhook_events, again.pruned_whatsapp_logs, again.pruned_reservations], [0, 0, 0]);
+  await stand.db.rows(`DELETE FROM cronward_adopted WHERE name ~ 'webhook|inventory'`);
 });
 
 // Jobs that ended, or wait, so many days ago, and what each depends on; both names are job types.
@@ -195,10 +236,11 @@ test('lines that an application had before stay; a million lines go in bounded t
   await stand.db.rows(`DELETE FROM cronward_adopted WHERE name = 'job_logs'`);
 });
 
-test('JOB_RETENTION_DAYS, JOB_LOG_RETENTION_DAYS and EMAIL_RETENTION_DAYS 0 keep for ever', async () => {
-  for (const table of ['jobs', 'job_logs', 'email_queue']) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(4000))}`);
-  await archive({ JOB_RETENTION_DAYS: '0', JOB_LOG_RETENTION_DAYS: '0', EMAIL_RETENTION_DAYS: '0' });
-  assert.deepEqual([await left('jobs'), await left('job_logs'), await left('email_queue')], [1, 1, 1]);
+test('JOB_RETENTION_DAYS, JOB_LOG_RETENTION_DAYS, EMAIL_RETENTION_DAYS and those of inbound events 0 keep for ever', async () => {
+  const tables = ['jobs', 'job_logs', 'email_queue', 'webhook_events', 'whatsapp_webhook_logs'];
+  for (const table of tables) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(4000))}`);
+  await archive(Object.fromEntries(tables.map((table) => [grows[table].setting, '0'])));
+  for (const table of tables) assert.equal(await left(table), 1, table);
 });
 
 test('an archived event that a delivery waits for stays in the archive', async () => {
@@ -210,7 +252,7 @@ test('an archived event that a delivery waits for stays in the archive', async (
 });
 
 test('rows that somebody holds are passed over, and nobody waits', async () => {
-  const held = ['platform_events_archive', 'platform_notifications_archive', 'jobs', 'email_queue'];
+  const held = ['platform_events_archive', 'platform_notifications_archive', 'jobs', 'email_queue', 'webhook_events', 'whatsapp_webhook_logs'];
   for (const table of held) await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(200))}`);
   await stand.db.session(async (sql) => {
     await sql('BEGIN');
@@ -230,7 +272,7 @@ test('a table that is far behind starves none, and the run ends in time', async 
   for (const table of Object.keys(grows).filter((name) => name !== 'platform_events_archive' && name !== 'webhook_attempts'))
     await stand.db.rows(`INSERT INTO ${table} ${grows[table].add(ago(400))}`);
   // So small that one second is not enough for all.
-  const done = await archive({ ARCHIVE_RETENTION_DAYS: '10', DATA_ARCHIVAL_BATCH_SIZE: '2', ARCHIVE_MODE: 'delete' }, ['--budget=1']);
+  const done = await archive({ ARCHIVE_RETENTION_DAYS: '10', RESERVATION_RETENTION_DAYS: '10', DATA_ARCHIVAL_BATCH_SIZE: '2', ARCHIVE_MODE: 'delete' }, ['--budget=1']);
   assert.equal(done.run.more, true);
   const rest = await left('platform_events_archive');
   assert.ok(rest > 0 && rest < 150_000, `${rest} are left`);
