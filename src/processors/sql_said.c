@@ -1,5 +1,5 @@
 /*
- * sql_said - what a job's function says: notices become log lines and progress, a refusal becomes
+ * sql_said - what an item's function says: notices become log lines and progress, a refusal becomes
  * the item's error.
  *
  * job_progress() and job_log() of the database speak in notices with SQLSTATEs of their own.
@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "processors/processor.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -24,7 +23,7 @@ enum {
 
 #define SQL_STATE_PROGRESS "CW101"  /* DETAIL is the percentage */
 #define SQL_STATE_LOG "CW102"       /* HINT is the level, DETAIL the data */
-#define SQL_STATE_UNUSABLE "CW422"  /* of cronward_job_call(): nothing was called */
+#define SQL_STATE_UNUSABLE "CW422"  /* of cronward_job_call() and its like: nothing was called */
 #define SQL_STATE_CANCELLED "57014" /* query_canceled */
 #define SQL_STATE_RAISED "P0001"    /* RAISE EXCEPTION that says no other */
 #define SQL_PROGRESS_ONLY "progress"
@@ -67,7 +66,7 @@ sql_hear(struct item *item, const PGresult *notice)
 	free(data);
 }
 
-enum verdict
+bool
 sql_refused(struct item *item, const PGresult *refusal, int64_t took_ms)
 {
 	const char *state = sql_field(refusal, PG_DIAG_SQLSTATE);
@@ -78,7 +77,7 @@ sql_refused(struct item *item, const PGresult *refusal, int64_t took_ms)
 
 	if (strcmp(state, SQL_STATE_UNUSABLE) == 0) {
 		item_fail(item, "%s%s%s", said, *hint ? "; " : "", hint);
-		return VERDICT_REFUSE;
+		return true;
 	}
 	if (strcmp(state, SQL_STATE_CANCELLED) != 0)
 		item_fail(item, "%s%s%s%s%s%s%s%s", said, *detail ? "; " : "", detail,
@@ -89,7 +88,7 @@ sql_refused(struct item *item, const PGresult *refusal, int64_t took_ms)
 	else
 		item_fail(item, "stopped in the database, by nobody of ours: %s", said);
 	item->stack = sql_keep(item, sql_field(refusal, PG_DIAG_CONTEXT), SQL_STACK_MAX);
-	return job_again(item, -1);
+	return false;
 }
 
 /* "" for what is not there. */
