@@ -224,7 +224,9 @@ struct flow_limits {
 	int settle_args_count;
 	/* Laned. */
 	const char *queues; /* to serve, an array literal; NULL: all that are not paused */
-	int64_t poll_ms;    /* look again so long after all is drained, to the run's end; 0: end */
+	/* Look again so long after all is drained, to the run's end, or until it has lasted so
+	 * long; 0: end. */
+	int64_t poll_ms, linger_ms;
 	const char *claim_args[FLOW_CLAIM_ARGS_MAX];
 	int claim_args_count;
 };

@@ -247,6 +247,8 @@ flow_wait(struct flow_state *s)
 	struct pollfd fds[HTTP_POLL_MAX];
 	int count = flow_store_poll_fds(s, fds), timeout_ms = flow_is_over(s) ? 0 : FLOW_TICK_MS;
 
+	if (s->limits->poll_ms > 0 && timeout_ms > s->limits->poll_ms)
+		timeout_ms = (int)s->limits->poll_ms;
 	for (int i = 0; i < s->carriers_count; i++)
 		count += s->carriers[i]->poll_fds(
 		    s->carriers[i]->self, fds + count, HTTP_POLL_MAX - count);

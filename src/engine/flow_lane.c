@@ -306,7 +306,10 @@ flow_lanes_drained(struct flow_state *s, int count)
 static void
 flow_lanes_rest(struct flow_state *s)
 {
-	if (s->limits->poll_ms == 0) {
+	int64_t lasted_ms = clock_mono_ms() - s->run->mono_began_ms;
+
+	if (s->limits->poll_ms == 0 ||
+	    (s->limits->linger_ms > 0 && lasted_ms >= s->limits->linger_ms)) {
 		s->phase = FLOW_OVER;
 		return;
 	}
