@@ -119,3 +119,32 @@ SELECT COALESCE(substring(apollo_api_key_encrypted FROM '^cw1\.([A-Za-z0-9_-]{1,
   FROM workspace_settings
  WHERE apollo_api_key_encrypted <> ''
  GROUP BY 1;
+
+-- name: event_handler_secret_plain
+SELECT id, left(secret, 90000) AS value, xmin::text AS version
+  FROM event_handlers
+ WHERE ($1::bigint IS NULL OR id > $1::bigint) AND secret <> '' AND NOT starts_with(secret, 'cw1.')
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: event_handler_secret_stale
+SELECT id, left(secret, 90000) AS value, xmin::text AS version
+  FROM event_handlers
+ WHERE ($1::bigint IS NULL OR id > $1::bigint) AND starts_with(secret, 'cw1.') AND NOT starts_with(secret, $3::text)
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: event_handler_secret_put
+UPDATE event_handlers h
+   SET secret = r.value
+  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS r (id, version, value)
+ WHERE h.id = ANY ($1::bigint[]) AND h.id = r.id AND h.xmin::text = r.version
+RETURNING h.id;
+
+-- name: event_handler_secret_keys
+SELECT COALESCE(substring(secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(secret, 'cw1.') THEN '?' ELSE '' END) AS key_id,
+       count(*) AS count
+  FROM event_handlers
+ WHERE secret <> ''
+ GROUP BY 1;

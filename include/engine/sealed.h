@@ -23,7 +23,7 @@ struct sealed_column {
 	/* The column that values are moved from, as they stand, by a rotation or by taking one
 	 * back; NULL: none. */
 	const char *moved_from;
-	bool is_named; /* its rows are told by a text, not by a uuid */
+	bool is_named; /* its rows are told by a text or a number, not by a uuid */
 	/* ($1 id behind which to look, NULL: from the start, $2 limit) -> id, value, version: plain
 	 * secrets, by id */
 	enum sql_id plain;

@@ -12,6 +12,7 @@ enum sealed_column_id {
 	SEALED_WEBHOOK_PREVIOUS,
 	SEALED_JOB_TYPE_SECRET,
 	SEALED_APOLLO_KEY,
+	SEALED_EVENT_HANDLER_SECRET,
 	SEALED__MAX
 };
 extern const struct sealed_column sealed_columns[SEALED__MAX];

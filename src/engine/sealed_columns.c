@@ -45,6 +45,15 @@ const struct sealed_column sealed_columns[SEALED__MAX] = {
 		.put = SQL_SEALED_APOLLO_KEY_PUT,
 		.keys = SQL_SEALED_APOLLO_KEY_KEYS,
 	},
+	[SEALED_EVENT_HANDLER_SECRET] = {
+		.table = "event_handlers",
+		.column = "secret",
+		.is_named = true,
+		.plain = SQL_SEALED_EVENT_HANDLER_SECRET_PLAIN,
+		.stale = SQL_SEALED_EVENT_HANDLER_SECRET_STALE,
+		.put = SQL_SEALED_EVENT_HANDLER_SECRET_PUT,
+		.keys = SQL_SEALED_EVENT_HANDLER_SECRET_KEYS,
+	},
 };
 
 void
