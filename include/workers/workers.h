@@ -5,6 +5,7 @@
 #define CRONWARD_WORKERS_WORKERS_H
 
 #include "engine/worker.h"
+#include "workers/inbound.h"
 
 extern const struct worker worker_webhook_retry;
 extern const struct worker worker_notification_expiry;
@@ -14,13 +15,6 @@ extern const struct worker worker_whatsapp_webhook_retry;
 extern const struct worker worker_retry_webhooks;
 extern const struct worker worker_process_email_queue;
 extern const struct worker worker_cleanup_reservations;
-
-/*
- * On no list and behind no route: rung (engine/run.h) by the calls that bring events, they process
- * each for the first time, behind the reply.
- */
-extern const struct worker worker_inbound_payments;
-extern const struct worker worker_inbound_whatsapp;
 
 /* Those that cron services ring, ended by NULL. */
 extern const struct worker *const workers[];

@@ -1,7 +1,12 @@
 /*
- * retry-webhooks - tries inbound events of payment providers again.
+ * retry-webhooks - tries inbound events of payment providers again: those that failed, when their
+ * wait is over; those that nobody processed within a minute; those whose lease ran out.
+ *
+ * The work is that of all events: workers/events.h.
+ * Tests: tests/integration/retry_webhooks.test.mjs.
  */
 #include "engine/run.h"
+#include "workers/events.h"
 #include "workers/workers.h"
 
 static int retry_webhooks_work(struct run *);
@@ -18,8 +23,7 @@ const struct worker worker_retry_webhooks = {
 static int
 retry_webhooks_work(struct run *r)
 {
-	(void)r;
-	return 0;
+	return events_work(r, EVENTS_WEBHOOK);
 }
 
 static void

@@ -1,7 +1,12 @@
 /*
- * whatsapp-webhook-retry - tries inbound events of WhatsApp again.
+ * whatsapp-webhook-retry - tries inbound events of WhatsApp again, as retry-webhooks does those of
+ * payment providers.
+ *
+ * The work is that of all events: workers/events.h.
+ * Tests: tests/integration/whatsapp_webhook_retry.test.mjs.
  */
 #include "engine/run.h"
+#include "workers/events.h"
 #include "workers/workers.h"
 
 static int whatsapp_webhook_retry_work(struct run *);
@@ -18,14 +23,21 @@ const struct worker worker_whatsapp_webhook_retry = {
 static int
 whatsapp_webhook_retry_work(struct run *r)
 {
-	(void)r;
-	return 0;
+	return events_work(r, EVENTS_WHATSAPP);
 }
 
 static void
 whatsapp_webhook_retry_reply(const struct run *r, json_t *body)
 {
+	/* A run that never began (?busy=200) has no start. */
+	int64_t began_ms = r->begun ? r->db_began_ms : 0;
+
 	json_object_set_new(body, "success", json_true());
+	json_object_set_new(
+	    body, "jobId", json_sprintf("%s-%lld", r->worker->name, (long long)began_ms));
+	json_object_set_new(body, "message",
+	    json_sprintf(
+		"%lld event%s processed", (long long)r->processed, r->processed == 1 ? "" : "s"));
 	json_object_set_new(body, "processed", json_integer(r->processed));
 	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
 	json_object_set_new(body, "failed", json_integer(r->failed));

@@ -52,6 +52,11 @@ async function fill() {
   for (const table of ['accounts', 'contacts']) await stand.db.rows(`INSERT INTO ${table} (workspace_id) SELECT gen_random_uuid() FROM generate_series(1, ${ROWS})`);
   await stand.db.rows(`INSERT INTO job_schedules (name, cron, job_type) SELECT 's' || n, '@daily', 'x' FROM generate_series(1, 20000) n`);
   await stand.db.rows(`UPDATE job_schedules SET next_at = now() + (random() - 0.1) * interval '1 day'`);
+  // One in ten was tried, one in a thousand lost.
+  const event = `(n % 10 = 0)::int, (n % 1000 = 1)::int * 2, now() - interval '1 minute', now() - n * interval '1 minute' FROM generate_series`;
+  await stand.db.rows(`INSERT INTO webhook_events (provider, event_id, attempts, lost, waits_until, created_at) SELECT 'p' || n % 3, n, ${event}(1, ${ROWS}) n`);
+  await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (event_id, attempts, lost, waits_until, created_at) SELECT n, ${event}(1, ${ROWS / 5}) n`);
+  await stand.db.rows(`INSERT INTO event_handlers (provider, action) SELECT 'p' || n, 'f' FROM generate_series(1, 20) n`);
   await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) SELECT 'a@example.com', 'sent', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
   for (const table of ['inventory_items', 'inventory_reservations']) await stand.db.rows(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
   await stand.db.rows(`INSERT INTO inventory_items (sku, on_hand) SELECT 's' || n, 1000 FROM generate_series(1, 20000) n`);
@@ -115,6 +120,7 @@ test('no sequential scan with 90 % of the rows finished', async () => {
   await stand.db.rows('ALTER TABLE jobs DISABLE TRIGGER USER');
   await stand.db.rows(`UPDATE jobs SET status = 'completed', waits_until = NULL WHERE id::text !~ '[37]$' AND lost = 0`);
   await stand.db.rows('ALTER TABLE jobs ENABLE TRIGGER USER');
+  await stand.db.rows(`UPDATE whatsapp_webhook_logs SET status = 'processed', waits_until = NULL WHERE id::text !~ '[37]$' AND lost = 0`);
   await stand.db.rows(`UPDATE platform_notifications SET status = 'dismissed' WHERE user_id::text < 'e'`);
   await stand.db.rows(`UPDATE inventory_reservations SET status = 'expired' WHERE id::text !~ '[37]$'`);
   await stand.db.rows('ANALYZE');
