@@ -85,8 +85,8 @@ CREATE OR REPLACE TRIGGER email_queue_is_changed BEFORE UPDATE ON email_queue
 -- Five templates for a start; the rows are the team's to change, and stay as they are from then on.
 -- All have one frame: a hidden first line for the list of mails, tables and styles in place for old
 -- mail programs, dark colours where those are asked for.  app is the application's name as people
--- know it, url where the button leads, expires a time such as "24 hours"; items and message may
--- have several lines.
+-- know it, url where the button leads, expires a time such as "24 hours"; date and total are texts as
+-- people read them (a number 19.90 would be shown as 19.9); items and message may have several lines.
 COMMENT ON COLUMN email_templates.name IS 'fields of those that come along: welcome: app, name, url; verification: app, name, url, expires; password_reset: app, name, url, expires; receipt: app, name, number, date, items, total, url; notification: app, name, title, message, url';
 
 INSERT INTO email_templates (name, subject, html, text)
@@ -240,7 +240,9 @@ $$),
 $$<p style="margin:0 0 16px">Hello {{name}},</p>
 <p style="margin:0;white-space:pre-line">{{message}}</p>$$,
 'Open {{app}}', 'You get this mail because you have an account at {{app}}.',
-$$Hello {{name}},
+$${{title}}
+
+Hello {{name}},
 
 {{message}}
 

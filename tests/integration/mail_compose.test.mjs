@@ -84,3 +84,25 @@ test('rows of any size and shape do no harm', async () => {
     [['sent', null], ['failed', 'data is no object that can be read'], ['sent', null], ['sent', null]]);
   assert.equal((await mails.once()).length, 6);
 });
+
+test('each template that comes along asks for the fields that its table names, in html and text alike', async () => {
+  const named = await mails.db.value(`SELECT col_description('email_templates'::regclass, 1)`);
+  const templates = [...named.matchAll(/(\w+): (app[^;]*)/g)].map(([, name, fields]) => [name, fields.split(', ')]);
+  assert.deepEqual(templates.map(([name]) => name), ['welcome', 'verification', 'password_reset', 'receipt', 'notification']);
+  const cases = templates.flatMap(([name, fields]) => [undefined, ...fields].map((missing) => [name, fields.filter((field) => field !== missing), missing]));
+  const ids = [];
+  for (const [template, fields] of cases)
+    ids.push(await mails.add({ template, subject: null, text: null, data: Object.fromEntries(fields.map((field) => [field, `& ${field} 7`])) }));
+  await mails.run({ EMAIL_BATCH_SIZE: '100' });
+  for (const [i, [name, , missing]] of cases.entries())
+    if (missing) assert.match((await mails.row(ids[i])).last_error, new RegExp(`^template "${name}", \\w+, line \\d+: \\{\\{${missing}\\}\\} is not in the data$`));
+  const sent = await mails.once();
+  assert.equal(sent.length, templates.length);
+  for (const [i, [, fields]] of templates.entries()) {
+    for (const field of fields) {
+      assert.ok(sent[i].html.includes(`&amp; ${field} 7`) && !sent[i].html.includes(`& ${field} 7`), sent[i].html);
+      assert.ok(sent[i].text.includes(`& ${field} 7`), sent[i].text);
+    }
+    assert.doesNotMatch(sent[i].subject + sent[i].html + sent[i].text, /\{\{|\}\}|@[a-z]+@/);
+  }
+});
