@@ -136,7 +136,7 @@ provider_collect(struct provider *all, size_t *count, struct err *e)
 {
 	int rc = 0;
 
-	for (char **entry = environ; *entry; entry++) {
+	for (char **entry = environ; entry && *entry; entry++) {
 		char *value = strchr(*entry, '=');
 		size_t tail = 0, name_len;
 

@@ -1,20 +1,7 @@
 /*
  * Settings: their defaults, their ranges, and the one line that a wrong one gives.
  */
-#include "base/conf.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char file[] = "/tmp/cronward-conf-XXXXXX";
+#include "conf_settings.h"
 
 /* Names, defaults and ranges as they were asked for; written down a second time on purpose. */
 static const struct {
@@ -47,6 +34,17 @@ static const struct {
 	{ "JOB_CALLBACK_S", "900", "10", "86400", "9", "86401" },
 	{ "JOB_RUN_MAX", "0", "0", "1000000000", "-1", "1000000001" },
 	{ "VENDOR_TIMEOUT_S", "10", "1", "30", "0", "31" },
+	{ "MAX_RETRY_ATTEMPTS", "5", "0", "100", "-1", "101" },
+	{ "INITIAL_RETRY_DELAY_MINUTES", "1", "1", "1440", "0", "1441" },
+	{ "MAX_RETRY_DELAY_MINUTES", "60", "1", "10080", "0", "10081" },
+	{ "EVENT_RETRY_BATCH_SIZE", "10", "1", "1000", "0", "1001" },
+	{ "EVENT_MAX_CONCURRENT", "5", "1", "100", "0", "101" },
+	{ "EVENT_RETRY_RUN_MAX", "0", "0", "1000000000", "-1", "1000000001" },
+	{ "EMAIL_BATCH_SIZE", "20", "1", "100", "0", "101" },
+	{ "EMAIL_RUN_MAX", "0", "0", "1000000000", "-1", "1000000001" },
+	{ "EVENT_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
+	{ "WHATSAPP_LOG_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
+	{ "RESERVATION_RETENTION_DAYS", "0", "0", "36500", "-1", "36501" },
 	{ "EMAIL_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
 	{ "EXECUTION_RETENTION_DAYS", "30", "1", "36500", "0", "36501" },
 	{ "AUDIT_RETENTION_DAYS", "365", "1", "36500", "0", "36501" },
@@ -57,106 +55,36 @@ static const struct {
 };
 
 static const char *const others[] = { "DATABASE_URL", "DATABASE_PASSWORD_FILE", "ENCRYPTION_KEYS",
-	"ENCRYPTION_KEYS_FILE", "APP_URL", "CRON_JOB_ORG_API_KEY", "CRON_JOB_ORG_API_KEY_FILE",
-	"CRON_JOB_ORG_BASE_URL", "CRON_SECRET", "CRON_SECRET_FILE", "CRON_SECRET_PREVIOUS",
-	"CRON_SECRET_PREVIOUS_FILE", "CRON_JOB_API_KEY", "CRON_JOB_API_KEY_FILE",
-	"CRON_JOB_API_KEY_PREVIOUS", "CRON_JOB_API_KEY_PREVIOUS_FILE", "WORKER_SECRET_TOKEN",
-	"WORKER_SECRET_TOKEN_FILE", "WORKER_SECRET_TOKEN_PREVIOUS",
-	"WORKER_SECRET_TOKEN_PREVIOUS_FILE", "APOLLO_BASE_URL", "PROCESSOR_DIR", "CRONWARD_REGION",
-	"CRONWARD_ENV", "LOG_LEVEL", "WEBHOOK_RETRY_SCHEDULE", "ARCHIVE_MODE", "EGRESS_ALLOW",
-	"EGRESS_CA_FILE" };
+	"ENCRYPTION_KEYS_FILE", "APP_URL", "CRON_JOB_ORG_BASE_URL", "APOLLO_BASE_URL",
+	"RESEND_BASE_URL", "EMAIL_FROM", "PROCESSOR_DIR", "CRONWARD_REGION", "CRONWARD_ENV",
+	"LOG_LEVEL", "WEBHOOK_RETRY_SCHEDULE", "ARCHIVE_MODE", "EGRESS_ALLOW", "EGRESS_CA_FILE",
+	"PAYMENT_WEBHOOK_SCHEME", "PAYMENT_WEBHOOK_HEADER", "TELEBIRR_WEBHOOK_SCHEME",
+	"TELEBIRR_WEBHOOK_HEADER", "CBE_WEBHOOK_SCHEME", "CBE_WEBHOOK_HEADER",
+	"AWASH_WEBHOOK_SCHEME", "AWASH_WEBHOOK_HEADER" };
+
+/* Each may be in a file; those that others prove may have a predecessor, as well. */
+static const char *const keys[] = { "CRON_JOB_ORG_API_KEY", "RESEND_API_KEY" };
+static const char *const secrets[] = { "CRON_SECRET", "CRON_JOB_API_KEY", "WORKER_SECRET_TOKEN",
+	"META_APP_SECRET", "WHATSAPP_VERIFY_TOKEN", "PAYMENT_WEBHOOK_SECRET",
+	"TELEBIRR_WEBHOOK_SECRET", "CBE_WEBHOOK_SECRET", "AWASH_WEBHOOK_SECRET" };
 
 enum {
 	NUMBERS = sizeof(numbers) / sizeof(numbers[0]),
 	OTHERS = sizeof(others) / sizeof(others[0]),
+	KEYS = sizeof(keys) / sizeof(keys[0]),
+	SECRETS = sizeof(secrets) / sizeof(secrets[0]),
 };
 
-static int
-group_setup(void **state)
-{
-	int fd = mkstemp(file);
-
-	(void)state;
-	return fd < 0 ? -1 : close(fd);
-}
-
-static int
-group_teardown(void **state)
-{
-	(void)state;
-	return unlink(file);
-}
-
-static int
-setup(void **state)
-{
-	struct conf_row row;
-	size_t i;
-
-	(void)state;
-	for (i = 0; conf_row(NULL, i, &row); i++)
-		unsetenv(row.name);
-	return 0;
-}
-
 static void
-write_file(const char *bytes, size_t len)
+secret_has(const char *name, const char *tail)
 {
-	FILE *f = fopen(file, "we");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(bytes, 1, len, f), len);
-	assert_int_equal(fclose(f), 0);
-}
-
-static size_t
-row_of(const char *name)
-{
+	char setting[80];
 	struct conf_row row;
-	size_t i;
 
-	for (i = 0; conf_row(NULL, i, &row); i++)
-		if (strcmp(row.name, name) == 0)
-			return i;
-	fail_msg("there is no setting %s", name);
-	return 0;
-}
-
-/* The value in force after ${name} was set to ${value}; must load. */
-static const char *
-value_of(const char *name, const char *value)
-{
-	static char shown[2048];
-	struct err e = { .code = ERR_OK };
-	struct conf c;
-
-	if (value)
-		setenv(name, value, 1);
-	if (conf_load(&c, &e) != 0)
-		fail_msg("%s=%s: %s", name, value ? value : "(unset)", e.message);
-	conf_value(&c, row_of(name), shown, sizeof(shown));
-	conf_finish(&c);
-	unsetenv(name);
-	return shown;
-}
-
-/* Sets ${name} to ${value} and wants exactly ${message}. */
-static void
-refused(const char *name, const char *value, const char *message)
-{
-	struct err e = { .code = ERR_OK };
-	struct conf c;
-
-	setenv(name, value, 1);
-	if (conf_load(&c, &e) != -1)
-		fail_msg("%s=%s was taken", name, value);
-	conf_finish(&c);
-	unsetenv(name);
-	assert_int_equal(e.code, ERR_NOT_CONFIGURED);
-	if (message)
-		assert_string_equal(e.message, message);
-	else /* the name, then the fault */
-		assert_int_equal(strncmp(e.message, name, strlen(name)), 0);
+	snprintf(setting, sizeof(setting), "%s%s", name, tail);
+	assert_true(conf_row(NULL, row_of(setting), &row));
+	assert_true(row.secret);
+	assert_string_equal(row.fallback, "");
 }
 
 static void
@@ -173,11 +101,19 @@ the_table_is_complete(void **state)
 	}
 	for (i = 0; i < OTHERS; i++)
 		row_of(others[i]);
+	for (i = 0; i < KEYS + SECRETS; i++) {
+		secret_has(i < KEYS ? keys[i] : secrets[i - KEYS], "");
+		secret_has(i < KEYS ? keys[i] : secrets[i - KEYS], "_FILE");
+	}
+	for (i = 0; i < SECRETS; i++) {
+		secret_has(secrets[i], "_PREVIOUS");
+		secret_has(secrets[i], "_PREVIOUS_FILE");
+	}
 	for (i = 0; conf_row(NULL, i, &row); i++) {
 		assert_true(row.help[0] != '\0');
 		assert_true(row.allowed[0] != '\0');
 	}
-	assert_int_equal(i, NUMBERS + OTHERS);
+	assert_int_equal(i, NUMBERS + OTHERS + 2 * KEYS + 4 * SECRETS);
 	assert_false(conf_row(NULL, i, &row));
 	assert_false(conf_row(NULL, SIZE_MAX, &row));
 }
@@ -246,6 +182,16 @@ defaults_reach_their_fields(void **state)
 	assert_int_equal(c.job_retention_d + c.email_retention_d, 30 + 30);
 	assert_int_equal(
 	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 12442);
+	assert_int_equal(
+	    c.event_retries_max * 1000 + c.event_retry_first_min * 100 + c.event_retry_max_min,
+	    5160);
+	assert_int_equal(
+	    c.event_batch_size * 1000 + c.event_concurrent_max * 100 + c.email_batch_size, 10520);
+	assert_int_equal(c.event_retention_d + c.whatsapp_log_retention_d +
+			     c.reservation_retention_d + c.event_run_max + c.email_run_max,
+	    30 + 30);
+	assert_string_equal(c.resend_url, "https://api.resend.com");
+	assert_null(c.email_from);
 	assert_int_equal(c.webhook_run_max + c.expiry_run_max + c.archival_run_max, 0);
 	assert_int_equal(c.log_level, LOG_INFO);
 	assert_int_equal(c.archive_mode, ARCHIVE_ARCHIVE);
@@ -297,66 +243,38 @@ a_schedule_says_how_many_retries(void **state)
 }
 
 static void
-the_database_url_is_checked_and_wiped(void **state)
+the_most_that_any_worker_asks_for_counts(void **state)
 {
-	static char entry[] = "DATABASE_URL=postgresql://u:hunter2@h/db";
+	static const char *const names[] = { "WEBHOOK_MAX_CONCURRENT", "JOB_MAX_CONCURRENT",
+		"EVENT_MAX_CONCURRENT" };
 	struct err e = { .code = ERR_OK };
 	struct conf c;
-	size_t i;
 
 	(void)state;
-	putenv(entry);
 	assert_int_equal(conf_load(&c, &e), 0);
-	assert_string_equal(c.database_url, "postgresql://u:hunter2@h/db");
-	assert_null(getenv("DATABASE_URL"));
-	for (i = strlen("DATABASE_URL="); i < sizeof(entry); i++)
-		assert_int_equal(entry[i], '\0');
+	assert_int_equal(conf_requests_max(&c), 64);
 	conf_finish(&c);
-	assert_null(c.database_url);
-	assert_string_equal(value_of("DATABASE_URL", "host=/run/postgresql dbname=x"), "set");
-	assert_string_equal(value_of("DATABASE_URL", ""), "unset");
-	refused("DATABASE_URL", "postgresql://u:hunter2@h/db?nonsense=1",
-	    "DATABASE_URL: is not a libpq connection string or URI");
-	refused("DATABASE_URL", "password=hunter2 hunter3",
-	    "DATABASE_URL: is not a libpq connection string or URI");
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t other = 0; other < 3; other++)
+			setenv(names[other], other == i ? "77" : "3", 1);
+		assert_int_equal(conf_load(&c, &e), 0);
+		assert_int_equal(conf_requests_max(&c), 77);
+		conf_finish(&c);
+	}
 }
 
 static void
-files_are_read_or_named(void **state)
+mail_comes_from_a_mailbox(void **state)
 {
-	struct err e = { .code = ERR_OK };
-	struct secret_text text;
-	char message[200];
-	struct conf c;
-
 	(void)state;
-	write_file(" pass word \r\n\n", 14);
-	setenv("DATABASE_PASSWORD_FILE", file, 1);
-	setenv("EGRESS_CA_FILE", file, 1);
-	assert_int_equal(conf_load(&c, &e), 0);
-	assert_string_equal(conf_database_password(&c, &text, &e), " pass word ");
-	assert_string_equal(c.egress_ca_file, file);
-	write_file("another", 7);
-	assert_string_equal(conf_database_password(&c, &text, &e), "another");
-	write_file("", 0);
-	assert_string_equal(conf_database_password(&c, &text, &e), "");
-	unlink(file);
-	assert_null(conf_database_password(&c, &text, &e));
-	snprintf(message, sizeof(message),
-	    "DATABASE_PASSWORD_FILE: \"%s\": No such file or directory", file);
-	assert_string_equal(e.message, message);
-	conf_finish(&c);
-	write_file("password", 8);
-	assert_string_equal(value_of("DATABASE_PASSWORD_FILE", file), "set");
-	assert_string_equal(value_of("EGRESS_CA_FILE", file), file);
-	refused("DATABASE_PASSWORD_FILE", "/no/such",
-	    "DATABASE_PASSWORD_FILE: \"/no/such\": No such file or directory");
-	refused("EGRESS_CA_FILE", "/no/such",
-	    "EGRESS_CA_FILE: \"/no/such\": No such file or directory");
-	refused("EGRESS_CA_FILE", "/tmp", "EGRESS_CA_FILE: \"/tmp\": Is a directory");
-	write_file("a\0b", 3);
-	snprintf(message, sizeof(message), "DATABASE_PASSWORD_FILE: \"%s\": holds a NUL", file);
-	refused("DATABASE_PASSWORD_FILE", file, message);
+	assert_string_equal(value_of("EMAIL_FROM", "shop@example.com"), "shop@example.com");
+	assert_string_equal(
+	    value_of("EMAIL_FROM", "Shop <shop@example.com>"), "Shop <shop@example.com>");
+	assert_string_equal(value_of("EMAIL_FROM", ""), "");
+	refused("EMAIL_FROM", "shop.example.com",
+	    "EMAIL_FROM: \"shop.example.com\" has no @; allowed: an address such as "
+	    "shop@example.com or Shop <shop@example.com>");
+	refused("EMAIL_FROM", "Shop <shop@example.com>\r\nBcc: all@example.com", NULL);
 }
 
 static void
@@ -381,85 +299,6 @@ an_address_is_scheme_and_host(void **state)
 }
 
 static void
-keys_show_their_ids_alone(void **state)
-{
-	static const char ring[] = "k2:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=,"
-				   "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-
-	(void)state;
-	assert_string_equal(value_of("ENCRYPTION_KEYS", ring), "set: k2 k1");
-	assert_string_equal(value_of("ENCRYPTION_KEYS", ""), "unset");
-	write_file(ring, sizeof(ring) - 1);
-	assert_string_equal(value_of("ENCRYPTION_KEYS_FILE", file), "set: k2 k1");
-	refused("ENCRYPTION_KEYS", "k1:short",
-	    "ENCRYPTION_KEYS: key 1 is not 32 bytes in base64 (make one with `openssl rand -base64 "
-	    "32`); allowed: id:base64-of-32-bytes, newest first");
-}
-
-static void
-secrets_show_their_state_alone(void **state)
-{
-	(void)state;
-	assert_string_equal(value_of("CRON_SECRET", "0123456789abcdef"), "set");
-	assert_string_equal(value_of("CRON_SECRET", "0123456789abcde"), "too short");
-	assert_string_equal(value_of("CRON_SECRET", NULL), "unset");
-	write_file("0123456789abcdef", 16);
-	assert_string_equal(value_of("CRON_JOB_API_KEY_PREVIOUS_FILE", file), "set");
-	setenv("CRON_SECRET_FILE", file, 1);
-	assert_string_equal(value_of("CRON_SECRET", NULL), "unset");
-	refused("CRON_SECRET", "0123456789abcdef",
-	    "CRON_SECRET and CRON_SECRET_FILE are both set; set one");
-}
-
-static void
-the_api_key_falls_back(void **state)
-{
-	struct err e = { .code = ERR_OK };
-	struct conf c;
-
-	(void)state;
-	setenv("CRON_SECRET", "0123456789abcdef", 1);
-	assert_int_equal(conf_load(&c, &e), 0);
-	assert_ptr_equal(conf_secret(&c, SECRET_CRON_JOB_API_KEY), &c.secrets[SECRET_CRON_SECRET]);
-	conf_finish(&c);
-	/* A key that is too short closes its routes; it does not open them to another secret. */
-	setenv("CRON_SECRET", "0123456789abcdef", 1);
-	setenv("CRON_JOB_API_KEY", "short", 1);
-	assert_int_equal(conf_load(&c, &e), 0);
-	assert_ptr_equal(
-	    conf_secret(&c, SECRET_CRON_JOB_API_KEY), &c.secrets[SECRET_CRON_JOB_API_KEY]);
-	assert_ptr_equal(conf_secret(&c, SECRET_CRON_SECRET), &c.secrets[SECRET_CRON_SECRET]);
-	conf_finish(&c);
-	/* Files are read again on the way. */
-	write_file("0123456789abcdef", 16);
-	setenv("CRON_SECRET_FILE", file, 1);
-	assert_int_equal(conf_load(&c, &e), 0);
-	write_file("fedcba9876543210", 16);
-	assert_true(
-	    secret_matches(conf_secret(&c, SECRET_CRON_JOB_API_KEY), "fedcba9876543210", 16));
-	conf_finish(&c);
-}
-
-static void
-one_fault_wipes_the_rest_all_the_same(void **state)
-{
-	struct err e = { .code = ERR_OK };
-	struct conf c;
-
-	(void)state;
-	setenv("CRON_JOB_API_KEY_FILE", "/no/such", 1);
-	setenv("CRON_SECRET", "0123456789abcdef", 1);
-	setenv("DATABASE_URL", "host=h", 1);
-	setenv("RUN_BUDGET_S", "never", 1);
-	assert_int_equal(conf_load(&c, &e), -1);
-	assert_string_equal(
-	    e.message, "CRON_JOB_API_KEY_FILE: \"/no/such\": No such file or directory");
-	assert_null(getenv("CRON_SECRET"));
-	assert_null(getenv("DATABASE_URL"));
-	conf_finish(&c);
-}
-
-static void
 shown_values_keep_to_their_room(void **state)
 {
 	struct err e = { .code = ERR_OK };
@@ -474,8 +313,6 @@ shown_values_keep_to_their_room(void **state)
 	conf_finish(&c);
 }
 
-#define CONF_TEST(fn) cmocka_unit_test_setup(fn, setup)
-
 int
 main(void)
 {
@@ -486,13 +323,9 @@ main(void)
 		CONF_TEST(defaults_reach_their_fields),
 		CONF_TEST(words_are_their_enums),
 		CONF_TEST(a_schedule_says_how_many_retries),
-		CONF_TEST(the_database_url_is_checked_and_wiped),
-		CONF_TEST(files_are_read_or_named),
+		CONF_TEST(the_most_that_any_worker_asks_for_counts),
+		CONF_TEST(mail_comes_from_a_mailbox),
 		CONF_TEST(an_address_is_scheme_and_host),
-		CONF_TEST(keys_show_their_ids_alone),
-		CONF_TEST(secrets_show_their_state_alone),
-		CONF_TEST(the_api_key_falls_back),
-		CONF_TEST(one_fault_wipes_the_rest_all_the_same),
 		CONF_TEST(shown_values_keep_to_their_room),
 	};
 
