@@ -305,7 +305,8 @@ test('the demo delivers real requests, twice, and down and up keep its rows', as
   assert.ok(first > 0);
   const output = await demo.local('demo');
   assert.ok(seen() > first);
-  for (const word of ['"retried"', '"expired"', '"archived_events"', '"processed":3,"succeeded":3', `https://127.0.0.1:${demo.portTls}`]) assert.ok(output.includes(word), word);
+  for (const word of ['"retried"', '"expired"', '"archived_events"', '"processed":3,"succeeded":3', '"processed":2,"succeeded":1,"failed":1', '"jobId"', '"not_configured"', 'that is right: no mail goes out',
+    '"processed":2,"succeeded":2,"failed":0', '"duplicate":false', '"duplicate":true', '"unauthorized"', 'booked 42 in 1 row', `https://127.0.0.1:${demo.portTls}`]) assert.ok(output.includes(word), word);
   const count = () => demo.query('SELECT count(*)::int AS n FROM webhook_deliveries');
   const before = await count();
   await demo.local('down');
