@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { callersList } from '../lib/callers.mjs';
 import { cleanEnv, must, run } from '../lib/process.mjs';
 import { program, root } from '../lib/program.mjs';
 import { Site } from '../lib/site.mjs';
@@ -11,6 +12,8 @@ import { until } from '../lib/wait.mjs';
 
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const stand = await Stand.create();
+const site = await Site.start();
+after(() => site.end());
 after(async () => {
   // A role is the whole cluster's.
   await stand.db.rows('DROP OWNED BY shop; DROP ROLE shop').catch(() => {});
@@ -80,17 +83,42 @@ test('the role that it trusts can enqueue, in every way', async () => {
   });
 });
 
-test('the commands of its section Jobs do what they say', async (t) => {
-  const section = /^## Jobs\n([^]*?)^## /m.exec(readme)[1];
-  const site = await Site.start();
-  t.after(() => site.end());
+const sectionOf = (name) => new RegExp(`^## ${name}\\n([^]*?)^## `, 'm').exec(readme)[1];
+
+// The replies of a block's calls, in a shell as the text before it has it.
+async function replies(block) {
+  const done = await run('bash', ['-ec', `. ${site.var}/cronward.env\n${block.replaceAll('localhost:3000', `localhost:${site.portHttp}`).replaceAll(/^curl/gm, 'echo\ncurl')}`],
+    { env: cleanEnv({ no_proxy: '*' }) });
+  assert.equal(done.code, 0, done.stderr);
+  return done.stdout.trim().split('\n').map((line) => JSON.parse(line));
+}
+
+test('the calls by hand that it has for a cron service ring every worker', async () => {
+  const [block] = blocksOf(sectionOf('Point a cron service at it'), '');
+  const answers = await replies(block);
+  const list = await callersList();
+  assert.deepEqual(answers.map((one) => one.run?.worker ?? one.code).sort(),
+    list.map((one) => (one.worker === 'process-email-queue' ? 'not_configured' : one.worker)).sort());
+});
+
+test('an event that is signed as it says is stored, and booked once by its function', async () => {
+  const section = sectionOf('Events that others send you');
   await site.query(blocksOf(section, 'sql')[0]);
   const [block, ...others] = blocksOf(section, 'sh');
   assert.equal(others.length, 0);
-  const done = await run('bash', ['-ec', `. ${site.var}/cronward.env\n${block.replaceAll('localhost:3000', `localhost:${site.portHttp}`).replaceAll(/\ncurl/g, '\necho\ncurl')}`],
-    { env: cleanEnv({ no_proxy: '*' }) });
-  assert.equal(done.code, 0, done.stderr);
-  const [made, ran, health, list] = done.stdout.split('\n').map((line) => JSON.parse(line));
+  const [first] = await replies(block);
+  const [second] = await replies(block);
+  assert.deepEqual([first.success, first.duplicate, second.duplicate, second.id], [true, false, true, first.id]);
+  await until(async () => (await site.query('SELECT status FROM webhook_events'))[0].status === 'processed', { what: 'the event' });
+  assert.deepEqual(await site.query('SELECT * FROM payments'), [{ event_id: 'evt_1', amount: '42' }]);
+});
+
+test('the commands of its section Jobs do what they say', async () => {
+  const section = sectionOf('Jobs');
+  await site.query(blocksOf(section, 'sql')[0]);
+  const [block, ...others] = blocksOf(section, 'sh');
+  assert.equal(others.length, 0);
+  const [made, ran, health, list] = await replies(block);
   assert.deepEqual([made.success, made.isNew], [true, true]);
   assert.ok(ran.success || ran.skipped, JSON.stringify(ran)); // the doorbell may have been quicker
   assert.equal(health.status, 'healthy');
