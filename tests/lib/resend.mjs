@@ -49,7 +49,7 @@ export class Resend extends Vendor {
   }
 
   answer({ path, headers, body }) {
-    if (headers.authorization !== `Bearer ${KEY}`) return this.error(403, { name: 'invalid_api_key', message: 'API key is invalid' });
+    if (headers.authorization !== `Bearer ${this.credentials.api_key}`) return this.error(403, { name: 'invalid_api_key', message: 'API key is invalid' });
     const limits = this.#limits();
     if (limits.over) return limits.over;
     const key = headers['idempotency-key'], earlier = this.keys.get(key);
