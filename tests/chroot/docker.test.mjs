@@ -80,8 +80,10 @@ async function handOver(root, service) {
   await root.must('echo 127.0.0.1 postgres >>/etc/hosts');
 }
 
+// As the shell that calls Docker has them, or what the file says instead.
+const outside = { APP_URL: `https://${HOST}` };
 const environment = (service) => Object.fromEntries(Object.entries(service.environment ?? {})
-  .map(([name, value]) => [name, value.replace(/\$\{APP_URL:-[^}]*\}/, `https://${HOST}`)]));
+  .map(([name, value]) => [name, value.replace(/\$\{(\w+):-([^}]*)\}/, (_, variable, instead) => outside[variable] ?? instead)]));
 
 // The words that Docker would make of image and service, with what `cap_drop` and `security_opt` take.
 function inContainer(image, service, words) {

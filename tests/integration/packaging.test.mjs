@@ -1,5 +1,6 @@
 // What the package and `make install` bring: units, manual pages, files and their modes.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { appendFileSync, chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, test } from 'node:test';
@@ -223,6 +224,10 @@ test('a pool has the size of its setting, and the secrets that lie in their fold
   await must('mkdir', ['-p', secrets]);
   writeFileSync(path.join(secrets, 'CRON_SECRET'), 'a-secret-of-this-test-alone\n');
   writeFileSync(path.join(secrets, 'CRON_SECRET.new'), 'half of a secr');
+  // A provider of events that nobody has heard of, while his secret is rotated; and one that shares none yet.
+  writeFileSync(path.join(secrets, 'SHOP_WEBHOOK_SECRET'), 'the-new-secret-of-a-shop\n');
+  writeFileSync(path.join(secrets, 'SHOP_WEBHOOK_SECRET_PREVIOUS'), 'the-old-secret-of-a-shop\n');
+  writeFileSync(path.join(secrets, 'CBE_WEBHOOK_SECRET'), '');
   const { pool, socket, log } = startPool('api', { more: { POOL_API: '3' }, at });
   await until(() => childrenNamed(pool.pid, 'cronward').length === 3, { what: 'three processes' });
   // Known, and refused for want of a database only.
@@ -230,6 +235,12 @@ test('a pool has the size of its setting, and the secrets that lie in their fold
   const url = '/api/workers/webhookRetry';
   assert.equal((await fcgiCall(socket, 'POST', url, headers('another-secret-altogether'))).json.code, 'unauthorized', log());
   assert.notEqual((await fcgiCall(socket, 'POST', url, headers('a-secret-of-this-test-alone'))).json.code, 'unauthorized', log());
+  const event = async (provider, secret) => (await fcgiCall(socket, 'POST', `/api/payments/webhook/${provider}`,
+    { body: '{}', headers: { 'x-webhook-signature': createHmac('sha256', secret).update('{}').digest('hex') } })).json.error;
+  for (const secret of ['the-new-secret-of-a-shop', 'the-old-secret-of-a-shop']) assert.match(await event('shop', secret), /database/i, log());
+  assert.equal(await event('shop', 'another-secret-altogether'), 'Unauthorized');
+  assert.match(await event('cbe', ''), /secret is not configured/);
+  assert.doesNotMatch(log(), /CBE_WEBHOOK_SECRET/);
   await pool.stop();
 });
 
