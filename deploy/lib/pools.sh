@@ -4,9 +4,10 @@
 # -r and -t, and never with -s, which sends another signal than it says.
 
 POOLS=(workers api inbound async)
-# Calls that may wait for a process: more than the burst that nginx lets through, so that nobody
-# is turned away at second 0.  Those that waited too long are answered 503 by the program.
-POOL_BACKLOG=256
+# Calls that may wait for a process: more than the bursts that nginx lets through, of callers at
+# second 0 and of events, so that nobody is turned away.  Those that waited too long for a run are
+# answered 503 by the program.
+POOL_BACKLOG=2048
 POOL_ENV=()
 PROGRAM=
 
