@@ -158,7 +158,7 @@ inbound_take(struct call *c, const struct provider *p, const struct inbound_way 
 	reply_json(&c->reply, c->gateway->arena, 200,
 	    json_pack("{sbsbsbss}", "success", 1, "received", 1, "duplicate",
 		db_bool(rows, 0, "is_duplicate"), "id", db_text(rows, 0, "id")));
-	if (!db_bool(rows, 0, "is_duplicate")) {
+	if (db_bool(rows, 0, "is_fresh")) {
 		c->rung = way->worker;
 		c->afterwards = worker_ring;
 	}

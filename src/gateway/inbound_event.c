@@ -104,7 +104,7 @@ inbound_header(const void *request, const char *name, size_t *position)
 	if (len < 0 || (size_t)len >= sizeof(param))
 		return NULL;
 	for (char *c = param; *c; c++)
-		*c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+		*c = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
 	return request_each(request, param, position);
 }
 
@@ -261,7 +261,7 @@ header_name(char to[static INBOUND_PARAM_MAX], const char *param, const char **r
 
 		if (c <= ' ' || c > '~')
 			return false;
-		to[i] = c == '_' ? '-' : (char)tolower(c);
+		to[i] = (char)(c == '_' ? '-' : tolower(c));
 	}
 	to[len] = '\0';
 	*ret_value = param + len + 1;

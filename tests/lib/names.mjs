@@ -41,7 +41,7 @@ const MADE_AT_RUN_TIME = [
 ];
 
 // Routes that nginx already knows and the program will.
-const ROUTES_TO_COME = [/^\/api\/(payments|whatsapp)(\/|$)/, /^\/api\/session/, /^\/dashboard/, /^\/metrics/];
+const ROUTES_TO_COME = [/^\/api\/session/, /^\/dashboard/, /^\/metrics/];
 // Of the caller's own project: deploy/callers/vercel.
 const ROUTES_OF_CALLERS = [/^\/api\/cronward$/];
 
