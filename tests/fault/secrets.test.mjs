@@ -108,6 +108,7 @@ const KINDS = {
   'busy or not': (s) => site.call('POST', ROUTES[0], { headers: { authorization: `Bearer ${s}` } }),
   'respond-async': (s) => site.call('POST', ROUTES[1], { headers: { authorization: `Bearer ${s}`, prefer: 'respond-async' } }),
   'in the query': (s, i) => site.call('GET', `${ROUTES[i % 3]}?secret=${s}`, { headers: i % 2 ? {} : { 'x-cron-secret': s } }),
+  'in the query of a state': (s) => site.call('GET', `/api/v1/jobs/webhook-retry?secret=${s}`),
   'as a parameter that does not parse': (s) => site.call('GET', `${ROUTES[1]}?${s}=%zz&busy=${s}`, { headers: { 'x-cron-secret': s } }),
   'as a value that is not allowed': (s) => site.call('GET', `${ROUTES[1]}?busy=${s}`, { headers: { 'x-cron-secret': s } }),
   'in the path': (s, i) => site.call('GET', ['/', '/api/workers/', '/api/cron/executions/', '/api/', `${ROUTES[0]}/`][i % 5] + s, { headers: { 'x-cron-secret': s } }),
@@ -161,7 +162,7 @@ test('a thousand calls of all kinds', async (t) => {
   const [workers, postgres] = [site.pid('workers'), site.pid('postgres')];
   killNow(workers, 'SIGTERM');
   await until(() => !isAlive(workers), { what: 'the pool to end' });
-  await ringAll(['a good call', 'in the query', 'in the referer and a cookie'], 24, 4);
+  await ringAll(['a good call', 'in the query', 'in the query of a state', 'in the referer and a cookie'], 24, 4);
   killNow(postgres, 'SIGINT');
   await until(() => !isAlive(postgres), { what: 'PostgreSQL to end', timeoutMs: 30_000 });
   for (let i = 0; i < 8; i++) keep('no database', await site.call('GET', `/api/cron/executions/00000000-0000-4000-8000-00000000000${i}`, { headers: { authorization: `Bearer ${callers.CRON_JOB_API_KEY}` } }));
