@@ -26,8 +26,8 @@ function file(name, text, { mode = 0o640, ageDays = 0 } = {}) {
 const strong = (name) => createHash('sha256').update(name).digest('base64url');
 
 // The secrets of the environment, out of the way.
-const unset = { CRON_SECRET: '', CRON_JOB_API_KEY: '' };
-const another = { WORKER_SECRET_TOKEN: strong('worker') }; // what this test is not about
+const unset = { CRON_JOB_API_KEY: '' };
+const another = { WORKER_SECRET_TOKEN: strong('worker'), CRON_SECRET: strong('cron') }; // what this test is not about
 
 test('a healthy installation has nothing that fails, and everything is looked at', async () => {
   const found = await doctor();
@@ -115,7 +115,7 @@ test('secrets: unset, short, of an example, weak, alike', async () => {
     for (const value of Object.values(env).filter(Boolean)) assert.ok(!JSON.stringify(one.findings).includes(value), 'a value is shown');
     return one;
   };
-  (await found({})).one('secrets', 'fail', /^CRON_JOB_API_KEY is unset: \d+ routes answer 503/);
+  (await found({ CRON_SECRET: '' })).one('secrets', 'fail', /^CRON_JOB_API_KEY is unset: \d+ routes answer 503/);
   const instead = await found({ CRON_SECRET: strong('a'), WORKER_SECRET_TOKEN: '' });
   instead.none('secrets', 'fail');
   for (const name of ['CRON_JOB_API_KEY', 'WORKER_SECRET_TOKEN']) instead.one('secrets', 'ok', new RegExp(`^${name} is unset; CRON_SECRET takes its place$`));
@@ -128,6 +128,27 @@ test('secrets: unset, short, of an example, weak, alike', async () => {
   assert.match((await found({ CRON_JOB_API_KEY: strong('b').slice(0, 20) })).one('secrets', 'warn').found, /shorter than 32/);
   assert.match((await found({ CRON_JOB_API_KEY: 'qz'.repeat(20) })).one('secrets', 'warn').found, /different characters/);
   assert.match((await found({ CRON_JOB_API_KEY: strong('c'), CRON_SECRET: strong('c') })).one('secrets', 'warn').found, /are the same/);
+});
+
+test('secrets of providers of events, and of vendors', async () => {
+  const found = (env) => doctor({ env });
+  const none = await found({});
+  for (const [name, without] of [['META_APP_SECRET', 'takes no events'], ['WHATSAPP_VERIFY_TOKEN', 'cannot register'], ['RESEND_API_KEY', 'mail stays']])
+    none.one('secrets', 'ok', new RegExp(`^${name} is unset: .*${without}`));
+  assert.deepEqual(none.of('secrets').filter((one) => /_WEBHOOK_/.test(one.found)), []);
+  const short = (await found({ CBE_WEBHOOK_SECRET: 'k9w2xq7rt4' })).one('secrets', 'fail');
+  assert.match(short.found, /^CBE_WEBHOOK_SECRET is shorter than 16 characters: \/api\/payments\/webhook\/cbe takes no events$/);
+  assert.match(short.todo, /who issued it/);
+  assert.match((await found({ PAYMENT_WEBHOOK_SECRET: 'your-webhook-secret' })).one('secrets', 'fail').found, /^PAYMENT_WEBHOOK_SECRET holds the words of an example/);
+  assert.match((await found({ ZED_WEBHOOK_SCHEME: 'meta' })).one('secrets', 'fail').found, /^ZED_WEBHOOK_SECRET is unset: \/api\/payments\/webhook\/zed takes no events$/);
+  const damaged = { ZED_WEBHOOK_SCHEME: 'standard', ZED_WEBHOOK_SECRET: `whsec_${strong('zed')}-` };
+  assert.match((await found(damaged)).one('secrets', 'fail').found, /^ZED_WEBHOOK_SECRET is neither base64 behind "whsec_" nor .*: no event of zed can be verified$/);
+  const alike = { STRIPE_WEBHOOK_SECRET: strong('stripe'), META_APP_SECRET: strong('stripe'), RESEND_API_KEY: 're_mock_key' };
+  assert.match((await found(alike)).one('secrets', 'warn').found, /^META_APP_SECRET and STRIPE_WEBHOOK_SECRET are the same/);
+  assert.match((await found({ RESEND_API_KEY: 're_mock' })).one('secrets', 'fail').found, /^RESEND_API_KEY is shorter than 8 characters: mail stays/);
+  const open = { GITHUB_WEBHOOK_SECRET_FILE: file('github', strong('github'), { mode: 0o644, ageDays: 100 }) };
+  assert.match((await found(open)).one('secrets', 'fail').found, /^GITHUB_WEBHOOK_SECRET_FILE: everybody/);
+  assert.match((await found(open)).one('secrets', 'warn').found, /^GITHUB_WEBHOOK_SECRET is 100 days old/);
 });
 
 test('secrets in files: who may read them, how old they are, a rotation without an end', async () => {
@@ -173,6 +194,9 @@ test('the key ring: none, plain values, an older key, a key that is gone', async
 
 test('a name that is almost a setting', async () => {
   assert.match((await doctor({ env: { POOL_WORKES: '9' } })).one('settings', 'warn').found, /^POOL_WORKES is no setting; POOL_WORKERS is one$/);
+  assert.match((await doctor({ env: { CBE_WEBHOOK_SECERT: 'x' } })).one('settings', 'warn').found, /^CBE_WEBHOOK_SECERT is no setting; CBE_WEBHOOK_SECRET is one$/);
+  // A provider's own, however near another's.
+  for (const name of ['KBE_WEBHOOK_SCHEME', 'TELEBIR_WEBHOOK_SCHEME']) (await doctor({ env: { [name]: 'meta' } })).none('settings', 'warn');
   for (const name of ['POOL_WORKERS', 'POOL', 'WORKERS', 'POOLS_OF_WORKERS']) (await doctor({ env: { [name]: '9' } })).none('settings', 'warn');
 });
 
