@@ -11,14 +11,15 @@ SELECT w.name, last.id, last.status,
        l.holder, l.fence, l.expires_at > clock_timestamp() AS holder_is_live,
        to_char(l.acquired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS held_since,
        extract(epoch FROM clock_timestamp() - l.acquired_at)::bigint AS held_s, r.caller AS held_by
-  FROM unnest($1::text[]) AS w(name)
+  FROM unnest($1::text[]) WITH ORDINALITY AS w(name, place)
   LEFT JOIN LATERAL (
 	SELECT id, status, started_at, duration_ms, counts, error_message, caller
 	  FROM cron_job_executions
 	 WHERE job_name = w.name AND status <> 'running'
 	 ORDER BY started_at DESC LIMIT 1) last ON true
   LEFT JOIN cron_locks l ON l.name = w.name AND l.holder IS NOT NULL
-  LEFT JOIN LATERAL (SELECT caller FROM cron_job_executions WHERE id = l.holder LIMIT 1) r ON true;
+  LEFT JOIN LATERAL (SELECT caller FROM cron_job_executions WHERE id = l.holder LIMIT 1) r ON true
+ ORDER BY w.place;
 
 -- name: queues
 -- Rows whose time has come are the first of their index, those that are leased among them; of jobs,
@@ -67,6 +68,17 @@ SELECT 'platform_notifications', x.due, x.due > $1::int, NULL,
   FROM (SELECT count(*) AS due, extract(epoch FROM clock_timestamp() - min(expires_at))::bigint AS oldest_s
           FROM (SELECT expires_at FROM platform_notifications
                  WHERE status <> 'dismissed' AND expires_at <= (SELECT clock_timestamp())
+                 ORDER BY expires_at, id LIMIT $1::int + 1) y) x
+UNION ALL
+SELECT 'inventory_reservations', x.due, x.due > $1::int, NULL,
+       (SELECT count(*) FROM (
+		SELECT FROM inventory_reservations
+		 WHERE status = 'active' AND expires_at > (SELECT clock_timestamp())
+		 ORDER BY expires_at, id LIMIT $1::int + 1) y),
+       NULL, NULL, x.oldest_s
+  FROM (SELECT count(*) AS due, extract(epoch FROM clock_timestamp() - min(expires_at))::bigint AS oldest_s
+          FROM (SELECT expires_at FROM inventory_reservations
+                 WHERE status = 'active' AND expires_at <= (SELECT clock_timestamp())
                  ORDER BY expires_at, id LIMIT $1::int + 1) y) x
 UNION ALL
 SELECT 'jobs', (SELECT count(*) FROM job WHERE NOT is_leased), (SELECT count(*) FROM job) > $1::int,

@@ -12,8 +12,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum {
+	STATUS_QUEUES = 4, /* statements that tell of queues */
+};
+
 struct status {
-	PGresult *workers, *queues, *rest;
+	PGresult *workers, *queues[STATUS_QUEUES], *rest;
 };
 
 /* 0, or -1 with ${e}; status_finish() is to be called either way. */

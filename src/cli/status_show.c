@@ -21,11 +21,19 @@ enum {
 #define STATUS_COUNT_MAX_TEXT "10000"
 _Static_assert(STATUS_COUNT_MAX == 10000, "the text is the number");
 
+/* Of each queue. */
+static const char *const status_counts[] = { "due", "waiting", "leased", "parked", "dead" };
+enum {
+	STATUS_COUNTS = sizeof(status_counts) / sizeof(*status_counts),
+};
+
 static void status_print_workers(const PGresult *, FILE *);
 static void status_describe_last(const PGresult *, int row, char to[static STATUS_CELL_MAX]);
 static void status_describe_counts(const PGresult *, int row, char to[static STATUS_CELL_MAX]);
 static void status_describe_lock(const PGresult *, int row, char to[static STATUS_CELL_MAX]);
-static void status_print_queues(const PGresult *, FILE *);
+static PGresult *status_read_queues(struct cli_session *, enum sql_id, struct err *);
+static void status_print_queues(const struct status *, FILE *);
+static void status_add_queue(struct print_table *, const PGresult *, int row);
 static void status_print_rest(const PGresult *, FILE *);
 static void status_print_paused(const json_t *names, FILE *);
 static char *status_age(int64_t seconds, char to[static STATUS_AGE_MAX]);
@@ -37,16 +45,16 @@ static json_t *status_json_count(const PGresult *, int row, const char *column);
 static json_t *status_json_number(const PGresult *, int row, const char *column);
 static json_t *status_json_parsed(const PGresult *, int row, const char *column);
 
+/* Each gives rows of the same columns. */
+static const enum sql_id status_queues[STATUS_QUEUES] = { SQL_STATUS_QUEUES,
+	SQL_STATUS_LANES_EVENTS_QUEUE, SQL_STATUS_LANES_WHATSAPP_QUEUE,
+	SQL_STATUS_LANES_MAIL_QUEUE };
+
 int
 status_read(struct cli_session *s, struct status *ret_status, struct err *e)
 {
 	struct text names = { .at = NULL };
-	struct db_unit queues = {
-		.sql = SQL_STATUS_QUEUES,
-		.args = (const char *const[]){ STATUS_COUNT_MAX_TEXT },
-		.args_count = 1,
-		.by_index = true,
-	};
+	bool goes_on;
 
 	*ret_status = (struct status){ .workers = NULL };
 	text_array_begin(&names);
@@ -55,9 +63,12 @@ status_read(struct cli_session *s, struct status *ret_status, struct err *e)
 	text_array_end(&names);
 	ret_status->workers = db_query(s->db, SQL_STATUS_WORKERS, DB_ARGS(names.at), e);
 	text_finish(&names);
-	if (ret_status->workers)
-		ret_status->queues = db_query_within(s->db, &queues, e);
-	if (ret_status->queues)
+	goes_on = ret_status->workers != NULL;
+	for (int i = 0; i < STATUS_QUEUES && goes_on; i++) {
+		ret_status->queues[i] = status_read_queues(s, status_queues[i], e);
+		goes_on = ret_status->queues[i] != NULL;
+	}
+	if (goes_on)
 		ret_status->rest =
 		    db_query(s->db, SQL_STATUS_REST, DB_ARGS(STATUS_COUNT_MAX_TEXT), e);
 	return ret_status->rest ? 0 : -1;
@@ -67,7 +78,8 @@ void
 status_finish(struct status *status)
 {
 	PQclear(status->workers);
-	PQclear(status->queues);
+	for (int i = 0; i < STATUS_QUEUES; i++)
+		PQclear(status->queues[i]);
 	PQclear(status->rest);
 	*status = (struct status){ .workers = NULL };
 }
@@ -78,7 +90,7 @@ status_print(const struct status *status, FILE *to)
 	fprintf(to, "%s\n\n", db_text(status->rest, 0, "at"));
 	status_print_workers(status->workers, to);
 	fputc('\n', to);
-	status_print_queues(status->queues, to);
+	status_print_queues(status, to);
 	fputc('\n', to);
 	status_print_rest(status->rest, to);
 }
@@ -90,8 +102,9 @@ status_json(const struct status *status)
 
 	for (int row = 0; row < PQntuples(status->workers); row++)
 		json_array_append_new(workers_list, status_json_worker(status->workers, row));
-	for (int row = 0; row < PQntuples(status->queues); row++)
-		json_array_append_new(queues, status_json_queue(status->queues, row));
+	for (int i = 0; i < STATUS_QUEUES; i++)
+		for (int row = 0; row < PQntuples(status->queues[i]); row++)
+			json_array_append_new(queues, status_json_queue(status->queues[i], row));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "at", db_text(status->rest, 0, "at"),
 	    "workers", workers_list, "queues", queues, "queuesPaused",
 	    status_json_parsed(status->rest, 0, "paused"), "endpointsDisabled",
@@ -168,30 +181,48 @@ status_describe_lock(const PGresult *rows, int row, char to[static STATUS_CELL_M
 		    db_text(rows, row, "holder"), by ? by : "?", age);
 }
 
-static void
-status_print_queues(const PGresult *rows, FILE *to)
+static PGresult *
+status_read_queues(struct cli_session *s, enum sql_id sql, struct err *e)
 {
-	static const char *const columns[] = { "due", "waiting", "leased", "parked", "dead" };
-	enum { COUNTS = sizeof(columns) / sizeof(*columns) };
-	struct print_table table = { .columns = COUNTS + 2 };
-	char cells[COUNTS + 1][STATUS_CELL_MAX];
-	const char *line[COUNTS + 2] = { "queue" };
+	struct db_unit unit = {
+		.sql = sql,
+		.args = (const char *const[]){ STATUS_COUNT_MAX_TEXT },
+		.args_count = 1,
+		.by_index = true,
+	};
 
-	for (int i = 0; i < COUNTS; i++)
-		line[i + 1] = columns[i];
-	line[COUNTS + 1] = "oldest due";
+	return db_query_within(s->db, &unit, e);
+}
+
+static void
+status_print_queues(const struct status *status, FILE *to)
+{
+	struct print_table table = { .columns = STATUS_COUNTS + 2 };
+	const char *line[STATUS_COUNTS + 2] = { "queue" };
+
+	for (int i = 0; i < STATUS_COUNTS; i++)
+		line[i + 1] = status_counts[i];
+	line[STATUS_COUNTS + 1] = "oldest due";
 	print_add(&table, line);
-	for (int row = 0; row < PQntuples(rows); row++) {
-		line[0] = db_text(rows, row, "name");
-		for (int i = 0; i < COUNTS; i++)
-			line[i + 1] = status_count(rows, row, columns[i], cells[i]);
-		line[COUNTS + 1] = db_text(rows, row, "oldest_s")
-				       ? status_age(db_number(rows, row, "oldest_s"), cells[COUNTS])
-				       : NULL;
-		print_add(&table, line);
-	}
+	for (int i = 0; i < STATUS_QUEUES; i++)
+		for (int row = 0; row < PQntuples(status->queues[i]); row++)
+			status_add_queue(&table, status->queues[i], row);
 	print_table_to(&table, to);
 	print_finish(&table);
+}
+
+static void
+status_add_queue(struct print_table *table, const PGresult *rows, int row)
+{
+	char cells[STATUS_COUNTS + 1][STATUS_CELL_MAX];
+	const char *line[STATUS_COUNTS + 2] = { db_text(rows, row, "name") };
+
+	for (int i = 0; i < STATUS_COUNTS; i++)
+		line[i + 1] = status_count(rows, row, status_counts[i], cells[i]);
+	if (db_text(rows, row, "oldest_s"))
+		line[STATUS_COUNTS + 1] =
+		    status_age(db_number(rows, row, "oldest_s"), cells[STATUS_COUNTS]);
+	print_add(table, line);
 }
 
 static void

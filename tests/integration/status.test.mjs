@@ -12,7 +12,7 @@ import { until } from '../lib/wait.mjs';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-const WORKERS = [...Object.keys(ROUTE), 'job-queue'];
+const WORKERS = [...Object.keys(ROUTE), 'job-queue', 'whatsapp-webhook-retry', 'retry-webhooks', 'process-email-queue', 'cleanup-reservations'];
 const cluster = await Cluster.create();
 const stand = await Stand.create({ cluster });
 after(async () => {
@@ -84,12 +84,13 @@ test('last runs, the lock of one that runs, queues, endpoints, refused calls', a
   assert.match(shown, /webhook_deliveries +4 +1 +2 +1 +1 +60 min/);
 });
 
-// Jobs as they stand in the table, the rules of their life aside.
-const jobs = (sql, values) => stand.db.session(async (run) => {
-  await run('ALTER TABLE jobs DISABLE TRIGGER USER');
+// Rows as they stand in a table, the rules of their life aside.
+const asTheyStand = (table, sql, values) => stand.db.session(async (run) => {
+  await run(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
   await run(sql, values);
-  await run('ALTER TABLE jobs ENABLE TRIGGER USER');
+  await run(`ALTER TABLE ${table} ENABLE TRIGGER USER`);
 });
+const jobs = (sql, values) => asTheyStand('jobs', sql, values);
 
 test('jobs: due, waiting, leased, parked and dead over all queues; those that are paused by name', async () => {
   await jobs(`INSERT INTO jobs (job_type, queue, priority, waits_until, lease_until, status, dead_at) VALUES
@@ -107,6 +108,33 @@ test('jobs: due, waiting, leased, parked and dead over all queues; those that ar
   assert.match(shown, /jobs +4 +1 +1 +1 +1 +4 h/);
   assert.match(shown, /^queues of jobs that are paused: .*red, c$/m);
   assert.ok(!shown.includes('\x1b'));
+});
+
+test('events, mail and holds: due, waiting, leased and dead over all providers and priorities', async (t) => {
+  t.after(() => stand.db.rows('TRUNCATE webhook_events, whatsapp_webhook_logs, email_queue, inventory_items CASCADE'));
+  const row = (hours, lease, deadAt, more = '') => `(${hours === null ? 'NULL' : `now() + interval '${hours} h'`}, ${lease ? `now() + interval '${lease}'` : 'NULL'}, ${deadAt}${more})`;
+  for (const [table, names, ...rows] of [
+    ['webhook_events', ', status, provider, event_id, attempts, archived', row(-1, '', 'NULL', `, 'pending', 'a', '1', 0, false`), row(-2, '', 'NULL', `, 'failed', 'a', '2', 1, false`),
+      row(-9, '1 min', 'NULL', `, 'failed', 'b', '3', 1, false`), row(-5, '-1 min', 'NULL', `, 'processing', 'c', '4', 0, false`), row(1, '', 'NULL', `, 'failed', 'b', '5', 1, false`),
+      row(null, '', 'now()', `, 'failed', 'b', '6', 6, true`), row(null, '', 'NULL', `, 'processed', 'b', '7', 1, false`)],
+    ['whatsapp_webhook_logs', ', status, event_id, attempts', row(-3, '', 'NULL', `, 'pending', '1', 0`), row(1, '', 'NULL', `, 'failed', '2', 1`)],
+    ['email_queue', ', status, to_address, priority', row(-1, '', 'NULL', `, 'pending', 'a@example.com', 10`), row(-4, '', 'NULL', `, 'pending', 'a@example.com', 0`),
+      row(-6, '1 min', 'NULL', `, 'processing', 'a@example.com', 0`), row(2, '', 'NULL', `, 'pending', 'a@example.com', 0`)]])
+    await asTheyStand(table, `INSERT INTO ${table} (waits_until, lease_until, dead_at${names}) VALUES ${rows}`);
+  await stand.db.rows(`INSERT INTO email_queue (to_address, status, dead_at) SELECT 'a@example.com', 'failed', now() FROM generate_series(1, 10001)`);
+  const item = await stand.db.value(`INSERT INTO inventory_items (sku, on_hand) VALUES ('x', 9) RETURNING id`);
+  await stand.db.rows(`INSERT INTO inventory_reservations (item_id, quantity, status, expires_at) SELECT $1, 1, s, now() + h * interval '1 hour'
+    FROM (VALUES ('active', -1), ('active', -7), ('active', 1), ('expired', -9)) v (s, h)`, [item]);
+  const found = await status();
+  const seen = (name) => {
+    const { queue: _, oldestDueS, ...counts } = queue(found, name);
+    return { ...counts, hours: oldestDueS === null ? null : Math.floor(oldestDueS / 3600) };
+  };
+  assert.deepEqual(seen('webhook_events'), { due: 3, waiting: 1, leased: 1, parked: null, dead: 1, hours: 5 });
+  assert.deepEqual(seen('whatsapp_webhook_logs'), { due: 1, waiting: 1, leased: 0, parked: null, dead: 0, hours: 3 });
+  assert.deepEqual(seen('email_queue'), { due: 2, waiting: 1, leased: 1, parked: null, dead: '10000+', hours: 4 });
+  assert.deepEqual(seen('inventory_reservations'), { due: 2, waiting: 1, leased: null, parked: null, dead: null, hours: 7 });
+  assert.match(await text(), /^email_queue +2 +1 +1 +- +10000\+ +4 h$/m);
 });
 
 test('a million finished jobs, and 10,000 due, make it no slower', async (t) => {
