@@ -55,16 +55,12 @@ SELECT r.id, r.status, r.attempts, r.max_attempts, r.lost, r.priority, r.created
 SELECT r.id, {provider} AS provider, {type} AS event_type, r.event_id, r.status, r.archived, r.attempts,
        {retry_count} AS retry_count, r.lost, r.created_at, {next_retry_at} AS next_retry_at, r.waits_until,
        r.dead_at, r.performed_at, r.processed_at, {error} AS error, r.note,
-       COALESCE(h.shown, 'none: it would be processed without anything being done') AS handler_now,
+       COALESCE(h.action || ' (event_handlers ' || h.id || ', ' || h.provider || ' ' || h.type_pattern || ')',
+                'none: it would be processed without anything being done') AS handler_now,
        headers.shown AS headers, payload.shown AS payload, octet_length(r.body) AS body_bytes,
        CASE WHEN r.payload IS NULL THEN encode(substring(r.body, 1, 256), 'escape') END AS body
   FROM {table} r
-  LEFT JOIN LATERAL (
-	SELECT h.action || ' (event_handlers ' || h.id || ', ' || h.provider || ' ' || h.type_pattern || ')'
-	  FROM event_handlers h
-	 WHERE h.is_active AND h.provider IN ({provider}, '*') AND cronward_event_fits({type}, h.type_pattern)
-	 ORDER BY h.position, h.id
-	 LIMIT 1) h(shown) ON true
+  LEFT JOIN LATERAL cronward_event_handler({provider}, {type}) h ON true
  CROSS JOIN LATERAL (SELECT left(v, 8000) || CASE WHEN length(v) > 8000 THEN '… of ' || length(v) || ' characters' ELSE '' END
                        FROM (SELECT r.payload::text) x(v)) payload(shown)
  CROSS JOIN LATERAL (

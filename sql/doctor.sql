@@ -36,6 +36,10 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('cronward_schema', '{SELECT}'),
                ('email_queue', '{SELECT,UPDATE,DELETE}'),
                ('email_templates', '{SELECT}'),
+               ('email_templates', '{SELECT}'),
+               ('event_handlers', '{SELECT,UPDATE}'),
+               ('inventory_items', '{SELECT,UPDATE}'),
+               ('inventory_reservations', '{SELECT,UPDATE,DELETE}'),
                ('job_dependencies', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('job_limits', '{SELECT,INSERT,UPDATE}'),
                ('job_logs', '{SELECT,INSERT,DELETE}'),
@@ -52,6 +56,8 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('webhook_attempts', '{SELECT,INSERT}'),
                ('webhook_attempts_default', '{SELECT,UPDATE,DELETE}'),
                ('webhook_deliveries', '{SELECT,UPDATE,DELETE}'),
+               ('webhook_events', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('whatsapp_webhook_logs', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('workspace_settings', '{SELECT,UPDATE}')) AS t(name, privileges),
        unnest(t.privileges) AS p(privilege)
  WHERE to_regclass(t.name) IS NOT NULL AND NOT has_table_privilege(to_regclass(t.name), p.privilege)

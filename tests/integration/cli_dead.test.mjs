@@ -2,11 +2,15 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
+import { Resend } from '../lib/resend.mjs';
 import { Stand } from '../lib/stand.mjs';
 
-const stand = await Stand.create();
+const vendor = await Resend.start();
+const stand = await Stand.create({ env: { RESEND_BASE_URL: vendor.origin, RESEND_API_KEY: vendor.credentials.api_key, EMAIL_FROM: 'shop@example.com',
+  EGRESS_ALLOW: '127.0.0.1/32,127.0.0.2/32', MAX_RETRY_ATTEMPTS: '0' } });
 const { db } = stand;
 after(() => stand.end());
+after(() => vendor.stop());
 beforeEach(() => db.rows('TRUNCATE webhook_events, whatsapp_webhook_logs, email_queue, email_templates, event_handlers, audit_log'));
 
 const KINDS = {
@@ -184,6 +188,38 @@ test('replay: as if never tried, once, and the act is on record', async () => {
     { action: 'dead.replay', target: 'webhook_events', detail: { filter: { ids: events }, count: 0, skipped: 0 } },
     { action: 'dead.replay', target: 'whatsapp_webhook_logs', detail: { filter: { all: true }, count: 1, skipped: 0 } },
     { action: 'dead.replay', target: 'email_queue', detail: { filter: { to: 'BO@example.com' }, count: 1, skipped: 0 } }]);
+});
+
+// Runs the worker of a kind; its reply.
+async function run(worker) {
+  const done = await stand.cli(['run', worker]);
+  assert.ok(done.code < 2, done.stderr);
+  return JSON.parse(done.stdout);
+}
+
+test('what died of its worker, replayed: an event goes to the handler of now, a mail goes out, each once', async () => {
+  await db.rows(`CREATE TABLE booked (id text); CREATE FUNCTION broken(event jsonb) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;
+    CREATE FUNCTION book(event jsonb) RETURNS void LANGUAGE sql AS $$ INSERT INTO booked VALUES (event ->> 'event_id') $$`);
+  await db.rows(`INSERT INTO event_handlers (provider, action) VALUES ('*', 'broken')`);
+  await db.rows(`INSERT INTO webhook_events (provider, event_id, status) VALUES ('telebirr', 'e1', 'failed')`);
+  await db.rows(`INSERT INTO whatsapp_webhook_logs (event_id, eventtype, status) VALUES ('w1', 'messages', 'failed')`);
+  await db.rows(`INSERT INTO email_queue (to_address, template) VALUES ('a@example.com', 'gone'), ('b@example.com', 'gone')`);
+  for (const worker of ['retry-webhooks', 'whatsapp-webhook-retry', 'process-email-queue']) await run(worker);
+  assert.deepEqual(JSON.parse(await cli('count', '--json')).map(({ dead: count }) => count), [0, 1, 1, 2]);
+  const [event] = await list('events');
+  const [log] = await list('whatsapp');
+  assert.match(event.lastError, /not today/);
+  assert.match(await cli('show', log.id), /^handler_now +broken /m);
+  assert.match(await cli('show', (await list('mail'))[0].id), /^template_now +not in email_templates$/m);
+
+  await db.rows(`UPDATE event_handlers SET action = 'book'`);
+  await db.rows(`INSERT INTO email_templates (name, subject, text) VALUES ('gone', 'Here again', 'Hi')`);
+  for (const kind of ['events', 'whatsapp', 'mail']) await cli('replay', '--kind', kind, '--since', 'yesterday');
+  for (let n = 0; n < 2; n++) for (const worker of ['retry-webhooks', 'whatsapp-webhook-retry', 'process-email-queue']) await run(worker);
+  assert.deepEqual((await db.rows('SELECT id FROM booked ORDER BY id')).map((one) => one.id), ['e1', 'w1']);
+  assert.deepEqual((await vendor.sent()).map((mail) => [mail.to].flat()[0]).sort(), ['a@example.com', 'b@example.com']);
+  assert.deepEqual((await db.rows(`SELECT status, last_error FROM email_queue`)), Array(2).fill({ status: 'sent', last_error: null }));
+  assert.deepEqual([(await row('events', event.id)).status, (await row('whatsapp', log.id)).processed], ['processed', true]);
 });
 
 test('purge: batch after batch, of the kind alone, and nothing that lives', async () => {

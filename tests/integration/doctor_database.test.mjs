@@ -6,11 +6,13 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { tempFolder } from '../lib/clean.mjs';
 import { examined } from '../lib/doctor.mjs';
+import { providerEnv, providers, send } from '../lib/inbound.mjs';
 import { startPgbouncer } from '../lib/pgbouncer.mjs';
 import { Cluster } from '../lib/postgres.mjs';
 import { account, isRoot } from '../lib/process.mjs';
 import { root } from '../lib/program.mjs';
 import { startProxy } from '../lib/proxy.mjs';
+import { Resend } from '../lib/resend.mjs';
 import { ROUTE } from '../lib/stand.mjs';
 import { certificates } from '../lib/tls.mjs';
 import { until } from '../lib/wait.mjs';
@@ -114,7 +116,7 @@ test('the server: encoding, durability, and what the role may not do', async () 
   const missing = guest.one('privileges', 'fail', /^no /);
   assert.match(missing.found, /no (UPDATE, DELETE|DELETE, UPDATE) on webhook_deliveries/);
   assert.match(missing.todo, /^GRANT .* ON webhook_deliveries TO guest$/);
-  assert.match(guest.one('connections', 'fail').found, /18 processes.* 5$/);
+  assert.match(guest.one('connections', 'fail').found, /22 processes.* 5$/);
   assert.match(guest.one('transactions', 'ok').found, /as far as this role sees/);
   await stand.db.rows('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM guest');
   await cluster.admin('DROP ROLE guest');
@@ -172,16 +174,32 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   await stand.db.rows(`SELECT enqueue_job('least', '{}', concurrency_key => 'k', depends_on => ARRAY[enqueue_job('least', '{}', concurrency_key => 'k')])`);
   const enqueue = await stand.cli(['jobs', 'enqueue', 'least', '--depends-on', await stand.db.value('SELECT id FROM jobs WHERE is_awaited')], { env });
   assert.equal(enqueue.code, 0, enqueue.stderr);
-  for (const args of [['run', 'job-queue'], ['jobs', 'list'], ['run', 'webhook-retry'], ['run', 'notification-expiry'], ['run', 'data-archival'], ['dead', 'list'], ['dead', 'replay', '--all'],
-    ['run', 'webhook-retry'], ['dead', 'purge', '--all'], ['status'], ['locks', 'list']]) {
+  await stand.db.rows(`CREATE FUNCTION least_event(event jsonb) RETURNS void LANGUAGE sql AS 'SELECT'`);
+  await stand.db.rows(`INSERT INTO event_handlers (provider, action) VALUES ('*', 'least_event')`);
+  await stand.db.rows(`INSERT INTO webhook_events (provider, event_id, status) SELECT 'least', n, 'failed' FROM generate_series(1, 2) n`);
+  await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (event_id, status, created_at) VALUES ('1', 'failed', now()), ('2', 'processed', now() - interval '1 year')`);
+  await stand.db.rows(`INSERT INTO inventory_items (sku, on_hand) VALUES ('least', 9)`);
+  await stand.db.rows(`SELECT reserve_item(id, 1) FROM inventory_items; UPDATE inventory_reservations SET expires_at = now() - interval '1 s'`);
+  await stand.db.rows(`INSERT INTO email_queue (to_address, subject, text, status, dead_at) SELECT 'a@example.com', 'Hi', 'Hi', 'failed', now() FROM generate_series(1, 2)`);
+  const kinds = ['deliveries', 'events', 'whatsapp', 'mail'];
+  const vendor = await Resend.start();
+  Object.assign(env, providerEnv(), { RESEND_BASE_URL: vendor.origin, RESEND_API_KEY: vendor.credentials.api_key, EMAIL_FROM: 'a@example.com', EGRESS_ALLOW: '127.0.0.1/32,127.0.0.2/32' });
+  for (const args of [['run', 'job-queue'], ['jobs', 'list'], ['run', 'webhook-retry'], ['run', 'notification-expiry'], ['run', 'retry-webhooks'], ['run', 'whatsapp-webhook-retry'],
+    ['run', 'cleanup-reservations'], ['run', 'data-archival'], ['dead', 'list'], ['dead', 'count'], ['dead', 'replay', '--kind', 'mail', '--all'], ['run', 'process-email-queue'], ['dead', 'replay', '--all'],
+    ['dead', 'show', await stand.db.value('SELECT id FROM webhook_events LIMIT 1')], ['dead', 'show', await stand.db.value('SELECT id FROM email_queue LIMIT 1')],
+    ['run', 'webhook-retry'], ...kinds.map((kind) => ['dead', 'purge', '--kind', kind, '--all']), ['status'], ['locks', 'list']]) {
     const done = await stand.cli(args, { env });
     assert.equal(done.code, 0, `${args.join(' ')}: ${done.stderr}`);
   }
   const pool = await stand.startPool({ size: 1, env });
   assert.equal((await pool.call('POST', ROUTE['data-archival'])).status, 401);
+  for (const provider of [providers.telebirr, providers.whatsapp]) assert.equal((await send(pool, provider, '{"event_id": "least"}')).status, 200, pool.log());
+  await until(async () => (await stand.db.value(`SELECT count(*)::int FROM webhook_events WHERE status = 'processed'`)) === 3);
   await pool.stop();
+  await vendor.stop();
   assert.equal(await stand.db.value(`SELECT sum(calls)::int FROM cron_denied`), 1);
   assert.deepEqual(await stand.db.rows('SELECT status, count(*)::int AS n FROM jobs GROUP BY 1'), [{ status: 'completed', n: 4 }]);
+  assert.deepEqual(await stand.db.rows('SELECT status, count(*)::int AS n FROM email_queue GROUP BY 1'), [{ status: 'sent', n: 2 }]);
   await stand.db.rows('DROP OWNED BY least');
   await cluster.admin('DROP ROLE least');
 });
