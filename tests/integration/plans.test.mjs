@@ -57,7 +57,15 @@ async function fill() {
   await stand.db.rows(`INSERT INTO webhook_events (provider, event_id, attempts, lost, waits_until, created_at) SELECT 'p' || n % 3, n, ${event}(1, ${ROWS}) n`);
   await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (event_id, attempts, lost, waits_until, created_at) SELECT n, ${event}(1, ${ROWS / 5}) n`);
   await stand.db.rows(`INSERT INTO event_handlers (provider, action) SELECT 'p' || n, 'f' FROM generate_series(1, 20) n`);
-  await stand.db.rows(`INSERT INTO email_queue (to_address, status, created_at) SELECT 'a@example.com', 'sent', now() - n * interval '1 minute' FROM generate_series(1, ${ROWS}) n`);
+  // One mail in ten has a batch, of ten, and waits for its first; one in a thousand was lost.
+  await stand.db.rows('ALTER TABLE email_queue DISABLE TRIGGER USER');
+  await stand.db.rows(
+    `INSERT INTO email_queue (id, to_address, priority, batch_id, waits_until, lost, created_at)
+     SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'a@example.com', n % 3,
+            CASE WHEN n % 100 < 10 THEN ('00000000-0000-0000-0000-' || lpad((n - n % 10)::text, 12, '0'))::uuid END,
+            CASE WHEN n % 100 BETWEEN 1 AND 9 THEN 'infinity' ELSE now() - interval '1 minute' END, (n % 1000 = 10)::int * 2, now() - n * interval '1 minute'
+       FROM generate_series(1, ${ROWS}) n`);
+  await stand.db.rows('ALTER TABLE email_queue ENABLE TRIGGER USER');
   for (const table of ['inventory_items', 'inventory_reservations']) await stand.db.rows(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
   await stand.db.rows(`INSERT INTO inventory_items (sku, on_hand) SELECT 's' || n, 1000 FROM generate_series(1, 20000) n`);
   await stand.db.rows(
@@ -121,6 +129,7 @@ test('no sequential scan with 90 % of the rows finished', async () => {
   await stand.db.rows(`UPDATE jobs SET status = 'completed', waits_until = NULL WHERE id::text !~ '[37]$' AND lost = 0`);
   await stand.db.rows('ALTER TABLE jobs ENABLE TRIGGER USER');
   await stand.db.rows(`UPDATE whatsapp_webhook_logs SET status = 'processed', waits_until = NULL WHERE id::text !~ '[37]$' AND lost = 0`);
+  await stand.db.rows(`UPDATE email_queue SET status = 'sent', waits_until = NULL, batch_id = NULL WHERE id::text !~ '7.$' AND lost = 0`);
   await stand.db.rows(`UPDATE platform_notifications SET status = 'dismissed' WHERE user_id::text < 'e'`);
   await stand.db.rows(`UPDATE inventory_reservations SET status = 'expired' WHERE id::text !~ '[37]$'`);
   await stand.db.rows('ANALYZE');
