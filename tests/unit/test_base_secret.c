@@ -114,6 +114,28 @@ short_ones_match_nothing(void **state)
 	secret_finish(&s);
 }
 
+static void
+some_may_be_shorter(void **state)
+{
+	struct err e = { .code = ERR_OK };
+	struct secret s;
+
+	(void)state;
+	setenv("S", "12345678", 1);
+	setenv("S_PREVIOUS", "87654321", 1);
+	assert_int_equal(secret_load(&s, "S", &e), 0);
+	assert_int_equal(secret_state(&s), SECRET_SHORT);
+	secret_allow(&s, SECRET_LENGTH_LEAST);
+	assert_int_equal(secret_state(&s), SECRET_USABLE);
+	assert_true(matches(&s, "12345678"));
+	assert_true(matches(&s, "87654321"));
+	assert_false(matches(&s, "1234567"));
+	secret_allow(&s, SECRET_LENGTH_LEAST + 1);
+	assert_false(matches(&s, "12345678"));
+	assert_false(matches(&s, "87654321"));
+	secret_finish(&s);
+}
+
 /* Loads S and wants it refused with exactly this message. */
 static void
 refused(const char *message)
@@ -425,6 +447,7 @@ main(void)
 		cmocka_unit_test_setup(nothing_set_is_unset, setup),
 		cmocka_unit_test_setup(the_environment_gives_and_is_wiped, setup),
 		cmocka_unit_test_setup(short_ones_match_nothing, setup),
+		cmocka_unit_test_setup(some_may_be_shorter, setup),
 		cmocka_unit_test_setup(wrong_settings_are_refused, setup),
 		cmocka_unit_test_setup(files_may_hold_space_around, setup),
 		cmocka_unit_test_setup(a_long_file_is_taken_or_refused_whole, setup),

@@ -247,6 +247,40 @@ every_configured_secret_is_hidden(void **state)
 	assert_null(strchr(word, '*'));
 }
 
+static void
+secrets_that_no_caller_shows_are_hidden_too(void **state)
+{
+	static const struct {
+		const char *name, *value;
+	} held[] = {
+		{ "RESEND_API_KEY", "re_mock1" },
+		{ "META_APP_SECRET", "the-secret-of-meta" },
+		{ "WHATSAPP_VERIFY_TOKEN", "the-token-of-meta" },
+		{ "CBE_WEBHOOK_SECRET", "the-secret-of-cbe" },
+		{ "ZED_WEBHOOK_SECRET", "the-secret-of-zed" },
+		{ "ZED_WEBHOOK_SECRET_PREVIOUS", "zed-before-this-one" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
+		setenv(held[i].name, held[i].value, 1);
+	settings(NULL, NULL, NULL);
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
+		char text[40], stars[40] = "";
+
+		memset(stars, '*', strlen(held[i].value));
+		snprintf(text, sizeof(text), "%s", held[i].value);
+		auth_hide(&conf, text, sizeof(text));
+		assert_string_equal(text, stars);
+	}
+	/* As long as the shortest of them, and none. */
+	char word[] = "re_mock2";
+
+	auth_hide(&conf, word, sizeof(word));
+	assert_string_equal(word, "re_mock2");
+	settings(NULL, NULL, NULL);
+}
+
 static int
 finish(void **state)
 {
@@ -267,6 +301,7 @@ main(void)
 		cmocka_unit_test(unset_falls_back),
 		cmocka_unit_test(unset_or_short_is_closed),
 		cmocka_unit_test(every_configured_secret_is_hidden),
+		cmocka_unit_test(secrets_that_no_caller_shows_are_hidden_too),
 		cmocka_unit_test(a_set_of_secrets_tells_which_matched),
 	};
 
