@@ -80,12 +80,15 @@ const char *const conf_secret_name[SECRET__MAX] = {
 	    CONF_HIDDEN(name_ "_FILE", conf_secret_file, field_, "a readable file",                \
 		"file with " name_ ", read again when it changes")
 
-#define CONF_SECRET(name_, field_, help_)                                                          \
-	CONF_KEY(name_, field_.current, CONF_SECRET_ALLOWED, help_),                               \
-	    CONF_HIDDEN(name_ "_PREVIOUS", conf_secret_text, field_.previous, CONF_SECRET_ALLOWED, \
+#define CONF_ROTATED(name_, current_, previous_, help_)                                            \
+	CONF_KEY(name_, current_, CONF_SECRET_ALLOWED, help_),                                     \
+	    CONF_HIDDEN(name_ "_PREVIOUS", conf_secret_text, previous_, CONF_SECRET_ALLOWED,       \
 		"accepted as well while " name_ " is rotated"),                                    \
-	    CONF_HIDDEN(name_ "_PREVIOUS_FILE", conf_secret_file, field_.previous,                 \
-		"a readable file", "file with " name_ "_PREVIOUS, read again when it changes")
+	    CONF_HIDDEN(name_ "_PREVIOUS_FILE", conf_secret_file, previous_, "a readable file",    \
+		"file with " name_ "_PREVIOUS, read again when it changes")
+
+#define CONF_SECRET(name_, which_, help_)                                                          \
+	CONF_ROTATED(name_, secrets[which_].current, secrets[which_].previous, help_)
 
 /* provider_load() reads these, and has the defaults; those here are for people. */
 #define CONF_PROVIDED(name_, kind_, field_, fallback_, allowed_, help_)                            \
@@ -96,8 +99,8 @@ const char *const conf_secret_name[SECRET__MAX] = {
 	}
 
 #define CONF_PROVIDER(name_, which_, scheme_, header_, route_)                                     \
-	CONF_SECRET(name_ "_WEBHOOK_SECRET", providers[which_].secret,                             \
-	    "what events of " route_ " are signed with"),                                          \
+	CONF_ROTATED(name_ "_WEBHOOK_SECRET", providers[which_].secret.current,                    \
+	    providers[which_].secret.previous, "what events of " route_ " are signed with"),       \
 	    CONF_PROVIDED(name_ "_WEBHOOK_SCHEME", conf_scheme, providers[which_].scheme, scheme_, \
 		PROVIDER_SCHEMES_ALLOWED, "how events of " route_ " are signed"),                  \
 	    CONF_PROVIDED(name_ "_WEBHOOK_HEADER", conf_header, providers[which_].header, header_, \
@@ -113,11 +116,10 @@ static const struct conf_setting conf_settings[] = {
 	CONF_HIDDEN("DATABASE_PASSWORD_FILE", conf_password, database_password_file,
 	    "a readable file",
 	    "file with the password for DATABASE_URL, read with each connection"),
-	CONF_SECRET(
-	    "CRON_SECRET", secrets[SECRET_CRON_SECRET], "what callers of the cron routes prove"),
-	CONF_SECRET("CRON_JOB_API_KEY", secrets[SECRET_CRON_JOB_API_KEY],
+	CONF_SECRET("CRON_SECRET", SECRET_CRON_SECRET, "what callers of the cron routes prove"),
+	CONF_SECRET("CRON_JOB_API_KEY", SECRET_CRON_JOB_API_KEY,
 	    "what callers of /api/workers prove; CRON_SECRET when unset"),
-	CONF_SECRET("WORKER_SECRET_TOKEN", secrets[SECRET_WORKER_TOKEN],
+	CONF_SECRET("WORKER_SECRET_TOKEN", SECRET_WORKER_TOKEN,
 	    "what callers of /api/jobs prove; CRON_SECRET when unset"),
 
 	CONF_HIDDEN("ENCRYPTION_KEYS", conf_keys, keyring, "id:base64-of-32-bytes, newest first",
@@ -191,9 +193,9 @@ static const struct conf_setting conf_settings[] = {
 	CONF_PRESET("TELEBIRR", PRESET_TELEBIRR, "/api/payments/webhook/telebirr"),
 	CONF_PRESET("CBE", PRESET_CBE, "/api/payments/webhook/cbe"),
 	CONF_PRESET("AWASH", PRESET_AWASH, "/api/payments/webhook/awash"),
-	CONF_SECRET("META_APP_SECRET", secrets[SECRET_META_APP],
+	CONF_SECRET("META_APP_SECRET", SECRET_META_APP,
 	    "what Meta signs the events of /api/whatsapp/webhook with"),
-	CONF_SECRET("WHATSAPP_VERIFY_TOKEN", secrets[SECRET_WHATSAPP_VERIFY],
+	CONF_SECRET("WHATSAPP_VERIFY_TOKEN", SECRET_WHATSAPP_VERIFY,
 	    "what Meta proves when it asks whether /api/whatsapp/webhook is yours"),
 	CONF_NUMBER("MAX_RETRY_ATTEMPTS", event_retries_max, "5", 0, 100,
 	    "tries of an inbound event after the first one"),

@@ -130,7 +130,10 @@ provider_setting(char ret_setting[static PROVIDER_SETTING_MAX], const char *name
 	return ret_setting;
 }
 
-/* Adds everybody who has a setting.  What cannot be kept is wiped where it stands. */
+/*
+ * Adds everybody who has a setting; a cleared environment is NULL.  What cannot be kept is wiped
+ * where it stands.
+ */
 static int
 provider_collect(struct provider *all, size_t *count, struct err *e)
 {
@@ -140,13 +143,14 @@ provider_collect(struct provider *all, size_t *count, struct err *e)
 		char *value = strchr(*entry, '=');
 		size_t tail = 0, name_len;
 
-		name_len = provider_split(*entry, value ? (size_t)(value - *entry) : 0, &tail);
-		if (name_len == 0 || value[1] == '\0' ||
-		    provider_note(all, count, *entry, name_len, e) == 0)
+		if (!value || *++value == '\0')
+			continue;
+		name_len = provider_split(*entry, (size_t)(value - *entry) - 1, &tail);
+		if (name_len == 0 || provider_note(all, count, *entry, name_len, e) == 0)
 			continue;
 		rc = -1;
 		if (tail < PROVIDER_TAILS_SECRET)
-			crypto_wipe(value + 1, strlen(value + 1));
+			crypto_wipe(value, strlen(value));
 	}
 	return rc;
 }
