@@ -222,3 +222,36 @@ BEGIN
 		FOR EACH ROW WHEN (NEW.reserved <> OLD.reserved) EXECUTE FUNCTION cronward_stock_changes();
 END
 $$;
+
+-- Whose rights ------------------------------------------------------------------------------------------
+
+-- Whoever writes holds needs no rights to the stock, nor he who counts stock to the holds.
+DO $$
+DECLARE name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['cronward_hold_ends', 'cronward_holds_change', 'cronward_stock_changes'] LOOP
+		EXECUTE format('ALTER FUNCTION %I() SECURITY DEFINER SET search_path = %I, pg_temp', name, current_schema());
+		EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', name);
+	END LOOP;
+END
+$$;
+
+-- As in 0011: Supabase grants every new table to those who come over the web.
+DO $$
+DECLARE
+	theirs text[] := COALESCE(NULLIF(current_setting('cronward.adopting', true), ''), '{}')::text[]
+	              || ARRAY(SELECT a.name FROM cronward_adopted a);
+	visitors text := (SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname IN ('anon', 'authenticated'));
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['email_templates', 'inventory_items', 'inventory_reservations'] LOOP
+		CONTINUE WHEN name = ANY (theirs);
+		IF visitors IS NOT NULL THEN
+			EXECUTE format('REVOKE ALL ON %I FROM %s', name, visitors);
+		END IF;
+		IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'service_role') THEN
+			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO service_role', name);
+		END IF;
+	END LOOP;
+END
+$$;

@@ -139,6 +139,21 @@ test('its figures of before are not counted twice, and a hold that is over does 
     await refused('UPDATE inventory_reservations SET status = $2 WHERE id = $1', [hold, how], 'CW409', /of 3 pieces is expired, it cannot become/);
 });
 
+test('who may write holds and no more has them counted all the same', async (t) => {
+  const role = `writer_${stand.db.name}`;
+  const lamp = await item(10);
+  await stand.db.rows(`CREATE ROLE ${role}; GRANT SELECT, INSERT, UPDATE ON inventory_reservations TO ${role}`);
+  t.after(() => stand.db.rows(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
+  await stand.db.session(async (sql) => {
+    await sql(`SET ROLE ${role}`);
+    await sql('INSERT INTO inventory_reservations (item_id, quantity) VALUES ($1, 4), ($1, 1)', [lamp]);
+    await sql(`UPDATE inventory_reservations SET status = 'committed' WHERE quantity = 4`);
+    await assert.rejects(sql('SELECT reserve_item($1, 1)', [lamp]), /permission denied/);
+    await assert.rejects(sql('SELECT on_hand FROM inventory_items'), /permission denied/);
+  });
+  assert.deepEqual(await stock(lamp), [6, 1]);
+});
+
 test('it goes on, batch after batch, over holds of many items', async () => {
   await stand.db.rows(`INSERT INTO inventory_items (sku, on_hand) SELECT 's' || n, 100 FROM generate_series(1, 50) n`);
   await stand.db.rows(`INSERT INTO inventory_reservations (item_id, quantity, expires_at) SELECT id, 1, now() - n * interval '1 s' FROM inventory_items, generate_series(1, 60) n`);
