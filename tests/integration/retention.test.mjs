@@ -141,7 +141,8 @@ test('an event, a mail or a hold that is not over stays, however old; it counts 
   await event('failed given up late', ', archived, dead_at', `, true, ${ago(1)}`);
   await event('processed late', ', processed_at', `, ${ago(1)}`);
   await stand.db.rows(`UPDATE webhook_events SET waits_until = NULL WHERE event_type ~ 'processed|given up'`);
-  await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (eventtype, processed, archived, created_at) VALUES ('done', true, false, ${ago(100)}), ('given up', false, true, ${ago(100)}), ('waits', false, false, ${ago(100)})`);
+  await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (eventtype, processed, archived, created_at, processed_at, dead_at) VALUES ('done', true, false, ${ago(100)}, ${ago(40)}, NULL),
+     ('given up', false, true, ${ago(100)}, NULL, ${ago(40)}), ('waits', false, false, ${ago(100)}, NULL, NULL)`);
   for (const [status, created, ended] of [['active', 100], ['expired', 100], ['released', 100, 1], ['released', 100, 90]])
     await stand.db.rows(`INSERT INTO inventory_reservations (item_id, quantity, status, created_at, ended_at) SELECT id, 1, $1, ${ago(created)}, ${ended ? ago(ended) : 'NULL'} FROM inventory_items`, [status]);
   const [leader] = await stand.db.rows(`INSERT INTO email_queue (to_address, created_at) VALUES ('leader@example.com', ${ago(100)}), ('next@example.com', ${ago(100)}) RETURNING id`);
