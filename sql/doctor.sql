@@ -36,7 +36,6 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('cronward_schema', '{SELECT}'),
                ('email_queue', '{SELECT,UPDATE,DELETE}'),
                ('email_templates', '{SELECT}'),
-               ('email_templates', '{SELECT}'),
                ('event_handlers', '{SELECT,UPDATE}'),
                ('inventory_items', '{SELECT,UPDATE}'),
                ('inventory_reservations', '{SELECT,UPDATE,DELETE}'),
@@ -65,20 +64,26 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
 
 -- name: hidden
 -- Tables whose rows row-level security hides from this role: no policy lets it work on all of them.
--- Of one that it could not escape but for FORCE, the owner has to take that back.
+-- Of one that it could not escape but for FORCE, the owner has to take that back; of those that are
+-- usually not isolated, cronward_trust() knows nothing.
 SELECT string_agg(c.relname, ', ' ORDER BY c.relname) AS names, quote_ident(current_user) AS role,
        CASE WHEN pg_has_role(c.relowner, 'USAGE')
             THEN string_agg(format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::regclass), '; ' ORDER BY c.relname)
-            ELSE format('SELECT cronward_trust(%L), as the tables'' owner', quote_ident(current_user)) END AS todo
+            WHEN t.is_known
+            THEN format('SELECT cronward_trust(%L), as the tables'' owner', quote_ident(current_user))
+            ELSE string_agg(format('CREATE POLICY cronward ON %s TO %I USING (true) WITH CHECK (true)', c.oid::regclass, current_user), '; '
+                            ORDER BY c.relname) || ', as the tables'' owner' END AS todo
   FROM pg_class c
- WHERE c.oid IN (to_regclass('jobs'), to_regclass('job_logs'), to_regclass('job_dependencies'), to_regclass('workspace_settings'),
-                 to_regclass('accounts'), to_regclass('contacts'), to_regclass('webhook_deliveries'), to_regclass('platform_events'))
-   AND has_table_privilege(c.oid, 'SELECT')
+  JOIN (VALUES ('jobs', true), ('job_logs', true), ('job_dependencies', true), ('workspace_settings', true), ('accounts', false),
+               ('contacts', false), ('webhook_deliveries', false), ('platform_events', false), ('webhook_events', false),
+               ('whatsapp_webhook_logs', false), ('event_handlers', false), ('email_queue', false), ('email_templates', false),
+               ('inventory_items', false), ('inventory_reservations', false)) t (name, is_known) ON c.oid = to_regclass(t.name)
+ WHERE has_table_privilege(c.oid, 'SELECT')
    AND row_security_active(c.oid)
    AND NOT EXISTS (SELECT FROM pg_policy p
                     WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd = '*' AND pg_get_expr(p.polqual, p.polrelid) = 'true'
                       AND EXISTS (SELECT FROM unnest(p.polroles) r WHERE CASE WHEN r = 0 THEN true ELSE pg_has_role(r, 'USAGE') END))
- GROUP BY pg_has_role(c.relowner, 'USAGE');
+ GROUP BY pg_has_role(c.relowner, 'USAGE'), t.is_known;
 
 -- name: owner
 -- Only the owner of a partitioned table makes and drops its partitions.
@@ -128,7 +133,8 @@ SELECT s.relname AS name, s.n_live_tup AS live, s.n_dead_tup AS dead,
   FROM pg_stat_user_tables s
   JOIN pg_class c ON c.oid = s.relid
  WHERE s.relid IN (to_regclass('webhook_deliveries'), to_regclass('platform_notifications'), to_regclass('jobs'),
-                   to_regclass('cron_locks'));
+                   to_regclass('webhook_events'), to_regclass('whatsapp_webhook_logs'), to_regclass('email_queue'),
+                   to_regclass('inventory_items'), to_regclass('inventory_reservations'), to_regclass('cron_locks'));
 
 -- name: locks
 SELECT name, holder, extract(epoch FROM clock_timestamp() - expires_at)::bigint AS late_s
@@ -163,3 +169,36 @@ SELECT job_type, target, processor = 'plugin' AS is_plugin,
                 THEN to_regprocedure(target || '(jsonb)') IS NULL ELSE false END
  ORDER BY job_type
  LIMIT 20;
+
+-- name: event_handlers
+-- Handlers whose function is missing.
+SELECT id, provider, action
+  FROM event_handlers
+ WHERE is_active AND action !~* '^https?://'
+   AND CASE WHEN action ~ cronward_event_function_form() THEN to_regprocedure(action || '(jsonb)') IS NULL ELSE true END
+ ORDER BY id
+ LIMIT 20;
+
+-- name: event_providers
+-- Who has sent something and has no handler at all.
+WITH RECURSIVE p AS (
+	(SELECT provider AS name, 1 AS n FROM webhook_events ORDER BY provider, event_id LIMIT 1)
+	UNION ALL
+	SELECT x.provider, p.n + 1
+	  FROM p
+	 CROSS JOIN LATERAL (
+		SELECT provider FROM webhook_events WHERE provider > p.name ORDER BY provider, event_id LIMIT 1) x
+	 WHERE p.n < 1000
+)
+SELECT x.name AS provider, quote_literal(lower(x.name)) AS literal
+  FROM (SELECT name FROM p
+        UNION
+        SELECT 'whatsapp' FROM (SELECT FROM whatsapp_webhook_logs ORDER BY created_at, id LIMIT 1) one) x
+ WHERE NOT EXISTS (SELECT FROM event_handlers h WHERE h.is_active AND h.provider IN (lower(x.name), '*'))
+ ORDER BY x.name
+ LIMIT 20;
+
+-- name: mail
+-- Mails that wait, up to 1000.
+SELECT LEAST(count(*), 1000) AS waits, count(*) > 1000 AS is_more
+  FROM (SELECT FROM email_queue WHERE waits_until IS NOT NULL ORDER BY priority, waits_until, id LIMIT 1001) x;

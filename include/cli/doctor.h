@@ -72,6 +72,9 @@ void doctor_locks(struct doctor *);
 void doctor_runs(struct doctor *);
 /* doctor_jobs.c */
 void doctor_jobs(struct doctor *);
+/* doctor_shop.c */
+void doctor_events(struct doctor *);
+void doctor_mail(struct doctor *);
 /* doctor_secrets.c */
 void doctor_secrets(struct doctor *);
 /* doctor_keys.c */

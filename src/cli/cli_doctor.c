@@ -49,6 +49,8 @@ static const struct doctor_check doctor_checks[] = {
 	{ "locks", doctor_locks },
 	{ "runs", doctor_runs },
 	{ "jobs", doctor_jobs },
+	{ "events", doctor_events },
+	{ "mail", doctor_mail },
 	{ "secrets", doctor_secrets },
 	{ "keys", doctor_keys },
 	{ "pools", doctor_pools },

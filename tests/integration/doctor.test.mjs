@@ -34,7 +34,7 @@ test('a healthy installation has nothing that fails, and everything is looked at
   assert.deepEqual(found.findings.filter((one) => one.level === 'fail'), []);
   assert.deepEqual([...new Set(found.findings.map((one) => one.check))],
     ['settings', 'database', 'server', 'encryption', 'pooler', 'clock', 'schema', 'role', 'privileges', 'connections', 'transactions', 'vacuum',
-      'locks', 'runs', 'jobs', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
+      'locks', 'runs', 'jobs', 'events', 'mail', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
   const plain = await stand.cli(['doctor']);
   assert.equal(plain.code, 0, plain.stdout);
   const lines = plain.stdout.trim().split('\n');
@@ -73,6 +73,38 @@ test('types of jobs: functions and plug-ins that are missing', async () => {
   await stand.db.rows(`CREATE FUNCTION nowhere(job jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT job'`);
   (await doctor({ env: { PROCESSOR_DIR: plugins } })).none('jobs', 'fail');
   await stand.db.rows(`DELETE FROM job_types WHERE job_type IN ('lost', 'odd', 'built'); DROP FUNCTION nowhere`);
+});
+
+test('inbound events without a handler, and handlers without their function', async () => {
+  (await doctor()).one('events', 'ok', /^every provider/);
+  await stand.db.rows(`INSERT INTO webhook_events (provider, event_id, status) SELECT p, n, 'processed' FROM unnest('{awash,cbe,telebirr}'::text[]) p, generate_series(1, 2) n`);
+  await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (event_id, eventtype) VALUES ('1', 'messages')`);
+  await stand.db.rows(`INSERT INTO event_handlers (provider, action, is_active) VALUES ('awash', 'https://shop.example/events', true), ('cbe', 'pg_catalog.jsonb_typeof', false), ('telebirr', 'nowhere.at_all', true)`);
+  const found = await doctor();
+  assert.deepEqual(found.of('events').map((one) => [one.level, /^handler \d+, of telebirr|of \w+/.exec(one.found)[0].replace(/\d+/, 'n')]),
+    [['fail', 'handler n, of telebirr'], ['warn', 'of cbe'], ['warn', 'of whatsapp']]);
+  assert.match(found.one('events', 'fail').todo, /^CREATE FUNCTION nowhere\.at_all\(event jsonb\)/);
+  await stand.db.rows(`CREATE SCHEMA nowhere; CREATE FUNCTION nowhere.at_all(event jsonb) RETURNS void LANGUAGE sql AS ''`);
+  await stand.db.rows(`UPDATE event_handlers SET is_active = true`);
+  const one = (await doctor()).one('events', 'warn');
+  await stand.db.rows(one.todo.replace('a function, or a URL', 'https://shop.example/whatsapp'));
+  (await doctor()).one('events', 'ok');
+  await stand.db.rows('DROP SCHEMA nowhere CASCADE; TRUNCATE webhook_events, whatsapp_webhook_logs, event_handlers');
+});
+
+test('mail that waits while it cannot be sent', async () => {
+  const [key, from] = [{ RESEND_API_KEY: strong('resend') }, { EMAIL_FROM: 'Shop <orders@shop.example>' }];
+  const level = async (env) => {
+    const [{ level, found, todo }] = (await doctor({ env })).of('mail');
+    return [level, `${todo}`.split('=')[0], / 503(.*)/.exec(found)?.[1]];
+  };
+  assert.deepEqual(await level({}), ['ok', 'null', undefined]);
+  assert.deepEqual(await level({ ...key, ...from }), ['ok', 'null', undefined]);
+  assert.deepEqual(await level(from), ['warn', 'RESEND_API_KEY', '']);
+  await stand.db.rows(`INSERT INTO email_queue (to_address, subject, text) VALUES ('a@example.com', 's', 't'), ('b@example.com', 's', 't')`);
+  assert.deepEqual(await level({}), ['warn', 'RESEND_API_KEY', '; mails that wait: 2']);
+  assert.deepEqual(await level(key), ['warn', 'EMAIL_FROM', '; mails that wait: 2']);
+  await stand.db.rows('TRUNCATE email_queue');
 });
 
 test('what others wrote into rows cannot drive a terminal', async () => {

@@ -200,6 +200,13 @@ test('a role with the privileges that doctor asks for, and no more, can do every
   assert.equal(await stand.db.value(`SELECT sum(calls)::int FROM cron_denied`), 1);
   assert.deepEqual(await stand.db.rows('SELECT status, count(*)::int AS n FROM jobs GROUP BY 1'), [{ status: 'completed', n: 4 }]);
   assert.deepEqual(await stand.db.rows('SELECT status, count(*)::int AS n FROM email_queue GROUP BY 1'), [{ status: 'sent', n: 2 }]);
+  // An application may hide rows of any table.
+  await stand.db.rows('ALTER TABLE webhook_events ENABLE ROW LEVEL SECURITY');
+  const [more] = (await doctor({ env })).of('privileges').filter((one) => one.level === 'fail');
+  assert.match(more.found, /hides rows of webhook_events from "least"/);
+  await stand.db.rows(more.todo.replace(/, as .*/, ''));
+  (await doctor({ env })).none('privileges', 'fail');
+  await stand.db.rows('ALTER TABLE webhook_events DISABLE ROW LEVEL SECURITY; DROP POLICY cronward ON webhook_events');
   await stand.db.rows('DROP OWNED BY least');
   await cluster.admin('DROP ROLE least');
 });
