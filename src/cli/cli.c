@@ -89,7 +89,7 @@ static const struct cli_command cli_commands[] = {
 	},
 	{
 	    .name = "dead",
-	    .summary = "list, show, replay or purge deliveries, events and mail that were given up",
+	    .summary = "list, replay or purge deliveries, events and mail that were given up",
 	    .run = cli_dead,
 	    .help = dead_help,
 	},
