@@ -124,8 +124,9 @@ export function wrongRoutes(at, text, known) {
   return [...new Set(names)].filter((name) => {
     const fixed = name.replace(/(\/(?:[:{$*<].*)?)?$/, '');
     if ([...ROUTES_TO_COME, ...ROUTES_OF_CALLERS].some((one) => one.test(name))) return false;
-    // Itself, the folder of one, or behind one that takes an id.
-    return !known.routes.some((route) => route === fixed || route.startsWith(`${fixed}/`) || (route.endsWith('/') && name.startsWith(route)));
+    // Itself, the folder of one, or one with an id in it.
+    return !known.routes.some((route) => route === fixed || route.startsWith(`${fixed}/`) || (route.endsWith('/') && name.startsWith(route))
+      || new RegExp(`^${route.split(/\{\w+\}/).map(escape).join('[\\w-]+')}$`).test(name));
   }).map((name) => `${name}: src/gateway/route.c has no such route`);
 }
 
@@ -207,5 +208,5 @@ export const plantedNames = [
   ['README.md', 'it is in /etc/cronward/nothing.env'], ['README.md', 'set CRON_SECERT_FILE'], ['README.md', 'POST /api/workers/webhookRetri'],
   ['README.md', 'https://your.host/readiness and https://your.host/api/worker/webhookRetry'],
   ['deploy/x', 'exec /usr/bin/cronward srv'], ['deploy/systemd/x.service', 'Environment=WEBHOOK_RETRYS=1'], ['deploy/x.sh', '\tmake instal'],
-  ['deploy/x.sh', 'cat /usr/lib/cronward/polo'], ['deploy/callers/x.yml', 'run: curl "$APP_URL/api/workers/dataArchive"'],
+  ['README.md', 'POST /api/payments/webhok/stripe'], ['deploy/x.sh', 'cat /usr/lib/cronward/polo'], ['deploy/callers/x.yml', 'run: curl "$APP_URL/api/workers/dataArchive"'],
 ];
