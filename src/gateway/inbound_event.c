@@ -245,9 +245,12 @@ header_is_kept(const char *name)
 static bool
 header_name(char to[static INBOUND_PARAM_MAX], const char *param, const char **ret_value)
 {
-	static const char prefix[] = "HTTP_";
+	static const char prefix[] = "HTTP_", twice[] = "HTTP_CONTENT_TYPE=";
 	size_t len = strcspn(param, "=");
 
+	/* nginx has it under both names. */
+	if (strncmp(param, twice, sizeof(twice) - 1) == 0)
+		return false;
 	if (strncmp(param, prefix, sizeof(prefix) - 1) == 0) {
 		param += sizeof(prefix) - 1;
 		len -= sizeof(prefix) - 1;

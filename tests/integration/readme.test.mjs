@@ -110,6 +110,8 @@ test('an event that is signed as it says is stored, and booked once by its funct
   const [second] = await replies(block);
   assert.deepEqual([first.success, first.duplicate, second.duplicate, second.id], [true, false, true, first.id]);
   await until(async () => (await site.query('SELECT status FROM webhook_events'))[0].status === 'processed', { what: 'the event' });
+  const [{ headers }] = await site.query('SELECT headers FROM webhook_events');
+  assert.deepEqual([headers['content-type'], headers['x-webhook-signature'].length], ['application/json', 64]);
   assert.deepEqual(await site.query('SELECT * FROM payments'), [{ event_id: 'evt_1', amount: '42' }]);
 });
 

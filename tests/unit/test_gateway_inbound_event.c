@@ -189,11 +189,12 @@ static void
 headers_are_kept_but_for_some(void **state)
 {
 	static const char *const params[] = { "REQUEST_METHOD=POST",
-		"CONTENT_TYPE=application/json", "CONTENT_LENGTH=2", "HTTP_CONTENT_LENGTH=2",
-		"HTTP_X_SIGNATURE=abc", "HTTP_ACCEPT=a", "HTTP_ACCEPT=b\xff\n",
-		"HTTP_AUTHORIZATION=Bearer s", "HTTP_COOKIE=s", "HTTP_X_CRON_SECRET=s",
-		"HTTP_PROXY_AUTHORIZATION=s", "HTTP_PROXY=", "HTTP_CONNECTION=close",
-		"HTTP_EMPTY=", "HTTP_=x", "HTTP_A B=x", "HTTP_", NULL };
+		"CONTENT_TYPE=application/json", "HTTP_CONTENT_TYPE=application/json",
+		"CONTENT_LENGTH=2", "HTTP_CONTENT_LENGTH=2", "HTTP_X_SIGNATURE=abc",
+		"HTTP_ACCEPT=a", "HTTP_ACCEPT=b\xff\n", "HTTP_AUTHORIZATION=Bearer s",
+		"HTTP_COOKIE=s", "HTTP_X_CRON_SECRET=s", "HTTP_PROXY_AUTHORIZATION=s",
+		"HTTP_PROXY=", "HTTP_CONNECTION=close", "HTTP_EMPTY=", "HTTP_=x", "HTTP_A B=x",
+		"HTTP_", NULL };
 	struct request q;
 
 	(void)state;
