@@ -39,16 +39,16 @@ SELECT enqueue_job('demo.greet', '{"name": "everybody"}', depends_on => ids) FRO
 INSERT INTO job_schedules (name, cron, time_zone, job_type, payload)
 VALUES ('demo.morning', '30 6 * * *', 'Europe/Berlin', 'demo.greet', '{"name": "early birds"}') ON CONFLICT DO NOTHING;
 
--- Events of a payment provider's that this shop has stored itself: two to be booked, of which one cannot
--- be; and one of WhatsApp's that nobody handles.
+-- Events of Telebirr's that this shop has stored itself: two to be booked, of which one cannot be; and one
+-- of WhatsApp's that nobody handles.
 CREATE TABLE IF NOT EXISTS demo_payments (event_id text PRIMARY KEY, amount numeric NOT NULL, booked_at timestamptz NOT NULL DEFAULT now());
 CREATE OR REPLACE FUNCTION demo_paid(event jsonb) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO demo_payments (event_id, amount) VALUES (event ->> 'event_id', (event #>> '{payload,amount}')::numeric)
 $$;
-INSERT INTO event_handlers (provider, type_pattern, action) SELECT 'payment', 'payment.*', 'demo_paid'
+INSERT INTO event_handlers (provider, type_pattern, action) SELECT 'telebirr', 'payment.*', 'demo_paid'
  WHERE NOT EXISTS (SELECT FROM event_handlers WHERE action = 'demo_paid');
 INSERT INTO webhook_events (provider, event_id, event_type, payload, status, error_message)
-SELECT 'payment', gen_random_uuid(), 'payment.succeeded', jsonb_build_object('amount', amount), 'failed', 'the shop was away'
+SELECT 'telebirr', gen_random_uuid(), 'payment.succeeded', jsonb_build_object('amount', amount), 'failed', 'the shop was away'
   FROM unnest(ARRAY['17', 'as much as you like']) amount;
 INSERT INTO whatsapp_webhook_logs (eventtype, payload, processingerror) VALUES ('messages', '{"from": "Ada"}', 'the shop was away');
 
@@ -57,7 +57,7 @@ INSERT INTO email_queue (to_address, template, data) SELECT 'delivered@resend.de
  WHERE NOT EXISTS (SELECT FROM email_queue WHERE to_address = 'delivered@resend.dev' AND status = 'pending');
 
 -- Twenty mugs more than are promised; three holds of which two have expired.
-INSERT INTO inventory_items (id, sku, on_hand) VALUES ('00000000-0000-4000-8000-0000000de101', 'mug', 20)
+INSERT INTO inventory_items (id, sku, on_hand) VALUES ('00000000-0000-4000-8000-0000000de101', 'demo-mug', 20)
 ON CONFLICT (id) DO UPDATE SET on_hand = inventory_items.reserved + 20;
 WITH held AS MATERIALIZED (
 	SELECT n, reserve_item('00000000-0000-4000-8000-0000000de101', n) AS id FROM generate_series(1, 3) n

@@ -89,14 +89,14 @@ demo_event() {
 	local id body signature forged processed
 
 	# Whoever signs in another way is no part of the demo.
-	[[ -z ${PAYMENT_WEBHOOK_SCHEME:-}${PAYMENT_WEBHOOK_HEADER:-} ]] || return 0
+	[[ -z ${TELEBIRR_WEBHOOK_SCHEME:-}${TELEBIRR_WEBHOOK_HEADER:-} ]] || return 0
 	id=demo_$(openssl rand -hex 8)
 	body='{"event_id": "'$id'", "type": "payment.succeeded", "amount": 42}'
-	signature=$(printf %s "$body" | openssl dgst -sha256 -hmac "$PAYMENT_WEBHOOK_SECRET" | sed 's/.* //')
+	signature=$(printf %s "$body" | openssl dgst -sha256 -hmac "$TELEBIRR_WEBHOOK_SECRET" | sed 's/.* //')
 	forged=$(printf %s "$body" | openssl dgst -sha256 -hmac "a secret of somebody else" | sed 's/.* //')
 	say
-	say "an event of a payment provider: $body"
-	demo_event_send "signed with PAYMENT_WEBHOOK_SECRET" "$body" "$signature" 200 &&
+	say "an event of Telebirr's: $body"
+	demo_event_send "signed with TELEBIRR_WEBHOOK_SECRET" "$body" "$signature" 200 &&
 		demo_event_send "the same again" "$body" "$signature" 200 &&
 		demo_event_send "signed by somebody else" "$body" "$forged" 401 || return 1
 	wait_until 10 demo_event_is_processed "$id" || return 1
@@ -108,9 +108,9 @@ demo_event() {
 demo_event_send() {
 	local reply
 
-	reply=$(site_ask /api/payments/webhook -X POST -w '\n%{http_code}' -H 'Content-Type: application/json' \
+	reply=$(site_ask /api/payments/webhook/telebirr -X POST -w '\n%{http_code}' -H 'Content-Type: application/json' \
 		-H "X-Webhook-Signature: $3" -d "$2" 2>&1) || true
-	say "POST https://127.0.0.1:$PORT_TLS/api/payments/webhook, $1"
+	say "POST https://127.0.0.1:$PORT_TLS/api/payments/webhook/telebirr, $1"
 	say "${reply##*$'\n'} ${reply%$'\n'*}"
 	[[ ${reply##*$'\n'} == "$4" ]]
 }
