@@ -118,12 +118,13 @@ WITH c AS MATERIALIZED (
 	  FROM m
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM m)) AND d.id = m.id
 	   AND d.batch_id IS NOT DISTINCT FROM m.was AND d.waits_until IS NOT NULL
-	RETURNING d.id, m.leader, m.lane, m.waits_until, d.batch_id, d.attempts, d.max_attempts, d.unsure_since, d.template,
+	RETURNING d.id, m.leader, m.lane, m.waits_until, d.batch_id, d.attempts, d.max_attempts, d.unsure_since, d.resends, d.template,
 	       d.to_address, d.reply_to, d.subject, d.html, d.text, d.data::text AS data, d.headers::text AS headers
 )
 SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NOT NULL AS is_batch, min(u.lane) AS lane,
        (date_part('epoch', min(u.waits_until)) * 1000000)::bigint AS cursor_at, $12::int AS timeout_s,
-       false AS is_parked, false AS frees, count(*) AS mails_count, max(u.attempts) AS attempts, min(u.max_attempts) AS max_attempts,
+       false AS is_parked, false AS frees, count(*) AS mails_count, max(u.resends) AS resends,
+       max(u.attempts) AS attempts, min(u.max_attempts) AS max_attempts,
        min(u.unsure_since) IS NOT NULL AS is_unsure,
        COALESCE(min(u.unsure_since) < clock_timestamp() - interval '23 hours', false) AS is_stale,
        json_agg(json_build_object('id', u.id, 'to', u.to_address, 'reply_to', u.reply_to, 'subject', u.subject, 'html', u.html,

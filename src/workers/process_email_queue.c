@@ -12,7 +12,8 @@
  *   it failed, or the vendor said that it takes nothing of this batch (422), whereupon the others
  * go alone under keys of their own.  A batch that is lost five times fails as a whole, for each of
  *   those who lost it may have sent it.
- * - The key is made of batch_id, or of the id of a mail that goes alone.
+ * - The key is made of batch_id, or of the id of a mail that goes alone; of one that was sent, and
+ * is made pending again by whoever wants another one, also of how often that was.
  * - The bytes are made of the rows in the order of their ids, their templates and EMAIL_FROM, and
  * of nothing else: no time, no count of tries.  A mail with a fault of its own (an address, a field
  *   that is missing) is left out; it is so each time, since the fault comes from the same rows.
@@ -65,6 +66,7 @@ enum {
 	MAIL_OWNER,
 	MAIL_IS_BATCH,
 	MAIL_COUNT,
+	MAIL_RESENDS,
 	MAIL_ATTEMPTS,
 	MAIL_MAX_ATTEMPTS,
 	MAIL_IS_UNSURE,
@@ -141,6 +143,7 @@ static const struct flow mail_flow = {
 		[MAIL_OWNER] = "owner",
 		[MAIL_IS_BATCH] = "is_batch",
 		[MAIL_COUNT] = "mails_count",
+		[MAIL_RESENDS] = "resends",
 		[MAIL_ATTEMPTS] = "attempts",
 		[MAIL_MAX_ATTEMPTS] = "max_attempts",
 		[MAIL_IS_UNSURE] = "is_unsure",
@@ -315,8 +318,16 @@ mail_ask(struct run *r, struct item *item, struct http_request *q)
 static void
 mail_write_key(struct item *item, struct mail_request *request)
 {
-	request->ask.idempotency_key = arena_format(item->memory, "cronward-%s%s",
-	    request->ask.is_batch ? "batch-" : "", item_text(item, MAIL_OWNER));
+	const char *owner = item_text(item, MAIL_OWNER), *resends = item_text(item, MAIL_RESENDS);
+
+	if (request->ask.is_batch)
+		request->ask.idempotency_key =
+		    arena_format(item->memory, "cronward-batch-%s", owner);
+	else if (strcmp(resends, "0") == 0)
+		request->ask.idempotency_key = arena_format(item->memory, "cronward-%s", owner);
+	else
+		request->ask.idempotency_key =
+		    arena_format(item->memory, "cronward-%s-%s", owner, resends);
 }
 
 static enum verdict

@@ -101,6 +101,33 @@ test('a mail that has failed and is pending again is tried anew, alone', async (
   assert.ok((await vendor.requests()).slice(-4).every(({ path }) => path === '/emails'));
 });
 
+test('a mail that was sent and is pending again is sent once more, under another key', async () => {
+  const [id] = await mails.addMany(2);
+  const alone = await mails.add({ max_attempts: 4 });
+  await mails.run();
+  for (let times = 1; times <= 2; times++) {
+    await mails.db.rows(`UPDATE email_queue SET status = 'pending' WHERE id = ANY ($1)`, [[id, alone]]);
+    await mails.run();
+  }
+  assert.deepEqual((await vendor.requests()).slice(-4).map(({ headers }) => headers['idempotency-key']).sort(),
+    [id, alone].flatMap((one) => [`cronward-${one}-1`, `cronward-${one}-2`]).sort());
+  assert.deepEqual([(await vendor.sent()).length, await mails.counts()], [7, { sent: 3 }]);
+});
+
+test('a mail that had been sent without our knowing, and failed, is not sent again when it is tried anew', async () => {
+  await vendor.fault({ fault: 'reset', accepted: true });
+  await vendor.fault({ fault: '500', count: 2 });
+  const id = await mails.add();
+  for (let tries = 1; tries <= 3; tries++) {
+    await mails.run();
+    await mails.makeDue();
+  }
+  assert.match((await mails.row(id)).last_error, /; given up after 3 tries; it is not known whether it was sent$/);
+  await mails.db.rows(`UPDATE email_queue SET status = 'pending'`);
+  await mails.run();
+  assert.deepEqual([(await mails.row(id)).status, (await mails.once()).length], ['sent', 1]);
+});
+
 test('a batch loses its leader, or another one, while nobody knows whether it was sent: no mail twice', async () => {
   await vendor.fault({ fault: 'reset', accepted: true });
   await vendor.fault({ fault: 'reset' });
