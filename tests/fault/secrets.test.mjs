@@ -6,7 +6,7 @@
 // endpoint secret stands in such a log, so those are made before.  What is promised: cronward itself
 // puts neither a caller's secret nor an opened one into any statement.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { chownSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -31,6 +31,10 @@ const needles = new Needles();
 const callers = Object.fromEntries(['CRON_JOB_API_KEY', 'CRON_SECRET', 'CRON_JOB_API_KEY_PREVIOUS', 'CRON_SECRET_PREVIOUS']
   .map((name) => [name, secretOf('caller')]));
 for (const [name, secret] of Object.entries(callers)) needles.add(name, secret);
+// Of those who send events, one of them a provider of our own, and of who sends mail.
+const others = Object.fromEntries(['PAYMENT_WEBHOOK_SECRET', 'ZED_WEBHOOK_SECRET', 'META_APP_SECRET', 'WHATSAPP_VERIFY_TOKEN', 'RESEND_API_KEY']
+  .map((name) => [name, secretOf('other')]));
+for (const [name, secret] of Object.entries(others)) needles.add(name, secret);
 
 function newKey(id) {
   const bytes = randomBytes(32);
@@ -51,7 +55,7 @@ needles.add('the password of the database', password);
 const ring = [newKey('k2'), newKey('k1')];
 
 // Calls come from one address, and many at once: the rate is for the test of the rate.
-const site = await Site.start({ env: { ...callers, ENCRYPTION_KEYS: ring.join(','), RATE_LIMIT: '100r/s', RATE_BURST: '100', RUN_BUDGET_S: '1', MAX_WEBHOOK_RETRIES: '0' } });
+const site = await Site.start({ env: { ...callers, ...others, ENCRYPTION_KEYS: ring.join(','), RATE_LIMIT: '100r/s', RATE_BURST: '100', RUN_BUDGET_S: '1', MAX_WEBHOOK_RETRIES: '0' } });
 after(() => site.end());
 // Answers with all that it was sent, as badly written receivers do, and with its own secret.
 const receiver = await Receiver.start({ host: '127.0.0.1' });
@@ -69,7 +73,7 @@ const psql = (sql) => must('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-h', s
 
 test('the search finds what is there', () => {
   for (const name of readdirSync(path.join(site.state, 'secrets'))) {
-    if (name in callers || name === 'ENCRYPTION_KEYS') assert.ok(needles.in(readFileSync(path.join(site.state, 'secrets', name))).length > 0, name);
+    if (name in callers || name in others || name === 'ENCRYPTION_KEYS') assert.ok(needles.in(readFileSync(path.join(site.state, 'secrets', name))).length > 0, name);
   }
   assert.deepEqual(needles.in(`x${Buffer.from(callers.CRON_SECRET).toString('base64')}y`), ['CRON_SECRET (base64)']);
   assert.deepEqual(needles.in('nothing'), []);
@@ -124,6 +128,14 @@ const KINDS = {
   'by a method that is none': (s) => site.call('DELETE', `${ROUTES[0]}?secret=${s}`, { headers: { authorization: `Bearer ${s}`, 'x-forwarded-for': s } }),
   'from an address that is not listed': (s) => site.call('POST', `${ROUTES[0]}?secret=${s}`, { localAddress: '127.0.0.9', headers: { authorization: `Bearer ${s}` } }),
   'over plain HTTP': (s) => site.call('POST', `${ROUTES[1]}?secret=${s}`, { plain: true, headers: { authorization: `Bearer ${s}` } }),
+  'an event': async (s, i) => {
+    const [secret, route] = i % 2 ? [others.ZED_WEBHOOK_SECRET, '/api/payments/webhook/zed'] : [others.PAYMENT_WEBHOOK_SECRET, '/api/payments/webhook'];
+    const body = JSON.stringify({ event_id: `e${i}`, type: 'secrets.checked' });
+    return site.call('POST', route, { body, headers: { 'x-webhook-signature': createHmac('sha256', secret).update(body).digest('hex'), authorization: `Bearer ${secret}`, 'user-agent': secret } });
+  },
+  'an event with its secret for a signature': (s, i) => site.call('POST', ['/api/payments/webhook', '/api/payments/webhook/zed', '/api/whatsapp/webhook'][i % 3],
+    { body: JSON.stringify(others), headers: { 'x-webhook-signature': Object.values(others)[i % 3], 'x-hub-signature-256': `sha256=${others.META_APP_SECRET}` } }),
+  "Meta's question": (s, i) => site.call('GET', `/api/whatsapp/webhook?hub.mode=subscribe&hub.challenge=1&hub.verify_token=${others.WHATSAPP_VERIFY_TOKEN}${'x'.repeat(i % 2)}`),
   'a page': (s) => site.call('GET', `/readyz?secret=${s}`, { headers: { authorization: `Bearer ${s}` } }),
 };
 
@@ -326,6 +338,9 @@ test('no row of any table holds a secret', async () => {
       found.push(...needles.in(row.text).map((one) => `${schema}.${name}: ${one}`));
     }
   assert.ok(rows > 100, `${rows} rows`);
+  const events = await site.query("SELECT provider, count(*)::int AS n FROM webhook_events WHERE headers::text LIKE '%x-webhook-signature%' GROUP BY 1 ORDER BY 1");
+  assert.deepEqual(events.map((one) => one.provider), ['payment', 'zed'], JSON.stringify(events));
+  assert.ok(events.every((one) => one.n > 10), JSON.stringify(events));
   assert.deepEqual([...new Set(found)], []);
   const running = await site.query('SELECT query, application_name FROM pg_stat_activity');
   assert.deepEqual(needles.in(JSON.stringify(running)), []);
