@@ -33,6 +33,7 @@ struct call {
 	struct gateway *gateway; /* lent */
 	FCGX_Stream *in;         /* the body; gone once the reply has been sent */
 	int64_t began_ms;        /* when this process took it up, CLOCK_MONOTONIC */
+	int64_t replied_ms;      /* when its reply had left; 0: not yet */
 	struct request request;
 	const struct route *route; /* NULL: no such path */
 	char

@@ -51,6 +51,7 @@ call_deny(struct call *c)
 void
 call_log(const struct call *c)
 {
+	int64_t now_ms = clock_mono_ms(), replied_ms = c->replied_ms ? c->replied_ms : now_ms;
 	bool quiet = c->route && c->route->quiet;
 	enum log_level level = quiet ? LOG_DEBUG : LOG_INFO;
 	struct log_line l;
@@ -72,7 +73,9 @@ call_log(const struct call *c)
 	}
 	log_text(&l, "provider", c->provider);
 	log_text(&l, "why", c->why);
-	log_number(&l, "ms", clock_mono_ms() - c->began_ms);
+	log_number(&l, "ms", replied_ms - c->began_ms);
+	if (c->afterwards)
+		log_number(&l, "behind_ms", now_ms - replied_ms);
 	log_number(&l, "wait_ms", c->request.wait_ms);
 	log_text(&l, "caller", c->request.caller);
 	/* A wrong secret is told by its code; there is nothing more to say, and much of it. */

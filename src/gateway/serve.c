@@ -9,6 +9,7 @@
 #include "gateway/serve.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/stop.h"
@@ -169,6 +170,7 @@ serve_loop(struct gateway *g, const struct listener *l)
 			call_answer(&call, g, &q);
 			reply_send(&call.reply, q.out);
 			listener_finish(&q);
+			call.replied_ms = clock_mono_ms();
 			if (call.afterwards)
 				call.afterwards(&call);
 			call_log(&call);

@@ -138,6 +138,9 @@ test('the reply does not wait for the run', async () => {
   const answer = await must(201, 'POST', '/api/jobs?run=1', { body: { type: 'slowly' } });
   assert.ok(answer.ms < 900, `${answer.ms}`);
   await until(async () => await completed() === 1, { what: 'the job' });
+  // Nor does the time that the log tells.
+  const line = await until(() => /^.*route=\/api\/jobs method=POST .*behind_ms=[1-9]\d{3}.*$/m.exec(pool.log())?.[0], { what: 'the log line' });
+  assert.ok(Number(/ ms=(\d+)/.exec(line)[1]) < 900, line);
 });
 
 test('who comes while a run is under way rings, and the job runs behind it, whoever runs', async () => {
