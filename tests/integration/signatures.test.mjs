@@ -80,7 +80,7 @@ const bodyOf = (draw) => draw.pick([
   () => '.'.repeat(draw.between(1, 5)) + draw.below(1e9),
   () => `${now}.{"a": 1}\r\n`,
 ])();
-const messageOf = (draw, scheme) => ({ scheme, secret: secretOf(draw, scheme), body: bodyOf(draw), id: `msg_${word(draw, 20)}`, at: now - draw.between(0, AGE_MAX_S - 60) });
+const messageOf = (draw, scheme) => ({ scheme, secret: secretOf(draw, scheme), body: bodyOf(draw), id: `msg_${word(draw, 20)}`, at: now - draw.between(0, AGE_MAX_S / 3) });
 
 const headersOf = ({ scheme, id, at }, signature) => [
   ['content-type', 'application/json'], [schemes[scheme].header, signature], ['webhook-id', id], ['webhook-timestamp', String(at)],
