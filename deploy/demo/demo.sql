@@ -46,7 +46,7 @@ CREATE OR REPLACE FUNCTION demo_paid(event jsonb) RETURNS void LANGUAGE sql AS $
 	INSERT INTO demo_payments (event_id, amount) VALUES (event ->> 'event_id', (event #>> '{payload,amount}')::numeric)
 $$;
 INSERT INTO event_handlers (provider, type_pattern, action) SELECT 'telebirr', 'payment.*', 'demo_paid'
- WHERE NOT EXISTS (SELECT FROM event_handlers WHERE action = 'demo_paid');
+ WHERE NOT EXISTS (SELECT FROM event_handlers WHERE provider = 'telebirr' AND action = 'demo_paid');
 INSERT INTO webhook_events (provider, event_id, event_type, payload, status, error_message)
 SELECT 'telebirr', gen_random_uuid(), 'payment.succeeded', jsonb_build_object('amount', amount), 'failed', 'the shop was away'
   FROM unnest(ARRAY['17', 'as much as you like']) amount;
