@@ -38,10 +38,10 @@ struct inbound_event {
  * Reads the message ${q}, body included, of the provider ${p}, which is verified.  With ${is_meta}
  * it has the form of Meta's.
  *
- * The id is the first that is there: the header webhook-id of Standard Webhooks 1.0.0 (or what is
- * called so beside the header of the signature), `id` of what Stripe sends, the headers
- * x-github-delivery, x-event-id and x-webhook-id, `event_id` or `eventId` of the body; as a guess
- * `id` of a body that also says its type; the body's digest.
+ * The id is the first that is there, of what the signature covers and nothing else: the header
+ * webhook-id of Standard Webhooks 1.0.0 (or what is called so beside the header of the signature),
+ * `id` of what Stripe sends, `event_id` or `eventId` of the body; as a guess `id` of a body that
+ * also says its type; the body's digest.
  */
 void inbound_event_read(
     struct inbound_event *v, const struct provider *p, const struct request *q, bool is_meta);

@@ -35,8 +35,8 @@ static const char *const member_name[MEMBER__MAX] = { "event_id", "eventId", "id
 
 static void event_judge(struct inbound_event *, const struct request *);
 static void event_digest(struct inbound_event *, const struct request *);
-static void event_read_type(
-    struct inbound_event *, const struct json_span *members, const struct request *);
+static void event_read_type(struct inbound_event *, const struct json_span *members);
+static void event_header_type(struct inbound_event *, const struct request *);
 static void event_read_meta_type(struct inbound_event *, struct json_span body);
 static bool event_header_id(
     struct inbound_event *, const struct provider *, const struct request *);
@@ -62,9 +62,12 @@ inbound_event_read(
 	if (!v->fault[0] && !is_meta)
 		json_members(body, member_name, MEMBER__MAX, members);
 	if (!is_meta)
-		event_read_type(v, members, q);
+		event_read_type(v, members);
 	if (is_meta || (!event_header_id(v, p, q) && !event_body_id(v, p, members)))
 		snprintf(v->id, sizeof(v->id), "sha256:%s", v->digest);
+	/* Last: what nobody has signed is not to have a say in the id. */
+	if (!is_meta)
+		event_header_type(v, q);
 }
 
 json_t *
@@ -129,16 +132,22 @@ event_digest(struct inbound_event *v, const struct request *q)
 		snprintf(v->digest + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* GitHub says it in a header alone. */
 static void
-event_read_type(struct inbound_event *v, const struct json_span *members, const struct request *q)
+event_read_type(struct inbound_event *v, const struct json_span *members)
 {
-	const char *named = request_first(q, "HTTP_X_GITHUB_EVENT");
 	char type[4 * INBOUND_TYPE_MAX];
 
 	for (size_t i = MEMBER_TYPE; i <= MEMBER_EVENT && !v->type[0]; i++)
 		if (json_string_of(members[i], type, sizeof(type)))
 			text_clean(v->type, sizeof(v->type), type, strlen(type));
+}
+
+/* GitHub says it in a header alone. */
+static void
+event_header_type(struct inbound_event *v, const struct request *q)
+{
+	const char *named = request_first(q, "HTTP_X_GITHUB_EVENT");
+
 	if (!v->type[0] && named)
 		text_clean(v->type, sizeof(v->type), named, strlen(named));
 }
@@ -164,31 +173,22 @@ event_read_meta_type(struct inbound_event *v, struct json_span body)
 }
 
 /*
- * An id that is there to be one; the first one of a name counts.  Where the signature covers one it
- * is that: Standard Webhooks' beside the header of the signature, and Stripe's, in the body.
+ * Standard Webhooks' id, beside the header of the signature, which covers it.  No other header is
+ * asked: who has a body and its signature could send it as ever new events under ids of his own.
  */
 static bool
 event_header_id(struct inbound_event *v, const struct provider *p, const struct request *q)
 {
 	static const char end[] = "signature";
-	const char *names[] = { "x-github-delivery", "x-event-id", "x-webhook-id" };
-	size_t len = strlen(p->header), end_len = sizeof(end) - 1;
-	char standard[PROVIDER_HEADER_MAX];
+	size_t len = strlen(p->header), end_len = sizeof(end) - 1, position = 0;
+	char name[PROVIDER_HEADER_MAX];
+	const char *id;
 
-	if (p->scheme == PROVIDER_STRIPE)
+	if (p->scheme != PROVIDER_STANDARD || len <= end_len)
 		return false;
-	if (p->scheme == PROVIDER_STANDARD && len > end_len) {
-		snprintf(standard, sizeof(standard), "%.*sid", (int)(len - end_len), p->header);
-		names[0] = standard;
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t position = 0;
-		const char *id = inbound_header(q, names[i], &position);
-
-		if (id && event_take_id(v, id))
-			return true;
-	}
-	return false;
+	snprintf(name, sizeof(name), "%.*sid", (int)(len - end_len), p->header);
+	id = inbound_header(q, name, &position);
+	return id && event_take_id(v, id);
 }
 
 static bool

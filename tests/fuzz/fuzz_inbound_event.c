@@ -1,7 +1,7 @@
 /*
  * A message from outside: what is read of it is bounded, fit to be stored, and never an empty id.
  *
- * The first byte of an input chooses the scheme and Meta's form, then come the header x-event-id up
+ * The first byte of an input chooses the scheme and Meta's form, then come the header webhook-id up
  * to a line end, and the body.
  */
 #include "fuzz.h"
@@ -12,6 +12,7 @@
 #include "gateway/inbound_event.h"
 #include "gateway/request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int
@@ -50,7 +51,7 @@ check_headers(const struct request *q)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char prefix[] = "HTTP_X_EVENT_ID=";
+	static const char prefix[] = "HTTP_WEBHOOK_ID=";
 	struct inbound_event v;
 	struct provider p = { .name = "x" };
 	const uint8_t *end = size > 1 ? memchr(data + 1, '\n', size - 1) : NULL;
@@ -73,6 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	q.body = body + 1;
 	q.body_len = body_len;
 	p.scheme = (enum provider_scheme)(data[0] % PROVIDER_SCHEME__MAX);
+	snprintf(p.header, sizeof(p.header), "%s", provider_scheme_header[p.scheme]);
 	inbound_event_read(&v, &p, &q, data[0] & 0x40);
 	must(v.id[0] != '\0' && strlen(v.digest) == sizeof(v.digest) - 1);
 	check_text(v.id);
