@@ -171,6 +171,58 @@ test('jobs that an application had before are never run, retried or changed', as
   assert.deepEqual(await stand.db.rows('SELECT * FROM jobs WHERE id = ANY ($1) ORDER BY id', [old.map((row) => row.id)]), old);
 });
 
+// A shop that has received events and kept stock itself.
+const SHOP = `
+  CREATE TABLE webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), provider text NOT NULL, event_id text NOT NULL, event_type text NOT NULL DEFAULT '',
+    payload jsonb, status text NOT NULL DEFAULT 'pending', retry_count integer NOT NULL DEFAULT 0, next_retry_at timestamptz, archived boolean NOT NULL DEFAULT false,
+    error_message text, created_at timestamptz NOT NULL DEFAULT now());
+  INSERT INTO webhook_events (provider, event_id, status, next_retry_at) VALUES ('telebirr', '1', 'pending', NULL), ('telebirr', '2', 'failed', now()), ('cbe', '1', 'processed', NULL);
+  CREATE TABLE whatsapp_webhook_logs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), eventtype text NOT NULL DEFAULT '', payload jsonb, processed boolean NOT NULL DEFAULT false,
+    processingerror text, retrycount integer NOT NULL DEFAULT 0, nextretryat timestamptz, archived boolean NOT NULL DEFAULT false, created_at timestamptz NOT NULL DEFAULT now());
+  INSERT INTO whatsapp_webhook_logs (eventtype, processed, nextretryat) VALUES ('messages', false, now()), ('messages', true, NULL);
+  CREATE TABLE inventory_items (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), sku text, on_hand integer NOT NULL DEFAULT 0, reserved integer NOT NULL DEFAULT 0, colour text);
+  INSERT INTO inventory_items (sku, on_hand, reserved) VALUES ('lamp', 10, 7);
+  CREATE TABLE inventory_reservations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), item_id uuid NOT NULL REFERENCES inventory_items, quantity integer NOT NULL,
+    status text NOT NULL DEFAULT 'active', expires_at timestamptz NOT NULL DEFAULT now() + interval '15 minutes', "userId" text);
+  INSERT INTO inventory_reservations (item_id, quantity, status, expires_at) SELECT id, q, s, now() + m * interval '1 minute' FROM inventory_items, (VALUES (2, 'active', 5), (3, 'active', -5), (4, 'committed', -9)) v (q, s, m)`;
+
+test('events that a shop had before are never due; its stock is its own to count', async () => {
+  const stand = await withTables(SHOP);
+  const done = await stand.cli(['migrate', '--adopt']);
+  assert.equal(done.code, 0, done.stderr);
+  await preparesEverything(stand.db);
+  for (const table of ['webhook_events', 'whatsapp_webhook_logs']) assert.equal(await stand.db.value(`SELECT count(waits_until)::int FROM ${table}`), 0, table);
+  const old = await stand.db.rows('SELECT * FROM webhook_events ORDER BY id');
+  for (const worker of ['retry-webhooks', 'whatsapp-webhook-retry']) assert.match((await stand.cli(['run', worker])).stdout, /"processed": ?0,/);
+  assert.deepEqual(await stand.db.rows('SELECT * FROM webhook_events ORDER BY id'), old);
+  // The index by which an event is stored once is there, and what comes from now on is due.
+  await assert.rejects(stand.db.rows(`INSERT INTO webhook_events (provider, event_id) VALUES ('cbe', '1')`), /webhook_events_once/);
+  await stand.db.rows(`INSERT INTO webhook_events (provider, event_id) VALUES ('cbe', '2'); INSERT INTO whatsapp_webhook_logs (eventtype, event_id) VALUES ('messages', 'x')`);
+  for (const table of ['webhook_events', 'whatsapp_webhook_logs']) assert.equal(await stand.db.value(`SELECT count(waits_until)::int FROM ${table}`), 1, table);
+
+  const stock = async () => Object.values(await stand.db.one('SELECT on_hand, reserved FROM inventory_items'));
+  assert.deepEqual(await stock(), [10, 7]);
+  assert.match((await stand.cli(['run', 'cleanup-reservations'])).stdout, /"processed": ?1,/);
+  assert.deepEqual(await stock(), [10, 4], 'what the hold kept, and no more: the rest is for something that the shop knows');
+  // It sells as it has always sold.
+  await stand.db.rows(`UPDATE inventory_reservations SET status = 'committed' WHERE quantity = 2; UPDATE inventory_items SET on_hand = on_hand - 2, reserved = reserved - 2`);
+  assert.deepEqual(await stock(), [8, 2]);
+  const hold = await stand.db.value('SELECT reserve_item(id, 6) FROM inventory_items');
+  await assert.rejects(stand.db.rows('SELECT reserve_item(id, 1) FROM inventory_items'), /there are 0 left/);
+  await stand.db.rows('SELECT commit_reservation($1)', [hold]);
+  assert.deepEqual(await stock(), [2, 2]);
+  await assert.rejects(stand.db.rows(`UPDATE inventory_reservations SET status = 'committed' WHERE quantity = 3`), /is expired, it cannot become committed/);
+});
+
+test('two events of one id in a shop\'s table: refused with a reason, and nothing is changed', async () => {
+  const stand = await withTables(`${SHOP}; INSERT INTO webhook_events (provider, event_id) VALUES ('telebirr', '1')`);
+  const before = await contentsOf(stand.db);
+  const done = await stand.cli(['migrate', '--adopt']);
+  assert.equal(done.code, 1);
+  assert.match(done.stderr, /could not create unique index "webhook_events_once"/);
+  assert.equal(await contentsOf(stand.db), before);
+});
+
 test('statements pasted by hand do the same as --adopt', async () => {
   const [byHand, byUs] = [await withTables(ALIKE), await withTables(ALIKE)];
   await byHand.db.rows((await byHand.cli(['migrate'])).stdout);
