@@ -119,7 +119,7 @@ test(`no service is exposed to more than ${EXPOSURE_MAX}`, async () => {
 
 test('the sockets are for nginx alone, and root alone writes their folder', () => {
   const socket = readFileSync(path.join(tree.at, 'lib/systemd/system/cronward@.socket'), 'utf8');
-  for (const line of ['ListenStream=/run/cronward/%i.sock', 'SocketUser=cronward', 'SocketGroup=www-data', 'SocketMode=0660', 'Backlog=256'])
+  for (const line of ['ListenStream=/run/cronward/%i.sock', 'SocketUser=cronward', 'SocketGroup=www-data', 'SocketMode=0660', 'Backlog=2048'])
     assert.ok(socket.includes(`\n${line}\n`), line);
   assert.match(readFileSync(path.join(tree.at, 'lib/tmpfiles.d/cronward.conf'), 'utf8'), /^d \/run\/cronward 0751 root www-data -$/m);
 });
