@@ -17,7 +17,8 @@ const SMALL = '00000000-0000-7000-8000-00000000000c';
 const CARL = '00000000-0000-4000-8000-0000000000c0'; // of SMALL
 const NOBODY = '00000000-0000-4000-8000-0000000000cc';
 const READ = ['jobs', 'job_logs', 'job_dependencies', 'workspaces', 'workspace_members', 'my_workspace_settings'];
-const HIDDEN = ['job_types', 'job_queues', 'job_slots', 'job_requests', 'job_limits', 'workspace_settings'];
+const HIDDEN = ['job_types', 'job_queues', 'job_slots', 'job_requests', 'job_limits', 'workspace_settings',
+  'webhook_events', 'whatsapp_webhook_logs', 'event_handlers', 'email_queue', 'email_templates', 'inventory_items', 'inventory_reservations'];
 
 const cluster = await Cluster.create(hasty);
 after(() => cluster.stop());
@@ -165,7 +166,7 @@ describe('nobody but the service writes', () => {
     });
   }
 
-  test('the other tables of the queue are closed to who comes over the web', async () => {
+  test('all other tables of jobs, events, mail and holds are closed to who comes over the web', async () => {
     for (const table of HIDDEN)
       for (const role of ['anon', 'authenticated'])
         await assert.rejects(asking(role, claims(ANN), (sql) => sql(`SELECT 1 FROM ${table}`)), /permission denied/, table);
