@@ -92,6 +92,7 @@ class Crash {
     assert.equal(rows.length, MAILS);
     assert.deepEqual(rows.filter(({ status }) => !['sent', 'failed'].includes(status)), []);
     const failed = rows.filter(({ status }) => status === 'failed');
+    assert.ok(failed.every(({ dead_at: dead }) => dead));
     for (const { to_address: to, last_error: error } of failed) {
       if (accepted.has(to)) assert.match(error, /it is not known whether it was sent/, to);
       if (to.startsWith('bad')) assert.match(error, /^to_address "bad\d+" has no @$/);

@@ -148,6 +148,21 @@ test('a batch loses its leader, or another one, while nobody knows whether it wa
   assert.deepEqual(await mails.counts(), { failed: 4, sent: 3 });
 });
 
+test('what is in the air stays there, whatever the application makes of its rows', async () => {
+  await vendor.fault({ fault: 'slow', ms: 500 });
+  const [first, ...others] = await mails.addMany(5);
+  const running = mails.run();
+  await until(async () => (await vendor.requests()).length > 0, { what: 'the request', everyMs: 2 });
+  await mails.db.rows(`UPDATE email_queue SET status = 'pending', scheduled_for = now() + interval '1 hour'`);
+  assert.deepEqual(await mails.counts(), { processing: 5 });
+  await mails.db.rows('DELETE FROM email_queue WHERE id = $1', [first]);
+  await mails.db.rows(`UPDATE email_queue SET status = 'failed' WHERE id = $1`, [others[0]]);
+  await running;
+  assert.deepEqual([await mails.counts(), (await mails.once()).length], [{ failed: 1, sent: 3 }, 5]);
+  await mails.run();
+  assert.equal((await vendor.requests()).length, 1);
+});
+
 test('a mail that is changed while nobody knows whether it was sent fails and says so; no second mail', async () => {
   await vendor.fault({ fault: 'truncate' });
   const id = await mails.add();

@@ -109,7 +109,7 @@ export class Mails {
     assert.deepEqual([...count].filter(([, n]) => n > 1), [], 'mails were sent twice');
     for (const row of await this.rows()) {
       if (row.status === 'sent') assert.equal([byId.get(row.provider_id)?.to].flat()[0], row.to_address, `${row.id} is said to be sent`);
-      else if (row.status === 'failed') assert.ok(row.last_error, `${row.id} failed without a reason`);
+      else if (row.dead_at) assert.ok(row.last_error, `${row.id} failed without a reason`);
     }
     return sent;
   }
