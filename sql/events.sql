@@ -155,7 +155,7 @@ RETURNING d.id;
 -- What is held waits the longer the older it is, up to an hour; a minute more where it was never tried,
 -- for whoever processes events as they come is a minute ahead.
 WITH r AS MATERIALIZED (
-	SELECT r.id, r.token, r.retry_ms, r.error, r.effect, r.verdict AS heard, p.status, p.archived, p.is_performed,
+	SELECT r.id, r.token, r.retry_ms, r.error, r.effect, r.verdict AS heard, p.*,
 	       CASE WHEN r.verdict IN ('retry', 'dead', 'hold') AND (p.is_performed OR p.status = 'processed') THEN 'done'
 	            WHEN r.verdict IN ('retry', 'hold') AND p.archived THEN 'dead'
 	            WHEN r.verdict = 'done' AND p.status = 'failed' THEN
@@ -164,26 +164,25 @@ WITH r AS MATERIALIZED (
 	  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[])
 	    AS r (id, token, verdict, retry_ms, error, effect)
 	 CROSS JOIN LATERAL (
-		SELECT status, archived IS TRUE AS archived, attempts, performed_at IS NOT NULL AS is_performed
+		SELECT status, archived IS TRUE AS archived, attempts, waits_until, created_at, performed_at IS NOT NULL AS is_performed
 		  FROM {table} WHERE id = r.id) p
 ), x AS MATERIALIZED (
-	SELECT r.*, r.heard = 'done' AND r.verdict <> 'done' AS is_theirs FROM r
+	SELECT r.*, r.heard = 'done' AND r.verdict <> 'done' AS is_theirs,
+	       CASE WHEN r.verdict IN ('done', 'dead') THEN NULL
+	            WHEN r.heard = 'done' THEN GREATEST(r.waits_until, clock_timestamp())
+	            WHEN r.verdict = 'hold' THEN clock_timestamp() + (r.attempts = 0)::int * interval '1 minute' + GREATEST(
+			r.retry_ms * interval '1 millisecond',
+			(clock_timestamp() - GREATEST(LEAST(r.created_at, clock_timestamp()),
+				clock_timestamp() - interval '8 hours')) / 8)
+	            ELSE clock_timestamp() + r.retry_ms * interval '1 millisecond' END AS next_at
+	  FROM r
 ), u AS (
 	UPDATE {table} d
 	   SET status = CASE WHEN x.verdict = 'done' THEN 'processed'
 	                     WHEN x.verdict = 'hold' AND d.attempts = 0 THEN 'pending' ELSE 'failed' END,
 	       {also}
-	       waits_until = CASE WHEN x.verdict IN ('done', 'dead') THEN NULL
-	                          WHEN x.is_theirs THEN GREATEST(d.waits_until, clock_timestamp())
-	                          WHEN x.verdict = 'hold' THEN clock_timestamp() + (d.attempts = 0)::int * interval '1 minute' + GREATEST(
-					x.retry_ms * interval '1 millisecond',
-					(clock_timestamp() - GREATEST(LEAST(d.created_at, clock_timestamp()),
-						clock_timestamp() - interval '8 hours')) / 8)
-	                          ELSE clock_timestamp() + x.retry_ms * interval '1 millisecond' END,
-	       {retry_at} = CASE WHEN x.verdict IN ('done', 'dead') THEN NULL
-	                         WHEN x.is_theirs THEN GREATEST(d.waits_until, clock_timestamp())
-	                         WHEN x.verdict = 'hold' THEN d.{retry_at}
-	                         ELSE clock_timestamp() + x.retry_ms * interval '1 millisecond' END,
+	       waits_until = x.next_at,
+	       {retry_at} = CASE WHEN x.verdict = 'hold' AND d.attempts = 0 THEN d.{retry_at} ELSE x.next_at END,
 	       {retried} = CASE WHEN x.verdict = 'hold' THEN d.{retried} ELSE LEAST(d.attempts, 2147483646) END,
 	       attempts = LEAST(d.attempts, 2147483646) + (x.verdict <> 'hold')::int,
 	       lost = 0, lease_until = NULL, claim_token = NULL,

@@ -208,6 +208,8 @@ test('what the application has said of an event meanwhile counts when its try is
   assert.deepEqual([over.status, over.archived, over.waits_until, over.error], ['failed', true, null, 'no stock; given up after 5 retries']);
   const archived = await settled(await underWay({ archived: true }), 'retry', { error: 'boom' });
   assert.deepEqual([archived.status, archived.archived, archived.waits_until, archived.error], ['failed', true, null, 'boom']);
+  const held = await settled(await underWay({ attempts: 1 }), 'hold', { error: 'no key' });
+  assert.deepEqual([held.status, held.attempts, held.next_retry_at, held.error], ['failed', 1, held.waits_until, 'not tried: no key']);
   const reset = await settled(await underWay({ status: 'pending' }), 'done');
   assert.deepEqual([reset.status, reset.waits_until], ['processed', null]);
 });
