@@ -47,6 +47,9 @@ SELECT CASE WHEN l.priority IS NOT NULL THEN 'mail' END AS queue, l.priority, t.
 -- this is to be committed for sure before anything is sent.
 --
 -- unsure_since says since when that is so: a lease that ran out may have seen its request sent.
+-- What is too long to be sent is not brought, and says so: all that a claim brings has to go into
+-- values of 1 GB, and a row that it stumbled over would keep all other mail from being sent for good.
+-- pg_column_size() is that of jsonb as it is stored, which may be a hundredth of its text.
 -- Leases that ran out, and the repeat of a claim with its token, are as in job_queue.sql; $10 asks
 -- for one request that was lost twice, and no other.
 WITH c AS MATERIALIZED (
@@ -58,7 +61,7 @@ WITH c AS MATERIALIZED (
 		       CASE WHEN claim_token IS DISTINCT FROM $3::uuid THEN lease_until END AS lost_at,
 		       attempts = 0 AND lost = 0 AND lease_until IS NULL AND batch_id IS NULL AND NOT is_single
 			AND max_attempts = 3 AND unsure_since IS NULL
-			AND COALESCE(octet_length(html), 0) + COALESCE(octet_length(text), 0) + pg_column_size(data) < 64000 AS is_new
+			AND COALESCE(octet_length(html), 0) + COALESCE(octet_length(text), 0) < 64000 AND pg_column_size(data) < 8000 AS is_new
 		  FROM email_queue
 		 WHERE priority = l.priority::smallint
 		   AND waits_until <= $4::timestamptz
@@ -119,7 +122,7 @@ WITH c AS MATERIALIZED (
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM m)) AND d.id = m.id
 	   AND d.batch_id IS NOT DISTINCT FROM m.was AND d.waits_until IS NOT NULL
 	RETURNING d.id, m.leader, m.lane, m.waits_until, d.batch_id, d.attempts, d.max_attempts, d.unsure_since, d.resends, d.template,
-	       d.to_address, d.reply_to, d.subject, d.html, d.text, d.data::text AS data, d.headers::text AS headers
+	       d.to_address, d.reply_to, d.subject, d.html, d.text, d.data, d.headers
 )
 SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NOT NULL AS is_batch, min(u.lane) AS lane,
        (date_part('epoch', min(u.waits_until)) * 1000000)::bigint AS cursor_at, $12::int AS timeout_s,
@@ -127,11 +130,22 @@ SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NO
        max(u.attempts) AS attempts, min(u.max_attempts) AS max_attempts,
        min(u.unsure_since) IS NOT NULL AS is_unsure,
        COALESCE(min(u.unsure_since) < clock_timestamp() - interval '23 hours', false) AS is_stale,
-       json_agg(json_build_object('id', u.id, 'to', u.to_address, 'reply_to', u.reply_to, 'subject', u.subject, 'html', u.html,
-		'text', u.text, 'data', u.data, 'headers', u.headers, 'template', u.template, 'is_known', e.name IS NOT NULL,
-		'template_subject', e.subject, 'template_html', e.html, 'template_text', e.text) ORDER BY u.id) AS mails
+       json_agg(CASE WHEN f.fault IS NOT NULL THEN json_build_object('id', u.id, 'fault', f.fault)
+		ELSE json_build_object('id', u.id, 'to', left(u.to_address, 1000), 'reply_to', left(u.reply_to, 1000),
+			'subject', left(u.subject, 1000), 'html', u.html, 'text', u.text, 'data', u.data::text, 'headers', u.headers::text,
+			'template', left(u.template, 1000), 'is_known', e.name IS NOT NULL,
+			'template_subject', e.subject, 'template_html', e.html, 'template_text', e.text) END ORDER BY u.id) AS mails
   FROM u
   LEFT JOIN email_templates e ON e.name = u.template
+ CROSS JOIN LATERAL (
+	SELECT CASE WHEN COALESCE(octet_length(u.html), 0) + COALESCE(octet_length(u.text), 0) > 4194304
+	            THEN 'html and text have more than 4 MB'
+	            WHEN pg_column_size(u.data) > 262144 THEN 'data has more than 256 KB'
+	            WHEN octet_length(u.data::text) > 262144 THEN 'data has more than 256 KB'
+	            WHEN pg_column_size(u.headers) > 65536 THEN 'headers have more than 64 KB'
+	            WHEN octet_length(u.headers::text) > 65536 THEN 'headers have more than 64 KB'
+	            WHEN GREATEST(octet_length(e.subject), octet_length(e.html), octet_length(e.text)) > 1048576
+	            THEN format('template "%s" has more than 1 MB', u.template) END AS fault) f
  GROUP BY u.leader, u.batch_id;
 
 -- name: bury

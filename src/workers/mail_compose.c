@@ -81,7 +81,12 @@ mails_finish(struct mails *m)
 static void
 mail_compose_one(struct mail_row *m)
 {
-	if (mail_take_addresses(m) == 0 && mail_take_headers(m) == 0 && mail_take_template(m) == 0)
+	const char *fault = mail_text(m, "fault");
+
+	if (fault)
+		mail_fail(m, "%s", fault);
+	else if (mail_take_addresses(m) == 0 && mail_take_headers(m) == 0 &&
+		 mail_take_template(m) == 0)
 		mail_check_content(m);
 }
 

@@ -37,10 +37,16 @@ const wrong = [
   [{ subject: null, template: 'odd', data: {} }, /^template "odd", subject, line 1: \{\{who\}\} is not in the data$/],
   [{ subject: null, template: 'odd', data: [] }, /^data is no object that can be read$/],
   [{ text: null, template: 'odd', data: { who: 'Ada' } }, /^template "odd", text, line 2: \{\{order\.number\}\} is not in the data$/],
+  // What is too long is not even brought: a claim has to go into 1 GB.
+  [{ text: 'x'.repeat(2 << 20), html: 'x'.repeat((2 << 20) + 1) }, /^html and text have more than 4 MB$/],
+  [{ data: { who: '"'.repeat(150 << 10) } }, /^data has more than 256 KB$/],
+  [{ headers: { 'X-A': 'x'.repeat(64 << 10) } }, /^headers have more than 64 KB$/],
+  [{ template: 'long' }, /^template "long" has more than 1 MB$/],
+  [{ subject: 'x'.repeat(1 << 20) }, /^subject is longer than 900 bytes$/],
 ];
 
 test('whatever a row tries, it fails with a reason, its neighbours are sent, and nobody else gets mail', async () => {
-  await mails.db.rows(`INSERT INTO email_templates (name, subject, html, text) VALUES ('odd', 'Hello {{who}}', '<b title="{{who}}">{{who}}</b>', E'Hello\\n{{order.number}}')`);
+  await mails.db.rows(`INSERT INTO email_templates (name, subject, html, text) VALUES ('odd', 'Hello {{who}}', '<b title="{{who}}">{{who}}</b>', E'Hello\\n{{order.number}}'), ('long', 's', NULL, repeat('x', 1048577))`);
   const ids = [];
   for (const [more] of wrong) ids.push(await mails.add(more));
   const good = await mails.addMany(3, { to_address: 'good%@example.com' });
