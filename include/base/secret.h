@@ -26,7 +26,7 @@ struct secret_source {
 	struct secret_file file; /* its path is NULL when it came from the environment */
 	char *value;             /* NULL: there is none */
 	size_t len;
-	size_t len_min;   /* a shorter value is none */
+	size_t len_min;   /* a shorter value is none; 0: SECRET_LENGTH_MIN */
 	bool is_previous; /* an empty or deleted file retires it */
 };
 

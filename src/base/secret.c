@@ -89,7 +89,9 @@ secret_matches(const struct secret *s, const char *given, size_t given_len)
 bool
 secret_source_is_usable(const struct secret_source *from)
 {
-	return from->value && from->len >= from->len_min;
+	size_t len_min = from->len_min > 0 ? from->len_min : SECRET_LENGTH_MIN;
+
+	return from->value && from->len >= len_min;
 }
 
 static int
