@@ -190,7 +190,8 @@ WITH RECURSIVE p AS (
 		SELECT provider FROM webhook_events WHERE provider > p.name ORDER BY provider, event_id LIMIT 1) x
 	 WHERE p.n < 1000
 )
-SELECT x.name AS provider, quote_literal(lower(x.name)) AS literal
+SELECT x.name AS provider,
+       format('INSERT INTO event_handlers (provider, action) VALUES (%L, ''a function, or a URL'')', lower(x.name)) AS todo
   FROM (SELECT name FROM p
         UNION
         SELECT 'whatsapp' FROM (SELECT FROM whatsapp_webhook_logs ORDER BY created_at, id LIMIT 1) one) x

@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void events_unhandled(struct doctor *, const PGresult *, int row);
-
 void
 doctor_events(struct doctor *d)
 {
@@ -33,24 +31,13 @@ doctor_events(struct doctor *d)
 		    db_text(handlers, row, "id"), db_text(handlers, row, "provider"), action);
 	}
 	for (int row = 0; row < PQntuples(providers); row++)
-		events_unhandled(d, providers, row);
+		doctor_warn(d, db_text(providers, row, "todo"),
+		    "events of %s have come, and it has no handler: nothing is done",
+		    db_text(providers, row, "provider"));
 	if (d->counts[DOCTOR_WARN] == warned && d->counts[DOCTOR_FAIL] == failed)
 		doctor_ok(d,
 		    "every provider that sent something has a handler, and every handler its "
 		    "function");
-}
-
-static void
-events_unhandled(struct doctor *d, const PGresult *rows, int row)
-{
-	const char *provider = db_text(rows, row, "provider");
-	char todo[DOCTOR_FOUND_MAX];
-
-	snprintf(todo, sizeof(todo),
-	    "INSERT INTO event_handlers (provider, action) VALUES (%s, 'a function, or a URL')",
-	    db_text(rows, row, "literal"));
-	doctor_warn(
-	    d, todo, "events of %s have come, and it has no handler: nothing is done", provider);
 }
 
 /* Without both settings mail waits for ever, and one without the other was forgotten. */
