@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import { Stand } from '../lib/stand.mjs';
+import { until } from '../lib/wait.mjs';
 
 const stand = await Stand.create();
 after(() => stand.end());
@@ -106,6 +107,29 @@ test('a hold that somebody is committing, and an item that somebody has locked, 
   assert.deepEqual([await status(same), await status(other)], ['active', 'expired']);
   assert.equal((await clean()).processed, 1);
   assert.deepEqual([await stock(lamp), await stock(sofa), await status(committing)], [[9, 0], [10, 0], 'committed']);
+});
+
+test('two who sell one hold sell it once, and the cleaner waits for neither', async () => {
+  const lamp = await item(10);
+  const [hold, over] = [await reserve(lamp, 3), await reserve(lamp, 2)];
+  await stand.db.rows(`UPDATE inventory_reservations SET expires_at = clock_timestamp() WHERE id = $1`, [over]);
+  const { second } = await stand.db.session(async (sql) => {
+    await sql('BEGIN');
+    await sql('SELECT commit_reservation($1)', [hold]);
+    const waiting = stand.db.value('SELECT commit_reservation($1)', [hold]);
+    await until(() => stand.db.value(`SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`), { what: 'the second to wait' });
+    await sql('COMMIT');
+    return { second: await waiting };
+  });
+  assert.deepEqual([second, await stock(lamp)], [false, [7, 2]]);
+  // Of who is about to sell, the hold alone is locked.
+  await stand.db.session(async (sql) => {
+    await sql('BEGIN');
+    await sql('SELECT FROM inventory_reservations WHERE id = $1 FOR NO KEY UPDATE', [over]);
+    assert.equal((await clean()).processed, 0);
+    await sql('COMMIT');
+  });
+  assert.deepEqual([(await clean()).processed, await stock(lamp)], [1, [7, 0]]);
 });
 
 test('an application that writes the tables itself is counted, in whatever order it writes', async () => {

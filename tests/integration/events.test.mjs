@@ -1,6 +1,7 @@
 // Inbound events: who handles what, functions that run exactly once, and applications that write the
 // rows themselves.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { Events } from '../lib/events.mjs';
 import { cleanEnv, isAlive, killNow, start } from '../lib/process.mjs';
@@ -179,11 +180,12 @@ test('a connection that is lost fails the try; a claim that is lost undoes it', 
   assert.ok(one.status === 'processed' || /^the connection was lost while its function ran/.test(one.error), one.error);
 });
 
-// A row under way, settled as `verdict`.
-async function settled(id, verdict, { error = null, retriesMax = 5 } = {}) {
-  const { claim_token: token } = await events.row(id);
-  const { text } = statements().find((one) => one.name === 'events_webhook_settle');
-  const [counts] = await db.rows(text, [`{${id}}`, `{${token}}`, `{${verdict}}`, '{60000}', error ? `{"${error}"}` : '{NULL}', '{NULL}', retriesMax]);
+const statement = (name, values) => db.rows(statements().find((one) => one.name === `events_webhook_${name}`).text, values);
+
+// A row under way, settled as `verdict` by who has its token, or another one.
+async function settled(id, verdict, { error = null, retriesMax = 5, token } = {}) {
+  token ??= (await events.row(id)).claim_token;
+  const [counts] = await statement('settle', [`{${id}}`, `{${token}}`, `{${verdict}}`, '{60000}', error ? `{"${error}"}` : '{NULL}', '{NULL}', retriesMax]);
   return { ...await events.row(id), counts };
 }
 
@@ -194,6 +196,20 @@ async function underWay(more = {}) {
   if (names.length) await db.rows(`UPDATE webhook_events SET ${names.map((name, i) => `${name} = $${i + 2}`).join(', ')} WHERE id = $1`, [id, ...Object.values(more)]);
   return id;
 }
+
+test('who has lost his claim neither settles nor hands back', async () => {
+  for (const attempts of [0, 2]) {
+    const id = await underWay({ attempts });
+    const before = await events.row(id);
+    await statement('release', [`{${id}}`, `{${randomUUID()}}`]);
+    assert.deepEqual(await events.row(id), before);
+    const { counts, ...row } = await settled(id, 'done', { token: randomUUID() });
+    assert.deepEqual([row, counts.done], [before, 0]);
+    await statement('release', [`{${id}}`, `{${before.claim_token}}`]);
+    const { status, claim_token: token, lease_until: lease, ...after } = await events.row(id);
+    assert.deepEqual([status, token, lease, after.attempts], [attempts ? 'failed' : 'pending', null, null, attempts]);
+  }
+});
 
 test('what the application has said of an event meanwhile counts when its try is settled', async () => {
   for (const verdict of ['retry', 'dead', 'hold', 'done']) {

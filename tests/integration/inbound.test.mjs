@@ -177,6 +177,14 @@ test('what is no JSON that can be stored is stored as bytes, with what is wrong'
   assert.match(row.error_message, /cannot/);
 });
 
+test('what the server wants to be asked again is asked again', async () => {
+  await db.rows(`CREATE SEQUENCE asked; CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF nextval('asked') < 3 THEN RAISE 'busy' USING ERRCODE = '40001'; END IF; RETURN NEW; END$$`);
+  await db.rows('CREATE TRIGGER busy BEFORE INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION busy()');
+  const { duplicate } = await accepted(payment, '{"event_id":"again"}');
+  await db.rows('DROP TRIGGER busy ON webhook_events');
+  assert.deepEqual([duplicate, await db.value('SELECT last_value FROM asked')], [false, 3]);
+});
+
 test('numbers are kept as they are, and long texts too', async () => {
   await accepted(payment, `{"a":1e999,"b":${'9'.repeat(900)},"c":18446744073709551617,"event_id":"n"}`);
   assert.deepEqual(await db.one(`SELECT payload->>'c' AS c, length(payload->>'b') AS b FROM webhook_events`), { c: '18446744073709551617', b: 900 });

@@ -137,10 +137,11 @@ test('an event, a mail or a hold that is not over stays, however old; it counts 
   const event = (status, more, values) => stand.db.rows(
     `INSERT INTO webhook_events (provider, event_id, event_type, status, created_at, waits_until${more}) VALUES ('x', ${UUID}, $1, split_part($1, ' ', 1), ${ago(100)}, 'infinity'${values})`, [status]);
   for (const status of ['pending', 'failed', 'processed', 'processing']) await event(status, '', '');
+  await event('failed for somebody', '', '');
   await event('failed given up', ', archived, dead_at', `, true, ${ago(40)}`);
   await event('failed given up late', ', archived, dead_at', `, true, ${ago(1)}`);
   await event('processed late', ', processed_at', `, ${ago(1)}`);
-  await stand.db.rows(`UPDATE webhook_events SET waits_until = NULL WHERE event_type ~ 'processed|given up'`);
+  await stand.db.rows(`UPDATE webhook_events SET waits_until = NULL WHERE event_type ~ 'processed|given up|somebody'`);
   await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (eventtype, processed, archived, created_at, processed_at, dead_at) VALUES ('done', true, false, ${ago(100)}, ${ago(40)}, NULL),
      ('given up', false, true, ${ago(100)}, NULL, ${ago(40)}), ('waits', false, false, ${ago(100)}, NULL, NULL)`);
   for (const [status, created, ended] of [['active', 100], ['expired', 100], ['released', 100, 1], ['released', 100, 90]])
@@ -152,7 +153,7 @@ test('an event, a mail or a hold that is not over stays, however old; it counts 
   const done = await archive({ RESERVATION_RETENTION_DAYS: '20' });
   assert.deepEqual([done.pruned_webhook_events, done.pruned_whatsapp_logs, done.pruned_reservations, done.pruned_email], [2, 2, 2, 2]);
   const texts = async (sql) => (await stand.db.rows(sql)).map((row) => row.text).sort();
-  assert.deepEqual(await texts('SELECT event_type AS text FROM webhook_events'), ['failed', 'failed given up late', 'pending', 'processed late', 'processing']);
+  assert.deepEqual(await texts('SELECT event_type AS text FROM webhook_events'), ['failed', 'failed for somebody', 'failed given up late', 'pending', 'processed late', 'processing']);
   assert.deepEqual(await texts('SELECT eventtype AS text FROM whatsapp_webhook_logs'), ['waits']);
   assert.deepEqual(await texts('SELECT status AS text FROM inventory_reservations'), ['active', 'released']);
   assert.deepEqual(await texts('SELECT to_address AS text FROM email_queue'), ['dead late', 'leader@example.com', 'next@example.com', 'sent late']);
