@@ -201,7 +201,7 @@ RETURNING d.id;
 -- token.  A result is {"sent": {mail: the vendor's id}, "refused": {mail: why}}: what is refused
 -- was not part of the request and has failed, whatever became of the others.  The effect "split"
 -- lets the mails of a batch go alone from now on: the vendor has refused the batch, so none of it
--- was sent.  Counts mails.
+-- was sent; "unsure" says of what is held that it may have been sent.  Counts mails.
 WITH r AS MATERIALIZED (
 	SELECT id, token, owner, verdict, retry_ms, error, effect, result::jsonb -> 'sent' AS sent, result::jsonb -> 'refused' AS refused
 	  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
@@ -218,6 +218,7 @@ WITH r AS MATERIALIZED (
 	SELECT mail, token, retry_ms, sent ->> mail::text AS provider_id, COALESCE(refused ->> mail::text, error) AS error,
 	       CASE WHEN refused ? mail::text THEN 'refuse' ELSE verdict END AS verdict,
 	       COALESCE(effect = 'split', false) AND NOT COALESCE(refused ? mail::text, false) AS is_split,
+	       COALESCE(effect = 'unsure', false) AS is_unsure,
 	       mail = first_value(mail) OVER (PARTITION BY id ORDER BY COALESCE(refused ? mail::text, false), mail <> id, mail) AS is_leader
 	  FROM m
 ), u AS (
@@ -233,7 +234,7 @@ WITH r AS MATERIALIZED (
 	       attempts = LEAST(d.attempts, 2147483646) + (p.verdict IN ('done', 'retry', 'dead'))::int,
 	       batch_id = CASE WHEN p.verdict IN ('retry', 'hold') THEN d.batch_id END,
 	       is_single = d.is_single OR p.is_split,
-	       unsure_since = CASE WHEN p.verdict = 'retry' THEN COALESCE(d.unsure_since, clock_timestamp())
+	       unsure_since = CASE WHEN p.verdict = 'retry' OR p.is_unsure THEN COALESCE(d.unsure_since, clock_timestamp())
 	                           WHEN p.verdict = 'hold' THEN d.unsure_since END,
 	       provider_id = CASE WHEN p.verdict = 'done' THEN p.provider_id ELSE d.provider_id END,
 	       last_error = CASE WHEN p.verdict <> 'done' THEN COALESCE(p.error, d.last_error) END,

@@ -350,6 +350,8 @@ mail_judge(
 		return mail_refused(item, answer->says);
 	case RESEND_CONCURRENT:
 		item_fail(item, "Resend is still at an earlier request for it (%s)", answer->says);
+		/* Whose it was we may not know: libcurl repeats what a connection was closed on. */
+		item->effect = "unsure";
 		return mail_hold(item, answer->wait_s);
 	case RESEND_CONFLICT:
 		item_fail(item,

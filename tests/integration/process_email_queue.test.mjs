@@ -1,10 +1,12 @@
 // Mail through Resend: what is sent when, under which key, and what answers mean.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { Mails, scenarios } from '../lib/mail.mjs';
 import { cleanEnv, killNow, start } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { Resend } from '../lib/resend.mjs';
+import { statements } from '../lib/statements.mjs';
 import { until } from '../lib/wait.mjs';
 
 const vendor = await Resend.start();
@@ -182,7 +184,7 @@ test('a request that is still under way at the vendor is asked for again, and no
   const id = await mails.add();
   await mails.run();
   const row = await mails.row(id);
-  assert.deepEqual([row.status, row.attempts], ['pending', 0]);
+  assert.deepEqual([row.status, row.attempts, row.unsure_since !== null], ['pending', 0, true]);
   assert.ok(row.wait_s > 3 && row.wait_s < 7, `${row.wait_s}`);
   await mails.makeDue();
   await mails.run();
@@ -261,13 +263,48 @@ test('the five templates that come along, with all that they ask for', async () 
   }
 });
 
-test('a process that is killed with a request in the air: the next one repeats it, and nothing is sent twice', async () => {
-  await vendor.fault({ fault: 'slow', ms: 900 });
-  await mails.addMany(8);
+// A run that is killed while the vendor, who accepts it, is at its first request.
+async function killInTheAir() {
+  await vendor.fault({ fault: 'slow', ms: 500 });
   const running = start(program(), ['run', 'process-email-queue'], { env: cleanEnv(mails.stand.env()) });
   await until(async () => (await vendor.requests()).length > 0, { what: 'the request', everyMs: 2 });
   killNow(running.pid);
   await mails.stand.backendsGone();
+}
+
+test('what went alone goes alone until it is known what became of it, also when it was held meanwhile', async () => {
+  const id = await mails.add();
+  await killInTheAir();
+  await mails.add();
+  await mails.expire();
+  await vendor.fault({ fault: '409', count: 2 });
+  await mails.run();
+  assert.deepEqual((await mails.rows()).map(({ status, attempts, lost }) => [status, attempts, lost]), Array(2).fill(['pending', 0, 0]));
+  await mails.add();
+  await mails.makeDue();
+  await mails.run();
+  assert.deepEqual([await mails.counts(), (await mails.once()).length], [{ sent: 3 }, 3]);
+  assert.equal((await vendor.requests()).filter(({ headers }) => headers['idempotency-key'] === `cronward-${id}`).length, 3);
+  assert.ok((await vendor.requests()).every(({ path }) => path === '/emails'));
+});
+
+test('who has lost his claim neither settles nor hands back; a batch that is handed back stays one', async () => {
+  const [leader] = await mails.addMany(3), token = randomUUID();
+  await mails.db.rows(`UPDATE email_queue SET status = 'processing', claim_token = $1, batch_id = $2, lease_until = CASE WHEN id = $2 THEN now() + interval '1 min' END,
+                              waits_until = CASE WHEN id = $2 THEN waits_until ELSE 'infinity' END`, [token, leader]);
+  const before = await mails.rows();
+  const statement = (name, ...values) => mails.db.rows(statements().find((one) => one.name === `mail_${name}`).text, values);
+  await statement('release', [leader], [randomUUID()]);
+  await statement('settle', [leader], [randomUUID()], [leader], ['done'], [null], [null], ['{"sent": {}, "refused": {}}'], [null]);
+  assert.deepEqual(await mails.rows(), before);
+  await statement('release', [leader], [token]);
+  for (const row of await mails.rows())
+    assert.deepEqual([row.status, row.claim_token, row.lease_until, row.batch_id, row.waits_until === Infinity], ['pending', null, null, leader, row.id !== leader]);
+});
+
+test('a process that is killed with a request in the air: the next one repeats it, and nothing is sent twice', async () => {
+  await mails.addMany(8);
+  await killInTheAir();
   assert.deepEqual(await mails.db.rows('SELECT count(*)::int AS n, count(batch_id)::int AS bound, count(lease_until)::int AS leased FROM email_queue'), [{ n: 8, bound: 8, leased: 1 }]);
   await mails.expire();
   await mails.run();
