@@ -39,7 +39,8 @@ SELECT CASE WHEN l.priority IS NOT NULL THEN 'mail' END AS queue, l.priority, t.
 -- more, under the token $3, from the lanes $5 and $6 (priorities), behind each lane's cursor ($7
 -- microseconds, $8 id); none where the time-out is longer than $9 seconds, for it would not end in
 -- time.  All requests together have no more than $13 mails, and stay in their order: one that has
--- more than are left ends the claim.
+-- more than are left ends the claim.  $14: the run has had none yet, and whatever is first is taken, or
+-- a batch from before the cap was lowered would never go, nor what is behind it.
 --
 -- Mails that are new and usual go in batches of $11.  Everything else goes as it went before: a batch
 -- with the mails that it has, and alone what has been alone.  A mail that was ever part of a
@@ -102,7 +103,7 @@ WITH c AS MATERIALIZED (
 	SELECT id, lane, waits_until, batch_id, lost_at, mails
 	  FROM (SELECT k.*, row_number() OVER w AS place, sum(mails) OVER w AS total
 	          FROM k WHERE id = leader WINDOW w AS (ORDER BY lane, waits_until, id)) o
-	 WHERE place <= $1::bigint AND total <= $13::bigint
+	 WHERE place <= $1::bigint AND (total <= $13::bigint OR (place = 1 AND (SELECT $14::boolean)))
 ), m AS MATERIALIZED (
 	SELECT k.id, t.id AS leader, k.batch_id AS was, COALESCE(t.batch_id, CASE WHEN t.mails > 1 THEN t.id END) AS batch,
 	       t.lane, t.waits_until, t.lost_at

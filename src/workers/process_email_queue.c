@@ -79,7 +79,8 @@ struct mail_run {
 	struct pace pace;
 	int64_t left; /* mails that may still be claimed */
 	char left_text[24];
-	bool is_closed; /* nothing more is sent in this run */
+	char is_unused[sizeof "false"]; /* nothing was claimed yet, as SQL has it */
+	bool is_closed;                 /* nothing more is sent in this run */
 };
 
 /* One request on its way: item->kind. */
@@ -186,13 +187,13 @@ process_email_queue_work(struct run *r)
 		.inflight_host_max = MAIL_INFLIGHT_MAX,
 		.timeout_ms = run_item_timeout_ms(r, c->vendor_timeout_s),
 		.wait_max_ms = MAIL_WAIT_MAX_MS,
-		.claim_args = { batch_size, timeout_s, mail_run.left_text },
-		.claim_args_count = 3,
+		.claim_args = { batch_size, timeout_s, mail_run.left_text, mail_run.is_unused },
+		.claim_args_count = 4,
 	};
 
 	snprintf(batch_size, sizeof batch_size, "%" PRId64, c->email_batch_size);
 	snprintf(timeout_s, sizeof timeout_s, "%" PRId64, limits.timeout_ms / 1000);
-	mail_run = (struct mail_run){ .pace = resend_pace };
+	mail_run = (struct mail_run){ .pace = resend_pace, .is_unused = "true" };
 	mail_allow(c->email_run_max > 0 ? c->email_run_max : INT32_MAX);
 	healed = run_query(r, SQL_MAIL_HEAL, DB_NONE);
 	return healed ? flow_run(r, &mail_flow, &limits) : -1;
@@ -225,12 +226,14 @@ mail_close(void)
 
 /*
  * Called for each request that a claim brought, before the next claim.  What is handed back later
- * stays counted: a run may have fewer mails than EMAIL_RUN_MAX, never more.
+ * stays counted: a run may have fewer mails than EMAIL_RUN_MAX, and more only where its first
+ * request is a batch that was made when more were allowed.
  */
 static const char *
 mail_target(struct run *r, struct item *item, const struct flow_carrier **ret_carrier)
 {
 	*ret_carrier = NULL;
+	snprintf(mail_run.is_unused, sizeof mail_run.is_unused, "false");
 	if (r->conf->email_run_max > 0)
 		mail_allow(mail_run.left - strtoll(item_text(item, MAIL_COUNT), NULL, 10));
 	return r->conf->resend_url;
