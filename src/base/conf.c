@@ -266,7 +266,9 @@ static const struct conf_setting conf_settings[] = {
 	CONF_NUMBER("POOL_WORKERS", pool_workers, "12", 1, 256,
 	    "processes for worker calls; by default the number of workers and 4 more"),
 	CONF_NUMBER("POOL_API", pool_api, "4", 1, 256, "processes for short reads"),
-	CONF_NUMBER("POOL_INBOUND", pool_inbound, "4", 1, 256, "processes for inbound events"),
+	CONF_NUMBER("POOL_INBOUND", pool_inbound, "4", 1, 256,
+	    "processes for inbound events; up to two of them handle what came while the others "
+	    "read, so 3 or more"),
 	CONF_NUMBER("POOL_ASYNC", pool_async, "2", 1, 256,
 	    "processes for calls with Prefer: respond-async"),
 };
