@@ -178,6 +178,8 @@ test('replay: as if never tried, once, and the act is on record', async () => {
   const leader = randomUUID();
   const mail = await dead('mail', { batch_id: leader, unsure_since: new Date(0), to_address: 'Bo <bo@example.com>' });
   const other = await dead('mail');
+  await dead('mail', { to_address: 'bo@example.com' });
+  await db.rows(`UPDATE email_queue SET status = 'processing' WHERE to_address = 'bo@example.com'`); // the application's own process has it
   assert.equal(await cli('replay', '--kind', 'mail', '--to', 'BO@example.com'), 'replayed 1\n');
   const sent = await row('mail', mail);
   assert.deepEqual([sent.status, sent.attempts, sent.lost, sent.batch_id, sent.is_single, sent.dead_at, sent.provider_id, sent.unsure_since, sent.is_due], ['pending', 0, 0, null, true, null, null, null, true]);

@@ -45,7 +45,7 @@ test('the body goes byte by byte, with the headers that it came with and ours', 
   const headers = {
     'content-type': 'application/x-telebirr; charset=utf-8', 'user-agent': 'Telebirr/1', 'x-telebirr-signature': 'abc=', 'x-latin': 'caf\u00e9',
     'webhook-id': 'theirs', 'webhook-signature': 'v1,theirs', host: 'other.example', 'content-length': '3', connection: 'close', 'accept-encoding': 'br',
-    'cronward-provider': 'forged', 'x-broken': 'a\u0001b', 'bad name': 'x', 'x-number': 7,
+    'cronward-provider': 'forged', 'cronward-signature': 'v1,forged', cookie: 'c', 'x-cron-secret': 's', 'x-broken': 'a\u0001b', 'bad name': 'x', 'x-number': 7,
   };
   const row = await forwarded(url, { event_id: 'evt 1%\n', type: 'payment.paid', body, headers: JSON.stringify(headers) }, { headers: '{"authorization": "Bearer app-token"}' });
   assert.deepEqual([row.status, row.error], ['processed', null]);
@@ -56,17 +56,17 @@ test('the body goes byte by byte, with the headers that it came with and ours', 
     ['application/x-telebirr; charset=utf-8', 'Telebirr/1', 'abc=', 'caf\u00e9', 'theirs', 'v1,theirs']);
   assert.deepEqual([h['cronward-event-id'], h['cronward-provider'], h['cronward-event-type'], h['cronward-attempt'], h['idempotency-key'], h.authorization],
     ['evt%201%25%0A', 'telebirr', 'payment.paid', '1', row.id, 'Bearer app-token']);
-  assert.deepEqual([h.host, h['content-length'], h['x-broken'], h['bad name'], h['x-number'], h['accept-encoding'], h['cronward-signature']],
-    [new URL(url).host, String(body.length), undefined, undefined, undefined, undefined, undefined]);
+  assert.deepEqual([h.host, h['content-length'], h['x-broken'], h['bad name'], h['x-number'], h['accept-encoding'], h['cronward-signature'], h.cookie, h['x-cron-secret']],
+    [new URL(url).host, String(body.length), ...Array(7).fill(undefined)]);
   assert.equal(got[0].raw.filter((name) => name.toLowerCase() === 'cronward-provider').length, 1);
 });
 
 test('64 headers of 16 KB, and a row without a body', async () => {
   const headers = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`x-${n}`, 'v'.repeat(245)]));
-  await forwarded(url, { payload: { a: [1, 'é'] }, headers: JSON.stringify(headers) }, { secret: newSecret(), headers: JSON.stringify({ 'x-app': 'y'.repeat(3000) }) });
+  await forwarded(url, { payload: { a: [1, 'é'] }, headers: JSON.stringify({ ...headers, authorization: 'theirs' }) }, { secret: newSecret(), headers: JSON.stringify({ 'x-app': 'y'.repeat(3000) }) });
   assert.equal(got.length, 1);
   for (const name of [...Object.keys(headers), 'x-app', 'cronward-signature']) assert.ok(got[0].headers[name], name);
-  assert.deepEqual([JSON.parse(got[0].body), got[0].headers['content-type']], [{ a: [1, 'é'] }, 'application/json']);
+  assert.deepEqual([JSON.parse(got[0].body), got[0].headers['content-type'], got[0].headers.authorization], [{ a: [1, 'é'] }, 'application/json', undefined]);
 });
 
 test('a handler with a secret signs, under names of our own', async () => {

@@ -212,8 +212,9 @@ test('who has lost his claim neither settles nor hands back', async () => {
 });
 
 test('what the application has said of an event meanwhile counts when its try is settled', async () => {
-  for (const verdict of ['retry', 'dead', 'hold', 'done']) {
-    const row = await settled(await underWay({ status: 'processed' }), verdict, { error: 'timed out' });
+  const said = [{ status: 'processed' }, { performed_at: new Date() }];
+  for (const [verdict, more] of ['retry', 'dead', 'hold', 'done'].flatMap((one) => said.map((more) => [one, more]))) {
+    const row = await settled(await underWay(more), verdict, { error: 'timed out' });
     assert.deepEqual([row.status, row.waits_until, row.error, row.lease_until], ['processed', null, null, null], verdict);
   }
   const soon = new Date(Date.now() + 7 * 60_000);
@@ -291,6 +292,8 @@ test('bodies of 4 MB are forwarded whole, a few at a time', async () => {
   const body = Buffer.alloc(4 * 1024 * 1024, 'x');
   for (let i = 0; i < 4; i++) await events.put({ body });
   await events.makeDue();
+  const claims = await events.watchClaims();
   assert.equal((await events.run({ EVENT_RETRY_BATCH_SIZE: '1000' })).succeeded, 4);
   assert.deepEqual(stand.receiver.to('/ok/large').map((one) => one.bytes), Array(4).fill(body.length));
+  assert.deepEqual((await claims()).map((ids) => ids.length), [1, 1, 1, 1]);
 });

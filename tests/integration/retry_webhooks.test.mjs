@@ -12,7 +12,11 @@ after(() => stand.end());
 await events.fn('fails', `RAISE EXCEPTION 'try %', event ->> 'attempt';`);
 await events.fn('works', 'PERFORM 1;');
 const pool = await stand.startPool({ size: 1 });
-beforeEach(() => events.clear());
+const claims = await events.watchClaims();
+beforeEach(async () => {
+  await events.clear();
+  await db.rows('TRUNCATE claims');
+});
 
 const call = (method, query = '', headers = {}) =>
   pool.call(method, ROUTE + query, { headers: { authorization: `Bearer ${stand.cronSecret}`, ...headers } });
@@ -90,8 +94,10 @@ test('an event that was lost twice is taken alone, one that was lost five times 
   await events.makeDue();
   await db.rows('UPDATE webhook_events SET lost = 2 WHERE id = $1', [twice]);
   await db.rows(`UPDATE webhook_events SET lost = 4, status = 'processing', lease_until = clock_timestamp() - interval '1 s', claim_token = gen_random_uuid() WHERE id = $1`, [often]);
+  await db.rows('TRUNCATE claims');
   assert.equal((await events.run()).processed, 2);
   assert.deepEqual([(await events.row(twice)).status, (await events.row(well)).status], ['processed', 'processed']);
+  assert.deepEqual(await claims(), [[well], [twice]]);
   const poison = await events.row(often);
   assert.deepEqual([poison.status, poison.archived, poison.lost], ['failed', true, 5]);
   assert.match(poison.error, /^poison/);
@@ -103,8 +109,25 @@ test('EVENT_RETRY_RUN_MAX, EVENT_RETRY_BATCH_SIZE and EVENT_MAX_CONCURRENT', asy
   await events.makeDue();
   const capped = await events.run({ EVENT_RETRY_RUN_MAX: '10' });
   assert.deepEqual([capped.processed, capped.run.more], [10, true]);
-  const rest = await events.run({ EVENT_RETRY_BATCH_SIZE: '1', EVENT_MAX_CONCURRENT: '1' });
+  await db.rows('TRUNCATE claims');
+  const rest = await events.run({ EVENT_RETRY_BATCH_SIZE: '4' });
   assert.deepEqual([rest.processed, rest.run.more], [15, false]);
+  assert.equal((await claims())[0].length, 4);
+  await db.rows('UPDATE event_handlers SET action = $1', [stand.receiver.url('slow/20')]);
+  for (let i = 0; i < 9; i++) await events.put();
+  await events.makeDue();
+  assert.equal((await events.run({ EVENT_MAX_CONCURRENT: '3' })).succeeded, 9);
+  assert.equal(stand.receiver.inflightMax, 3);
+});
+
+test('an event whose handler may take longer than the run still has is left to another one', async () => {
+  await events.handler('works', { provider: 'cbe', timeout_s: 10 });
+  await events.handler('works', { provider: 'awash', timeout_s: 1 });
+  const [long, short] = [await events.put({ provider: 'cbe' }), await events.put({ provider: 'awash' })];
+  await events.makeDue();
+  assert.equal((await events.run({}, ['--budget', '5'])).processed, 1);
+  assert.deepEqual([(await events.row(long)).status, (await events.row(short)).status], ['pending', 'processed']);
+  assert.equal((await events.run()).processed, 1);
 });
 
 test('the reply, to both methods', async () => {

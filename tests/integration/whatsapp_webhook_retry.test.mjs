@@ -22,6 +22,7 @@ const seed = () => db.rows('SELECT id, eventType, processed, processingError\nFR
 test('tries, waits and the end of them', async () => {
   await events.handler('fails', { provider: 'whatsapp', type_pattern: 'messages' });
   const id = await events.put({ type: 'messages' });
+  assert.equal((await events.run()).processed, 0, 'before its minute is over');
   for (const [n, minutes] of [1, 2, 4, 8, 16].entries()) {
     const row = await events.tried(id);
     const waits = await db.value(`SELECT date_part('epoch', nextretryat - clock_timestamp()) / 60 FROM whatsapp_webhook_logs`);

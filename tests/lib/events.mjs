@@ -50,11 +50,21 @@ export class Events {
   }
 
   // A run of the worker that tries again, to its end: its reply.
-  async run(env = {}) {
-    const done = await this.stand.cli(['run', this.worker], { env });
+  async run(env = {}, args = []) {
+    const done = await this.stand.cli(['run', this.worker, ...args], { env });
     assert.ok(done.code < 2, `${done.code}: ${done.stderr}`);
     assert.doesNotMatch(done.stderr, /lost_leases|unsettled/);
     return JSON.parse(done.stdout);
+  }
+
+  // From now on the database writes down which rows are claimed together; the answer tells so far.
+  async watchClaims() {
+    await this.db.rows(`CREATE TABLE claims (n serial, ids uuid[]);
+      CREATE FUNCTION note_claim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO claims (ids) SELECT array_agg(n.id) FROM now_rows n JOIN old_rows o USING (id) WHERE n.claim_token IS DISTINCT FROM o.claim_token HAVING bool_and(n.claim_token IS NOT NULL);
+        RETURN NULL; END $$;
+      CREATE TRIGGER claims AFTER UPDATE ON ${this.table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS now_rows FOR EACH STATEMENT EXECUTE FUNCTION note_claim()`);
+    return async () => (await this.db.rows('SELECT ids::text[] FROM claims ORDER BY n')).map(({ ids }) => ids);
   }
 
   // The row, tried once.
