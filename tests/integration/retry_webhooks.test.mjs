@@ -126,6 +126,7 @@ test('an event whose handler may take longer than the run still has is left to a
   const [long, short] = [await events.put({ provider: 'cbe' }), await events.put({ provider: 'awash' })];
   await events.makeDue();
   assert.equal((await events.run({}, ['--budget', '5'])).processed, 1);
+  assert.deepEqual(await claims(), [[short]]);
   assert.deepEqual([(await events.row(long)).status, (await events.row(short)).status], ['pending', 'processed']);
   assert.equal((await events.run()).processed, 1);
 });
