@@ -57,7 +57,8 @@ struct item {
 	int64_t timeout_ms; /* of this try */
 	int64_t began_ms;   /* when it was first stepped, CLOCK_MONOTONIC; 0: not yet */
 	int notes;          /* log lines so far */
-	/* Laned: nothing more goes to its host for so long, whatever becomes of this item. */
+	/* Laned, set by step or carrier: nothing more goes to its host, or to what its carrier
+	 * knows by the same name, for so long, whatever becomes of this item. */
 	int64_t pause_ms;
 	/* How it ended, filled in by step or carrier; texts live until it is settled. */
 	int status; /* HTTP; 0: none */

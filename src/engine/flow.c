@@ -37,6 +37,7 @@ static void flow_wait(struct flow_state *);
 static void flow_land(struct flow_state *);
 static void flow_land_carried(struct flow_state *);
 static void flow_step(struct flow_state *, struct flow_item *, const struct http_reply *);
+static void flow_pause(struct flow_state *, struct flow_item *);
 static void flow_item_lift(struct flow_state *, struct flow_item *);
 static void flow_item_lower(struct flow_state *, struct flow_item *);
 static bool flow_is_over(const struct flow_state *);
@@ -287,6 +288,7 @@ flow_land_carried(struct flow_state *s)
 		while ((carried = carrier->next(carrier->self, &verdict))) {
 			struct flow_item *item = (struct flow_item *)carried;
 
+			flow_pause(s, item);
 			flow_hosts_landed(&s->hosts, item->host, NULL);
 			flow_end_item(s, item, verdict);
 		}
@@ -306,6 +308,7 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 		s->request.timeout_ms = item->item.timeout_ms;
 		verdict = s->flow->step(s->run, &item->item, reply, &s->request);
 	}
+	flow_pause(s, item);
 	if (verdict == VERDICT_SEND) {
 		if (http_start(s->run->http, &s->request, item) == 0) {
 			flow_item_lift(s, item);
@@ -317,9 +320,6 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 		flow_item_lift(s, item);
 		return;
 	}
-	if (item->item.pause_ms > 0)
-		flow_hosts_pause(&s->hosts, item->host, item->item.pause_ms);
-	item->item.pause_ms = 0;
 	if (verdict == VERDICT_WAIT) {
 		flow_item_lower(s, item);
 		flow_hosts_put_back(&s->hosts, item);
@@ -327,6 +327,15 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 	}
 	flow_hosts_landed(&s->hosts, item->host, reply);
 	flow_end_item(s, item, verdict);
+}
+
+/* Leaves its host alone for as long as step or carrier want, whatever becomes of ${item}. */
+static void
+flow_pause(struct flow_state *s, struct flow_item *item)
+{
+	if (item->item.pause_ms > 0)
+		flow_hosts_pause(&s->hosts, item->host, item->item.pause_ms);
+	item->item.pause_ms = 0;
 }
 
 /* From here on ${item} is under way. */

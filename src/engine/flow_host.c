@@ -111,6 +111,7 @@ flow_hosts_put_back(struct flow_hosts *h, struct flow_item *item)
 	host->inflight--;
 	h->waiting++;
 	flow_list_unshift(&host->waiting, item);
+	flow_hosts_pause(h, host, FLOW_PUT_BACK_MS);
 	flow_host_make_ready(h, host);
 }
 

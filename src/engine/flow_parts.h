@@ -28,7 +28,8 @@ enum {
 	FLOW_WAIT_MAX_MS = 20000,
 	FLOW_SLOW_MS = 500, /* a host whose queue stands for so long is passed over by claims */
 	FLOW_TICK_MS = 100,
-	FLOW_RETRY_MS = 100, /* before something that failed in the database is sent again */
+	FLOW_PUT_BACK_MS = 10, /* before what did not begin is asked again, at the earliest */
+	FLOW_RETRY_MS = 100,   /* before something that failed in the database is sent again */
 	FLOW_LANES_MAX = 1000,
 	FLOW_ID_MAX = 40, /* bytes of an id: a number or a uuid */
 	FLOW_NOTE_ARRAYS = 6,
@@ -248,7 +249,10 @@ struct flow_item *flow_hosts_next(struct flow_hosts *, int places);
 void flow_hosts_landed(struct flow_hosts *, struct flow_host *, const struct http_reply *);
 /* Nothing goes to ${host} for ${pause_ms}: for hosts that are served by urgency. */
 void flow_hosts_pause(struct flow_hosts *, struct flow_host *, int64_t pause_ms);
-/* ${item} of flow_hosts_next() did not begin after all: it is the next one of its host again. */
+/*
+ * ${item} of flow_hosts_next() did not begin after all: it is the next one of its host again, which
+ * is served by urgency, after FLOW_PUT_BACK_MS or a pause that is longer.
+ */
 void flow_hosts_put_back(struct flow_hosts *, struct flow_item *);
 /* Takes what waits and was claimed before ${claimed_before_ms} off the queues, onto ${to}. */
 void flow_hosts_drain(struct flow_hosts *, int64_t claimed_before_ms, struct flow_list *to);

@@ -213,13 +213,35 @@ test_what_did_not_begin_is_the_next_one_again(void **state)
 	flow_hosts_put_back(f->hosts, first);
 	assert_int_equal(f->hosts->waiting, 3);
 	assert_int_equal(first->host->inflight, 0);
+	first->host->not_before_ms = 0;
 	for (int i = 0; i < 3; i++)
 		assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[i]);
 	/* Nor is an end lost where it was the last one. */
 	flow_hosts_put_back(f->hosts, &f->batch->items[2]);
+	first->host->not_before_ms = 0;
 	queue(f, 3, 1, "https://a.example/");
 	assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[2]);
 	assert_ptr_equal(flow_hosts_next(f->hosts, 9), &f->batch->items[3]);
+}
+
+/* Else who puts back without a pause would be asked for ever, and nothing else would move. */
+static void
+test_what_was_put_back_is_not_asked_again_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_item *item = NULL;
+
+	f->hosts->by_urgency = true;
+	queue(f, 0, 1, "https://a.example/");
+	item = flow_hosts_next(f->hosts, 9);
+	item->host->not_before_ms = clock_mono_ms() + 60000;
+	flow_hosts_put_back(f->hosts, item);
+	assert_true(item->host->not_before_ms > clock_mono_ms() + FLOW_PUT_BACK_MS);
+	item->host->not_before_ms = 0;
+	item = flow_hosts_next(f->hosts, 9);
+	flow_hosts_put_back(f->hosts, item);
+	assert_true(item->host->not_before_ms >= clock_mono_ms() + FLOW_PUT_BACK_MS / 2);
+	assert_null(flow_hosts_next(f->hosts, 9));
 }
 
 static void
@@ -255,6 +277,7 @@ main(void)
 		TEST(test_a_slow_host_is_full_and_its_queue_stands),
 		TEST(test_letter_case_makes_no_other_host),
 		TEST(test_what_did_not_begin_is_the_next_one_again),
+		TEST(test_what_was_put_back_is_not_asked_again_at_once),
 		TEST(test_a_paused_host_gets_nothing_and_others_do),
 	};
 
