@@ -15,11 +15,16 @@ enum {
 	CRYPTO_UUID_TEXT_MAX = 37,
 };
 
+/* Characters and NUL of the hex form of ${n} bytes. */
+#define CRYPTO_HEX_MAX(n) (2 * (n) + 1)
 /* Characters and NUL of the base64 form of ${n} bytes. */
 #define CRYPTO_BASE64_MAX(n) (((n) + 2) / 3 * 4 + 1)
 
 void crypto_sha256(
     const void *data, size_t len, unsigned char ret_digest[static CRYPTO_SHA256_BYTES]);
+/* The same as text, see crypto_hex_encode(). */
+void crypto_sha256_hex(
+    const void *data, size_t len, char ret_hex[static CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)]);
 
 /* A part of a message that lies in several places. */
 struct crypto_part {
@@ -44,6 +49,8 @@ bool crypto_secret_equal(const char *a, size_t a_len, const char *b, size_t b_le
 void crypto_secret_hide(
     char *text, size_t len, size_t starts_max, const char *secret, size_t secret_len);
 
+/* Lower-case hex with a NUL; ${to} has CRYPTO_HEX_MAX(len). */
+void crypto_hex_encode(char *to, const void *from, size_t len);
 /* Standard base64 with padding and a NUL; ${to} has CRYPTO_BASE64_MAX(len).  Returns the length. */
 size_t crypto_base64_encode(char *to, const void *from, size_t len);
 /* Likewise with the alphabet of RFC 4648, 5, for URLs, and without padding. */

@@ -29,8 +29,8 @@ struct inbound_event {
 	 * it is another event.
 	 */
 	bool is_guess;
-	char type[INBOUND_TYPE_MAX];              /* "": it says none */
-	char digest[2 * CRYPTO_SHA256_BYTES + 1]; /* of the body: SHA-256, in hex */
+	char type[INBOUND_TYPE_MAX];                      /* "": it says none */
+	char digest[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)]; /* of the body: SHA-256 */
 	char fault[INBOUND_FAULT_MAX]; /* why the body cannot be stored as JSON; "": it can */
 };
 

@@ -45,6 +45,16 @@ crypto_sha256(const void *data, size_t len, unsigned char ret_digest[static CRYP
 }
 
 void
+crypto_sha256_hex(
+    const void *data, size_t len, char ret_hex[static CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)])
+{
+	unsigned char digest[CRYPTO_SHA256_BYTES];
+
+	crypto_sha256(data, len, digest);
+	crypto_hex_encode(ret_hex, digest, sizeof(digest));
+}
+
+void
 crypto_hmac_sha256(const void *key, size_t key_len, const struct crypto_part *parts,
     size_t parts_count, unsigned char ret_mac[static CRYPTO_SHA256_BYTES])
 {
@@ -80,6 +90,19 @@ crypto_secret_hide(char *text, size_t len, size_t starts_max, const char *secret
 	for (at = 0; at <= starts_max && at + secret_len <= len; at++)
 		if (CRYPTO_memcmp(text + at, secret, secret_len) == 0)
 			memset(text + at, '*', secret_len);
+}
+
+void
+crypto_hex_encode(char *to, const void *from, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *bytes = from;
+
+	for (size_t i = 0; i < len; i++) {
+		*to++ = digits[bytes[i] >> 4];
+		*to++ = digits[bytes[i] & 0x0f];
+	}
+	*to = '\0';
 }
 
 size_t

@@ -40,7 +40,6 @@ struct retry {
 static int enqueue_read(struct call *, const char **ret_key);
 static int enqueue_key(struct call *, const char **ret_key);
 static char enqueue_first(const struct request *);
-static void enqueue_digest(const struct call *, char to[static 2 * CRYPTO_SHA256_BYTES + 1]);
 static void enqueue_reply(struct call *, const PGresult *, bool is_single);
 static int retry_read(struct call *, struct retry *, const json_t *);
 static int retry_batches(struct call *, struct retry *);
@@ -50,7 +49,7 @@ static void pause_or_resume(struct call *, const char *paused);
 void
 handle_jobs_enqueue(struct call *c)
 {
-	char digest[2 * CRYPTO_SHA256_BYTES + 1];
+	char digest[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
 	const char *key = NULL;
 	PGresult *rows;
 	bool is_single;
@@ -60,7 +59,7 @@ handle_jobs_enqueue(struct call *c)
 		return;
 	}
 	is_single = enqueue_first(&c->request) == '{';
-	enqueue_digest(c, digest);
+	crypto_sha256_hex(c->request.body, c->request.body_len, digest);
 	rows = jobs_query(c, SQL_JOBS_ENQUEUE, DB_ARGS(key, digest, c->request.body));
 	if (rows)
 		enqueue_reply(c, rows, is_single);
@@ -169,16 +168,6 @@ static char
 enqueue_first(const struct request *q)
 {
 	return q->body[strspn(q->body, " \t\r\n")];
-}
-
-static void
-enqueue_digest(const struct call *c, char to[static 2 * CRYPTO_SHA256_BYTES + 1])
-{
-	unsigned char digest[CRYPTO_SHA256_BYTES];
-
-	crypto_sha256(c->request.body, c->request.body_len, digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(to + 2 * i, 3, "%02x", digest[i]);
 }
 
 /* One job was sent, one is answered. */

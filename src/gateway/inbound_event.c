@@ -34,7 +34,6 @@ static const char *const member_name[MEMBER__MAX] = { "event_id", "eventId", "id
 	"event_type", "eventType", "event" };
 
 static void event_judge(struct inbound_event *, const struct request *);
-static void event_digest(struct inbound_event *, const struct request *);
 static void event_read_type(struct inbound_event *, const struct json_span *members);
 static void event_header_type(struct inbound_event *, const struct request *);
 static void event_read_meta_type(struct inbound_event *, struct json_span body);
@@ -56,7 +55,7 @@ inbound_event_read(
 
 	*v = (struct inbound_event){ .is_guess = false };
 	event_judge(v, q);
-	event_digest(v, q);
+	crypto_sha256_hex(q->body, q->body_len, v->digest);
 	if (!v->fault[0] && is_meta)
 		event_read_meta_type(v, body);
 	if (!v->fault[0] && !is_meta)
@@ -120,16 +119,6 @@ event_judge(struct inbound_event *v, const struct request *q)
 	if (fault)
 		snprintf(v->fault, sizeof(v->fault),
 		    "the body is not JSON that can be stored: at byte %zu %s", at + 1, fault);
-}
-
-static void
-event_digest(struct inbound_event *v, const struct request *q)
-{
-	unsigned char digest[CRYPTO_SHA256_BYTES];
-
-	crypto_sha256(q->body, q->body_len, digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(v->digest + 2 * i, 3, "%02x", digest[i]);
 }
 
 static void
@@ -211,19 +200,16 @@ event_body_id(struct inbound_event *v, const struct provider *p, const struct js
 static bool
 event_take_id(struct inbound_event *v, const char *id)
 {
-	static const char prefix[] = "id-sha256:";
 	size_t len = strlen(id);
-	unsigned char digest[CRYPTO_SHA256_BYTES];
+	char digest[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
 
 	if (len == 0)
 		return false;
 	text_clean(v->id, sizeof(v->id), id, len);
 	if (strcmp(v->id, id) == 0)
 		return true;
-	crypto_sha256(id, len, digest);
-	memcpy(v->id, prefix, sizeof(prefix));
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(v->id + sizeof(prefix) - 1 + 2 * i, 3, "%02x", digest[i]);
+	crypto_sha256_hex(id, len, digest);
+	snprintf(v->id, sizeof(v->id), "id-sha256:%s", digest);
 	return true;
 }
 

@@ -17,7 +17,7 @@
 
 enum {
 	VERIFY_PARTS_MAX = 5, /* id, dot, timestamp, dot, body */
-	VERIFY_HEX_LEN = 2 * CRYPTO_SHA256_BYTES,
+	VERIFY_HEX_LEN = CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES) - 1,
 	VERIFY_BASE64_LEN = CRYPTO_BASE64_MAX(CRYPTO_SHA256_BYTES) - 1,
 };
 
@@ -246,7 +246,6 @@ static bool
 verify_expect(const struct provider *p, const struct secret_source *from,
     const struct verify_claim *claim, struct crypto_part body, struct verify_expected *ret)
 {
-	static const char hex[] = "0123456789abcdef";
 	const struct crypto_part dot = { ".", 1 };
 	struct crypto_part parts[VERIFY_PARTS_MAX], key;
 	unsigned char mac[CRYPTO_SHA256_BYTES];
@@ -274,11 +273,7 @@ verify_expect(const struct provider *p, const struct secret_source *from,
 	if (p->scheme == PROVIDER_STANDARD)
 		crypto_wipe(&decoded, sizeof(decoded));
 	crypto_base64_encode(ret->base64, mac, sizeof(mac));
-	for (size_t i = 0; i < sizeof(mac); i++) {
-		ret->hex[2 * i] = hex[mac[i] >> 4];
-		ret->hex[2 * i + 1] = hex[mac[i] & 0x0f];
-	}
-	ret->hex[VERIFY_HEX_LEN] = '\0';
+	crypto_hex_encode(ret->hex, mac, sizeof(mac));
 	return true;
 }
 

@@ -41,11 +41,16 @@ static void
 sha256_matches_its_vectors(void **state)
 {
 	unsigned char digest[CRYPTO_SHA256_BYTES];
+	char text[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
 
 	(void)state;
 	crypto_sha256("abc", 3, digest);
 	assert_string_equal(
 	    hex(digest), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	crypto_sha256_hex("abc", 3, text);
+	assert_string_equal(text, hex(digest));
+	crypto_hex_encode(text, digest, 0);
+	assert_string_equal(text, "");
 	crypto_sha256("", 0, digest);
 	assert_string_equal(
 	    hex(digest), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
