@@ -46,6 +46,11 @@ size_t text_characters(const char *s);
 /* Whether all ${len} bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool text_is_utf8(const char *s, size_t len);
 /*
+ * Whether the UTF-8 ${s} holds a control character (U+0000 to U+001F, U+007F to U+009F) or what
+ * else breaks a line (U+2028, U+2029).
+ */
+bool text_has_control(const char *s, size_t len);
+/*
  * Copies at most ${len} bytes of ${from} into ${to} (${room} bytes with the NUL), made fit to be
  * stored and shown: control characters become spaces, bytes that are not UTF-8 become '?', and a
  * cut never splits a character.  Returns the length.

@@ -3,6 +3,8 @@
  */
 #include "base/mail_headers.h"
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -78,10 +80,8 @@ mail_headers_check_value(const char *name, const json_t *value, struct err *e)
 	if (len > MAIL_HEADER_VALUE_MAX)
 		return err_set(e, ERR_BAD_REQUEST, "header \"%s\" is longer than %d bytes", name,
 		    (int)MAIL_HEADER_VALUE_MAX);
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			return err_set(
-			    e, ERR_BAD_REQUEST, "header \"%s\" holds a control character", name);
+	if (text_has_control(text, len))
+		return err_set(e, ERR_BAD_REQUEST, "header \"%s\" holds a control character", name);
 	return 0;
 }
 

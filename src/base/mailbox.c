@@ -17,6 +17,10 @@ enum {
 	MAILBOX_LABEL_MAX = 63,
 };
 
+/* What the messages say. */
+_Static_assert(
+    MAILBOX_MAX == 512 && MAILBOX_ADDRESS_MAX == 254 && MAILBOX_LOCAL_MAX == 64, "say so");
+
 static const char *mailbox_address_fault_in(const char *at, size_t len);
 static const char *mailbox_local_fault(const char *at, size_t len);
 static const char *mailbox_domain_fault(const char *at, size_t len);
@@ -35,7 +39,7 @@ mailbox_fault(const char *text)
 	const char *open = strrchr(text, '<'), *fault;
 
 	if (len > MAILBOX_MAX)
-		return "is too long";
+		return "is longer than 512 bytes";
 	if (!open)
 		return mailbox_address_fault_in(text, len);
 	if (text[len - 1] != '>')
@@ -113,12 +117,12 @@ mailbox_name_fault(const char *at, size_t len)
 		len--;
 	if (!text_is_utf8(at, len))
 		return "has a name that is not UTF-8";
+	if (text_has_control(at, len))
+		return "has a control character in its name";
 	is_quoted = len >= 2 && at[0] == '"' && at[len - 1] == '"';
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)at[i];
+		char c = at[i];
 
-		if (c < ' ' || c == 0x7f)
-			return "has a control character in its name";
 		if (is_quoted ? (c == '\\' || (c == '"' && i > 0 && i + 1 < len))
 			      : strchr("()<>[]:;@\\,.\"", c) != NULL)
 			return is_quoted ? "has a quote or a backslash inside its quoted name"

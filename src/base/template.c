@@ -38,7 +38,6 @@ static int template_put(struct template *, const char *from, size_t len, struct 
 static int template_put_html(struct template *, const char *from, size_t len, struct err *);
 static const char *template_entity(char);
 static const char *template_fault(const struct template *, const char *from, size_t len);
-static bool template_is_control(const unsigned char *at, size_t len);
 static int template_err(const struct template *, const char *what, struct err *);
 
 const char *
@@ -238,23 +237,9 @@ template_fault(const struct template *t, const char *from, size_t len)
 						  : "makes the result longer than 1 MB";
 	if (memchr(from, '\0', len))
 		return "holds a NUL";
-	if (t->form != TEMPLATE_HEADER)
-		return NULL;
-	for (size_t i = 0; i < len; i++)
-		if (template_is_control((const unsigned char *)from + i, len - i))
-			return "holds a line break or another control character";
-	return NULL;
-}
-
-/* Also U+0080 to U+009F, and U+2028 and U+2029, which break lines. */
-static bool
-template_is_control(const unsigned char *at, size_t len)
-{
-	if (at[0] < ' ' || at[0] == 0x7f)
-		return true;
-	if (at[0] == 0xc2 && len > 1)
-		return at[1] < 0xa0;
-	return at[0] == 0xe2 && len > 2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9);
+	return t->form == TEMPLATE_HEADER && text_has_control(from, len)
+		   ? "holds a line break or another control character"
+		   : NULL;
 }
 
 static int

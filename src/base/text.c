@@ -241,6 +241,19 @@ text_is_utf8(const char *s, size_t len)
 	return true;
 }
 
+bool
+text_has_control(const char *s, size_t len)
+{
+	const unsigned char *at = (const unsigned char *)s;
+
+	for (; len > 0; at++, len--)
+		if (at[0] < ' ' || at[0] == 0x7f ||
+		    (at[0] == 0xc2 && len > 1 && at[1] >= 0x80 && at[1] < 0xa0) ||
+		    (at[0] == 0xe2 && len > 2 && at[1] == 0x80 && (at[2] == 0xa8 || at[2] == 0xa9)))
+			return true;
+	return false;
+}
+
 size_t
 text_clean(char *to, size_t room, const char *from, size_t len)
 {

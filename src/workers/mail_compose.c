@@ -14,9 +14,7 @@
 #include "base/template.h"
 #include "base/text.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 /* One row on its way. */
@@ -36,8 +34,9 @@ static int mail_take_data(struct mail_row *);
 static int mail_fill(struct mail_row *, const char *part, enum template_form, const char **place);
 static int mail_check_content(struct mail_row *);
 static const char *mail_text(const struct mail_row *, const char *key);
-static bool mail_has_control(const char *text);
-static int mail_fail(struct mail_row *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int mail_fail_address(
+    struct mail_row *, const char *key, const char *address, const char *fault);
+static int mail_fail(struct mail_row *, const char *fault);
 
 int
 mails_compose(struct arena *a, const char *from, const char *rows, struct mails *ret, struct err *e)
@@ -84,7 +83,7 @@ mail_compose_one(struct mail_row *m)
 	const char *fault = mail_text(m, "fault");
 
 	if (fault)
-		mail_fail(m, "%s", fault);
+		mail_fail(m, fault);
 	else if (mail_take_addresses(m) == 0 && mail_take_headers(m) == 0 &&
 		 mail_take_template(m) == 0)
 		mail_check_content(m);
@@ -101,10 +100,10 @@ mail_take_addresses(struct mail_row *m)
 		return mail_fail(m, "to_address is empty");
 	fault = mailbox_fault(m->ready.to);
 	if (fault)
-		return mail_fail(m, "to_address \"%s\" %s", m->ready.to, fault);
+		return mail_fail_address(m, "to_address", m->ready.to, fault);
 	fault = m->ready.reply_to ? mailbox_fault(m->ready.reply_to) : NULL;
 	if (fault)
-		return mail_fail(m, "reply_to \"%s\" %s", m->ready.reply_to, fault);
+		return mail_fail_address(m, "reply_to", m->ready.reply_to, fault);
 	return 0;
 }
 
@@ -119,7 +118,7 @@ mail_take_headers(struct mail_row *m)
 	if (text && !m->headers)
 		return mail_fail(m, "headers cannot be read");
 	if (mail_headers_check(m->headers, &e) != 0)
-		return mail_fail(m, "%s", e.message);
+		return mail_fail(m, e.message);
 	m->ready.headers = json_object_size(m->headers) > 0 ? m->headers : NULL;
 	return 0;
 }
@@ -135,7 +134,9 @@ mail_take_template(struct mail_row *m)
 	if (!name)
 		return 0;
 	if (!json_is_true(json_object_get(m->row, "is_known")))
-		return mail_fail(m, "there is no template \"%s\" in email_templates", name);
+		return mail_fail(
+		    m, arena_format(
+			   m->memory, "there is no template \"%.128s\" in email_templates", name));
 	if (mail_take_data(m) != 0 ||
 	    mail_fill(m, "subject", TEMPLATE_HEADER, &m->ready.subject) != 0 ||
 	    mail_fill(m, "html", TEMPLATE_HTML, &m->ready.html) != 0)
@@ -168,8 +169,8 @@ mail_fill(struct mail_row *m, const char *part, enum template_form form, const c
 		return 0;
 	*place = template_render(m->memory, source, form, m->data, &e);
 	if (!*place)
-		return mail_fail(
-		    m, "template \"%s\", %s, %s", mail_text(m, "template"), part, e.message);
+		return mail_fail(m, arena_format(m->memory, "template \"%.128s\", %s, %s",
+					mail_text(m, "template"), part, e.message));
 	if (!**place)
 		*place = NULL;
 	return 0;
@@ -180,10 +181,11 @@ mail_check_content(struct mail_row *m)
 {
 	if (!m->ready.subject)
 		return mail_fail(m, "it has no subject");
-	if (mail_has_control(m->ready.subject))
+	if (text_has_control(m->ready.subject, strlen(m->ready.subject)))
 		return mail_fail(m, "subject holds a control character");
 	if (strlen(m->ready.subject) > TEMPLATE_HEADER_MAX)
-		return mail_fail(m, "subject is longer than %d bytes", TEMPLATE_HEADER_MAX);
+		return mail_fail(m, arena_format(m->memory, "subject is longer than %d bytes",
+					TEMPLATE_HEADER_MAX));
 	if (!m->ready.html && !m->ready.text)
 		return mail_fail(m, "it has neither html nor text");
 	return 0;
@@ -198,31 +200,20 @@ mail_text(const struct mail_row *m, const char *key)
 	return text && *text ? text : NULL;
 }
 
-/* U+0080 to U+009F included. */
-static bool
-mail_has_control(const char *text)
+/* Is -1, like the next one.  Of an address that is too long its fault is to be read as well. */
+static int
+mail_fail_address(struct mail_row *m, const char *key, const char *address, const char *fault)
 {
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
-		if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
-			return true;
-	return false;
+	return mail_fail(
+	    m, arena_format(m->memory, "%s \"%.*s\" %s", key, MAILBOX_ADDRESS_MAX, address, fault));
 }
 
-/* Is -1. */
 static int
-mail_fail(struct mail_row *m, const char *fmt, ...)
+mail_fail(struct mail_row *m, const char *fault)
 {
-	char raw[MAIL_FAULT_MAX], *clean = arena_alloc(m->memory, MAIL_FAULT_MAX);
-	va_list args;
-	int len;
+	char *clean = arena_alloc(m->memory, MAIL_FAULT_MAX);
 
-	va_start(args, fmt);
-	len = vsnprintf(raw, sizeof raw, fmt, args);
-	va_end(args);
-	text_clean(clean, MAIL_FAULT_MAX, raw,
-	    len < 0                    ? 0
-	    : (size_t)len < sizeof raw ? (size_t)len
-				       : sizeof raw - 1);
+	text_clean(clean, MAIL_FAULT_MAX, fault, strlen(fault));
 	m->mail->fault = clean;
 	return -1;
 }

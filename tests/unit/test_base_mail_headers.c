@@ -85,6 +85,8 @@ what_is_no_header(void **state)
 		    "header \"X-A\" holds a control character" },
 		{ "{\"X-A\": \"1\\t2\"}", "header \"X-A\" holds a control character" },
 		{ "{\"X-A\": \"\\u007f\"}", "header \"X-A\" holds a control character" },
+		{ "{\"X-A\": \"\\u0085\"}", "header \"X-A\" holds a control character" },
+		{ "{\"X-A\": \"\\u2028\"}", "header \"X-A\" holds a control character" },
 		{ "{\"\": \"1\"}", name },
 		{ "{\"X A\": \"1\"}", name },
 		{ "{\"X-A:\": \"1\"}", name },

@@ -234,6 +234,25 @@ clean_text_can_be_stored_and_shown(void **state)
 }
 
 static void
+control_characters_are_those_of_unicode(void **state)
+{
+	static const char *const with[] = { "a\nb", "\x7f", "a\xc2\x80", "\xc2\x9f", "\xe2\x80\xa8",
+		"a\xe2\x80\xa9z" };
+	static const char *const without[] = { "", "Grüße", "\xc2\xa0", "\xc2", "\xe2\x80",
+		"\xe2\x80\xa7", "\xe2\x81\xa8", "\xc3\x80" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++)
+		assert_true(text_has_control(with[i], strlen(with[i])));
+	for (size_t i = 0; i < sizeof(without) / sizeof(without[0]); i++)
+		assert_false(text_has_control(without[i], strlen(without[i])));
+	assert_true(text_has_control("a\0b", 3));
+	/* What lies behind the end has no say. */
+	assert_false(text_has_control("\xc2\x80", 1));
+	assert_false(text_has_control("\xe2\x80\xa8", 2));
+}
+
+static void
 a_cut_never_splits_a_character(void **state)
 {
 	char to[8];
@@ -276,6 +295,7 @@ main(void)
 		cmocka_unit_test(uuids_have_one_form),
 		cmocka_unit_test(utf8_is_that_of_the_rfc),
 		cmocka_unit_test(clean_text_can_be_stored_and_shown),
+		cmocka_unit_test(control_characters_are_those_of_unicode),
 		cmocka_unit_test(a_cut_never_splits_a_character),
 		cmocka_unit_test(prefixes_ignore_letter_case),
 	};
