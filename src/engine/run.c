@@ -153,6 +153,15 @@ run_counts(const struct run *r)
 	return counts;
 }
 
+void
+run_reply_counts(const struct run *r, json_t *body)
+{
+	json_object_set_new(body, "success", json_true());
+	json_object_set_new(body, "processed", json_integer(r->processed));
+	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
+	json_object_set_new(body, "failed", json_integer(r->failed));
+}
+
 json_t *
 run_summary(const struct run *r)
 {

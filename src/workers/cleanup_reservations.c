@@ -17,7 +17,6 @@ enum {
 };
 
 static int cleanup_reservations_work(struct run *);
-static void cleanup_reservations_reply(const struct run *, json_t *);
 
 const struct worker worker_cleanup_reservations = {
 	.name = "cleanup-reservations",
@@ -25,7 +24,7 @@ const struct worker worker_cleanup_reservations = {
 	.schedule = "*/5 * * * *",
 	.tallies = { [RESERVATIONS_EXPIRED] = "expired" },
 	.work = cleanup_reservations_work,
-	.reply = cleanup_reservations_reply,
+	.reply = run_reply_counts,
 };
 
 static int
@@ -40,13 +39,4 @@ cleanup_reservations_work(struct run *r)
 	};
 
 	return sweep_run(r, &expire, 1, 0);
-}
-
-static void
-cleanup_reservations_reply(const struct run *r, json_t *body)
-{
-	json_object_set_new(body, "success", json_true());
-	json_object_set_new(body, "processed", json_integer(r->processed));
-	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
-	json_object_set_new(body, "failed", json_integer(r->failed));
 }

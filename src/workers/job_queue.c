@@ -188,10 +188,7 @@ job_queue_run_flow(struct run *r)
 static void
 job_queue_reply(const struct run *r, json_t *body)
 {
-	json_object_set_new(body, "success", json_true());
-	json_object_set_new(body, "processed", json_integer(r->processed));
-	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
-	json_object_set_new(body, "failed", json_integer(r->failed));
+	run_reply_counts(r, body);
 	json_object_set_new(body, "message",
 	    json_sprintf(
 		"%lld job%s processed", (long long)r->processed, r->processed == 1 ? "" : "s"));

@@ -91,7 +91,6 @@ struct mail_request {
 
 static int process_email_queue_ready(struct conf *, struct err *);
 static int process_email_queue_work(struct run *);
-static void process_email_queue_reply(const struct run *, json_t *);
 static void mail_allow(int64_t left);
 static void mail_close(void);
 static const char *mail_target(struct run *, struct item *, const struct flow_carrier **);
@@ -118,7 +117,7 @@ const struct worker worker_process_email_queue = {
 	.schedule = "*/2 * * * *",
 	.ready = process_email_queue_ready,
 	.work = process_email_queue_work,
-	.reply = process_email_queue_reply,
+	.reply = run_reply_counts,
 };
 
 static const struct flow mail_flow = {
@@ -197,15 +196,6 @@ process_email_queue_work(struct run *r)
 	mail_allow(c->email_run_max > 0 ? c->email_run_max : INT32_MAX);
 	healed = run_query(r, SQL_MAIL_HEAL, DB_NONE);
 	return healed ? flow_run(r, &mail_flow, &limits) : -1;
-}
-
-static void
-process_email_queue_reply(const struct run *r, json_t *body)
-{
-	json_object_set_new(body, "success", json_true());
-	json_object_set_new(body, "processed", json_integer(r->processed));
-	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
-	json_object_set_new(body, "failed", json_integer(r->failed));
 }
 
 /* The next claim takes ${left} mails at most. */

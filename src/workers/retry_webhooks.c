@@ -10,27 +10,17 @@
 #include "workers/workers.h"
 
 static int retry_webhooks_work(struct run *);
-static void retry_webhooks_reply(const struct run *, json_t *);
 
 const struct worker worker_retry_webhooks = {
 	.name = "retry-webhooks",
 	.summary = "try inbound events again that failed, or that nobody processed",
 	.schedule = "*/10 * * * *",
 	.work = retry_webhooks_work,
-	.reply = retry_webhooks_reply,
+	.reply = run_reply_counts,
 };
 
 static int
 retry_webhooks_work(struct run *r)
 {
 	return events_work(r, EVENTS_WEBHOOK);
-}
-
-static void
-retry_webhooks_reply(const struct run *r, json_t *body)
-{
-	json_object_set_new(body, "success", json_true());
-	json_object_set_new(body, "processed", json_integer(r->processed));
-	json_object_set_new(body, "succeeded", json_integer(r->succeeded));
-	json_object_set_new(body, "failed", json_integer(r->failed));
 }
