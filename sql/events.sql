@@ -120,7 +120,7 @@ RETURNING d.id, m.lane, (date_part('epoch', m.waits_until) * 1000000)::bigint AS
        CASE WHEN pg_column_size(m.headers) > 16384 THEN 'too long' ELSE NULLIF(m.headers, '{}')::text END AS headers,
        CASE WHEN m.action ~* '^https?://' THEN
             CASE WHEN pg_column_size(d.headers) > 65536 THEN 'too long' ELSE NULLIF(d.headers, '{}')::text END END AS came_with,
-       CASE WHEN m.action ~* '^https?://' THEN d.body END AS body,
+       CASE WHEN m.action ~* '^https?://' THEN encode(d.body, 'hex') END AS body,
        CASE WHEN m.action ~* '^https?://' AND d.body IS NULL THEN d.payload END AS payload;
 
 -- name: bury

@@ -31,11 +31,11 @@ enum event_column {
 	EVENT_PERFORMED, /* t: its function's work is committed already */
 	EVENT_HANDLER,   /* event_handlers.id; NULL: nobody handles it */
 	EVENT_ACTION,
-	EVENT_SECRET,    /* of the handler: plain or sealed; NULL: none */
-	EVENT_HEADERS,   /* of the handler, a JSON object as text; NULL: none */
-	EVENT_CAME_WITH, /* likewise the headers that it came with; from here on for forwards alone
-			  */
-	EVENT_BODY,      /* as it came, in hex behind "\x"; NULL: the payload is all there is */
+	EVENT_SECRET,  /* of the handler: plain or sealed; NULL: none */
+	EVENT_HEADERS, /* of the handler, a JSON object as text; NULL: none */
+	/* From here on for forwards alone. */
+	EVENT_CAME_WITH, /* likewise the headers that it came with */
+	EVENT_BODY,      /* as it came, in hex; NULL: the payload is all there is */
 	EVENT_PAYLOAD,   /* where there is no body */
 	EVENT__MAX
 };
@@ -43,7 +43,7 @@ enum event_column {
 /*
  * Processes what is due of ${source}, until nothing is.  Of new ones also what comes during a
  * second from the run's start, so that steady traffic makes a run a second and not one for each
- * event. As worker.work.
+ * event.  As worker.work.
  */
 int events_work(struct run *r, enum event_source source);
 

@@ -106,7 +106,6 @@ forward_request(struct run *r, struct item *item, struct http_request *q)
 	return VERDICT_SEND;
 }
 
-/* PostgreSQL writes bytea in hex, behind "\x". */
 static void
 forward_body(struct item *item, struct http_request *q)
 {
@@ -119,7 +118,6 @@ forward_body(struct item *item, struct http_request *q)
 		q->body_len = strlen(q->body);
 		return;
 	}
-	hex += 2;
 	q->body_len = strlen(hex) / 2;
 	bytes = arena_alloc(item->memory, q->body_len + 1);
 	for (size_t i = 0; i < q->body_len; i++)

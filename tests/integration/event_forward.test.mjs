@@ -22,6 +22,8 @@ const application = createServer({ maxHeaderSize: 64 * 1024 }, async (q, s) => {
 });
 application.listen(0, RECEIVER_HOST);
 await once(application, 'listening');
+// Bodies are the same however this database writes bytes where nobody says how.
+await db.rows("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET bytea_output = escape', current_database()); END $$");
 const url = `http://${RECEIVER_HOST}:${application.address().port}/hook`;
 after(async () => {
   application.close();
