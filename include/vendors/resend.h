@@ -20,7 +20,6 @@ struct http_request;
 
 enum {
 	RESEND_BATCH_MAX = 100, /* mails of one request */
-	RESEND_KEY_MAX = 256,   /* characters of an idempotency key */
 	RESEND_SAYS_MAX = 320,
 };
 
@@ -68,8 +67,8 @@ struct resend_answer {
 	const char *const *ids; /* SENT: request->count of them, in the order of the mails */
 	int64_t wait_s; /* LIMITED, QUOTA, CONCURRENT: seconds; FAILED: what it asks for, or -1 */
 	struct pace_told told;
-	char says[RESEND_SAYS_MAX]; /* unless SENT: what went wrong, fit for a row, without the key
-				     */
+	/* Unless SENT: what went wrong, fit for a row, without the key. */
+	char says[RESEND_SAYS_MAX];
 };
 
 /*

@@ -7,20 +7,20 @@
  * answered to a process that is dead by then, is repeated, and what has to be shown is that a
  * repeat has the same key and the same bytes:
  *
- * - Which mails a request has is written to their rows (batch_id) by the claim, which is committed
- *   for sure before anything is sent.  A mail leaves its batch only when it has ended: it was sent,
- *   it failed, or the vendor said that it takes nothing of this batch (422), whereupon the others
- * go alone under keys of their own.  A batch that is lost five times fails as a whole, for each of
- *   those who lost it may have sent it.
+ * - Which mails a request has is written to their rows (batch_id) by the claim, which is
+ *   committed for sure before anything is sent.  A mail leaves its batch only when it has ended:
+ *   it was sent, it failed, or the vendor said that it takes nothing of this batch (422),
+ *   whereupon the others go alone under keys of their own.  A batch that is lost five times fails
+ *   as a whole, for each of those who lost it may have sent it.
  * - The key is made of batch_id, or of the id of a mail that goes alone; of one that was sent, and
- * is made pending again by whoever wants another one, also of how often that was.
+ *   is made pending again by whoever wants another one, also of how often that was.
  * - The bytes are made of the rows in the order of their ids, their templates and EMAIL_FROM, and
- * of nothing else: no time, no count of tries.  A mail with a fault of its own (an address, a field
- *   that is missing) is left out; it is so each time, since the fault comes from the same rows.
- *   Once such a fault is settled its row leaves the batch, and the request keeps its bytes.
+ *   of nothing else: no time, no count of tries.  A mail with a fault of its own (an address, a
+ *   field that is missing) is left out; it is so each time, since the fault comes from the same
+ *   rows.  Once such a fault is settled its row leaves the batch, and the request keeps its bytes.
  * - Who changes a row, a template or EMAIL_FROM between a request and its repeat makes other bytes
- * of it: then Resend answers 409 invalid_idempotent_request if it had accepted the first, and the
- *   mails fail with clear words; if it had not, the new bytes are what is sent.
+ *   of it: then Resend answers 409 invalid_idempotent_request if it had accepted the first, and
+ *   the mails fail with clear words; if it had not, the new bytes are what is sent.
  * - After 23 hours, before the key is forgotten, what may have been sent fails and says so.
  *
  * Not the mail's fault, and no try: 429, where Resend's limits are kept to within a run; a quota
@@ -177,13 +177,16 @@ static int
 process_email_queue_work(struct run *r)
 {
 	const struct conf *c = r->conf;
+	/* So many requests this process has places for, whatever they are. */
+	int64_t places = conf_requests_max(c);
+	int64_t inflight_max = places < MAIL_INFLIGHT_MAX ? places : MAIL_INFLIGHT_MAX;
 	char timeout_s[24], batch_size[24];
 	AUTO(PQclear) PGresult *healed = NULL;
 	const struct flow_limits limits = {
 		.batch_size = 1,
 		.batch_max = MAIL_CLAIM_MAX,
-		.inflight_max = MAIL_INFLIGHT_MAX,
-		.inflight_host_max = MAIL_INFLIGHT_MAX,
+		.inflight_max = inflight_max,
+		.inflight_host_max = inflight_max,
 		.timeout_ms = run_item_timeout_ms(r, c->vendor_timeout_s),
 		.wait_max_ms = MAIL_WAIT_MAX_MS,
 		.claim_args = { batch_size, timeout_s, mail_run.left_text, mail_run.is_unused },
