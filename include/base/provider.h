@@ -54,8 +54,8 @@ struct provider {
 	bool is_given;                /* a setting of its own is there */
 	enum provider_scheme scheme;
 	/*
-	 * Where its signature is, in lower case; "" is the scheme's own.  That of Standard Webhooks
-	 * ends in "-signature", and -id and -timestamp are beside it.
+	 * Where its signature is, in lower case.  That of Standard Webhooks ends in "-signature",
+	 * and -id and -timestamp are beside it.
 	 */
 	char header[PROVIDER_HEADER_MAX];
 	char setting[PROVIDER_SETTING_MAX]; /* NAME_WEBHOOK_SECRET */

@@ -71,7 +71,6 @@ static const char verify_prefix[] = "sha256=";
 
 static const char *verify_read(
     const struct provider *p, const struct verify_message *message, struct verify_claim *claim);
-static const char *verify_header_name(const struct provider *p);
 static const char *verify_header_read(const struct verify_message *message, const char *name,
     enum verify_header which, const char **ret_value);
 static const char *verify_age_fault(const char *timestamp, size_t len, int64_t now_s);
@@ -148,18 +147,12 @@ static const char *
 verify_read(
     const struct provider *p, const struct verify_message *message, struct verify_claim *claim)
 {
-	const char *fault = verify_header_read(
-	    message, verify_header_name(p), VERIFY_SIGNATURE, &claim->signatures);
+	const char *fault =
+	    verify_header_read(message, p->header, VERIFY_SIGNATURE, &claim->signatures);
 
 	if (fault || !verify_schemes[p->scheme].read)
 		return fault;
 	return verify_schemes[p->scheme].read(p, message, claim);
-}
-
-static const char *
-verify_header_name(const struct provider *p)
-{
-	return p->header[0] ? p->header : provider_scheme_header[p->scheme];
 }
 
 /* The one header ${name}.  Of two nobody knows which one others have looked at. */
@@ -201,17 +194,17 @@ static const char *
 verify_read_standard(
     const struct provider *p, const struct verify_message *message, struct verify_claim *claim)
 {
-	const char *header = verify_header_name(p), *id, *timestamp, *fault;
-	const int stem = (int)(strlen(header) - strlen("signature"));
+	const char *id, *timestamp, *fault;
+	const int stem = (int)(strlen(p->header) - strlen("signature"));
 	char name[PROVIDER_HEADER_MAX + sizeof("timestamp")];
 
-	snprintf(name, sizeof(name), "%.*sid", stem, header);
+	snprintf(name, sizeof(name), "%.*sid", stem, p->header);
 	fault = verify_header_read(message, name, VERIFY_ID, &id);
 	if (fault)
 		return fault;
 	if (id[0] == '\0' || strchr(id, '.'))
 		return "has an id that is empty, or holds a dot";
-	snprintf(name, sizeof(name), "%.*stimestamp", stem, header);
+	snprintf(name, sizeof(name), "%.*stimestamp", stem, p->header);
 	fault = verify_header_read(message, name, VERIFY_TIMESTAMP, &timestamp);
 	if (fault)
 		return fault;

@@ -54,6 +54,7 @@ check_sent(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	p.scheme = (enum provider_scheme)((unsigned char)(text[0] - '0') % PROVIDER_SCHEME__MAX);
+	snprintf(p.header, sizeof(p.header), "%s", provider_scheme_header[p.scheme]);
 	lines.at = text + 1;
 	body = strstr(lines.at, "\n\n");
 	lines.end = body ? body : lines.at + strlen(lines.at);

@@ -65,6 +65,7 @@ provider(enum provider_scheme scheme, const char *secret, const char *previous)
 	struct provider p = { .name = "x", .scheme = scheme };
 	struct err e = { .code = ERR_OK };
 
+	snprintf(p.header, sizeof(p.header), "%s", provider_scheme_header[scheme]);
 	setenv("S", secret, 1);
 	setenv("S_PREVIOUS", previous, 1);
 	assert_int_equal(secret_load(&p.secret, "S", &e), 0);
