@@ -42,6 +42,13 @@ struct sealed_column {
 const char *sealed_open(struct arena *a, const struct keyring *ring,
     const struct sealed_column *column, const char *id, const char *value, struct err *e);
 
+/*
+ * Overwrites by '*' what ${text} repeats of the secret of such a value, see echo_hide(); nothing
+ * where ${value} is NULL or empty, or does not open.  Memory in ${a}, wiped.
+ */
+void sealed_hide(struct arena *a, const struct keyring *ring, const struct sealed_column *column,
+    const char *id, const char *value, char *text);
+
 /* What is done to a whole column. */
 struct sealed_job {
 	struct db *db;

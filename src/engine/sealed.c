@@ -12,6 +12,7 @@
 #include "base/seal.h"
 #include "base/text.h"
 #include "db/db.h"
+#include "http/echo.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,19 @@ sealed_open(struct arena *a, const struct keyring *ring, const struct sealed_col
 	if (!plain)
 		err_pass(e, &why);
 	return plain;
+}
+
+void
+sealed_hide(struct arena *a, const struct keyring *ring, const struct sealed_column *column,
+    const char *id, const char *value, char *text)
+{
+	const char *secret = value && *value ? sealed_open(a, ring, column, id, value, NULL) : NULL;
+
+	if (!secret)
+		return;
+	echo_hide(text, secret);
+	if (secret != value)
+		crypto_wipe((char *)secret, strlen(secret));
 }
 
 int

@@ -40,7 +40,6 @@ static enum verdict post_request(
     struct run *, const struct job_type *, struct item *, struct http_request *);
 static enum verdict post_sign(
     struct run *, const struct job_type *, struct item *, struct http_request *);
-static const char *post_secret(struct run *, const struct job_type *, struct item *, struct err *);
 static void post_add_callback(struct run *, struct item *, struct http_request *);
 static bool post_token(struct run *, struct item *, char ret[static CALLBACK_TOKEN_MAX]);
 static enum verdict post_judge(
@@ -115,7 +114,8 @@ post_sign(struct run *r, const struct job_type *type, struct item *item, struct 
 
 	if (!type->secret || !*type->secret)
 		return VERDICT_SEND;
-	secret = post_secret(r, type, item, &e);
+	secret = sealed_open(item->memory, r->keyring, &sealed_columns[SEALED_JOB_TYPE_SECRET],
+	    type->name, type->secret, &e);
 	if (!secret)
 		return item_hold(item, e.message);
 	rc = sign_key_parse(&keys.keys[0], secret);
@@ -128,14 +128,6 @@ post_sign(struct run *r, const struct job_type *type, struct item *item, struct 
 		return VERDICT_SEND;
 	item_fail(item, "the type's secret is neither whsec_ and base64 nor a short text");
 	return VERDICT_DEAD;
-}
-
-/* To be wiped where it is not type->secret itself; or NULL with ${e}. */
-static const char *
-post_secret(struct run *r, const struct job_type *type, struct item *item, struct err *e)
-{
-	return sealed_open(item->memory, r->keyring, &sealed_columns[SEALED_JOB_TYPE_SECRET],
-	    type->name, type->secret, e);
 }
 
 /* With each try, since only the receiver knows that it will answer 202. */
@@ -210,15 +202,11 @@ post_excerpt(struct run *r, const struct job_type *type, struct item *item,
 {
 	/* More than is kept: what is cut off in the middle would not be known. */
 	char clean[4 * POST_EXCERPT_MAX], token[CALLBACK_TOKEN_MAX];
-	const char *secret =
-	    type->secret && *type->secret ? post_secret(r, type, item, NULL) : NULL;
 
 	text_clean(clean, sizeof clean, reply->body, reply->body_len);
 	echo_hide_signatures(clean);
-	if (secret)
-		echo_hide(clean, secret);
-	if (secret && secret != type->secret)
-		crypto_wipe((char *)secret, strlen(secret));
+	sealed_hide(item->memory, r->keyring, &sealed_columns[SEALED_JOB_TYPE_SECRET], type->name,
+	    type->secret, clean);
 	if (post_token(r, item, token))
 		echo_hide(clean, token);
 	crypto_wipe(token, sizeof token);

@@ -46,7 +46,6 @@ static unsigned forward_nibble(char);
 static void forward_add_ours(struct item *, struct http_request *);
 static void forward_add_word(struct http_request *, const char *name, const char *value);
 static enum verdict forward_sign(struct run *, struct item *, struct http_request *);
-static const char *forward_secret(struct run *, struct item *, struct err *);
 static void forward_add_originals(struct item *, struct http_request *);
 static bool forward_is_listed(const char *const *names, const char *name);
 static bool forward_has(const struct http_request *, const char *name);
@@ -180,7 +179,8 @@ forward_sign(struct run *r, struct item *item, struct http_request *q)
 
 	if (!stored || !*stored)
 		return VERDICT_SEND;
-	secret = forward_secret(r, item, &e);
+	secret = sealed_open(item->memory, r->keyring, &sealed_columns[SEALED_EVENT_HANDLER_SECRET],
+	    item_text(item, EVENT_HANDLER), stored, &e);
 	if (!secret)
 		return item_hold(item, e.message);
 	rc = sign_key_parse(&keys.keys[0], secret);
@@ -198,14 +198,6 @@ forward_sign(struct run *r, struct item *item, struct http_request *q)
 		return VERDICT_SEND;
 	item_fail(item, "the handler's secret is neither whsec_ and base64 nor a short text");
 	return event_again(item, -1);
-}
-
-/* To be wiped where it is not what is stored; or NULL with ${e}. */
-static const char *
-forward_secret(struct run *r, struct item *item, struct err *e)
-{
-	return sealed_open(item->memory, r->keyring, &sealed_columns[SEALED_EVENT_HANDLER_SECRET],
-	    item_text(item, EVENT_HANDLER), item_text(item, EVENT_SECRET), e);
 }
 
 /*
@@ -285,15 +277,11 @@ forward_excerpt(struct run *r, struct item *item, const struct http_reply *reply
 {
 	/* More than is kept: what is cut off in the middle would not be known. */
 	char clean[4 * FORWARD_EXCERPT_MAX];
-	const char *stored = item_text(item, EVENT_SECRET);
-	const char *secret = stored && *stored ? forward_secret(r, item, NULL) : NULL;
 
 	text_clean(clean, sizeof clean, reply->body, reply->body_len);
 	echo_hide_signatures(clean);
-	if (secret)
-		echo_hide(clean, secret);
-	if (secret && secret != stored)
-		crypto_wipe((char *)secret, strlen(secret));
+	sealed_hide(item->memory, r->keyring, &sealed_columns[SEALED_EVENT_HANDLER_SECRET],
+	    item_text(item, EVENT_HANDLER), item_text(item, EVENT_SECRET), clean);
 	row_headers_hide(clean, item_text(item, EVENT_HEADERS));
 	text_clean(ret, FORWARD_EXCERPT_MAX, clean, strlen(clean));
 }

@@ -54,7 +54,6 @@ static enum verdict webhook_key(
 static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
 static void webhook_excerpt(
     struct run *, struct item *, const struct http_reply *, char ret[static REPLY_EXCERPT_MAX]);
-static void webhook_hide(struct run *, struct item *, enum sealed_column_id, char *text);
 static enum verdict webhook_again(struct run *, struct item *, const struct http_reply *);
 
 const struct worker worker_webhook_retry = {
@@ -249,26 +248,12 @@ webhook_excerpt(struct run *r, struct item *item, const struct http_reply *reply
 
 	text_clean(clean, sizeof clean, reply->body, reply->body_len);
 	echo_hide_signatures(clean);
-	webhook_hide(r, item, SEALED_WEBHOOK_SECRET, clean);
-	webhook_hide(r, item, SEALED_WEBHOOK_PREVIOUS, clean);
+	sealed_hide(item->memory, r->keyring, &sealed_columns[SEALED_WEBHOOK_SECRET],
+	    item_text(item, COLUMN_OWNER), item_text(item, COLUMN_SECRET), clean);
+	sealed_hide(item->memory, r->keyring, &sealed_columns[SEALED_WEBHOOK_PREVIOUS],
+	    item_text(item, COLUMN_OWNER), item_text(item, COLUMN_PREVIOUS_SECRET), clean);
 	row_headers_hide(clean, item_text(item, COLUMN_HEADERS));
 	text_clean(ret, REPLY_EXCERPT_MAX, clean, strlen(clean));
-}
-
-static void
-webhook_hide(struct run *r, struct item *item, enum sealed_column_id id, char *text)
-{
-	const char *value =
-	    item_text(item, id == SEALED_WEBHOOK_SECRET ? COLUMN_SECRET : COLUMN_PREVIOUS_SECRET);
-	const char *secret = value ? sealed_open(item->memory, r->keyring, &sealed_columns[id],
-					 item_text(item, COLUMN_OWNER), value, NULL)
-				   : NULL;
-
-	if (!secret)
-		return;
-	echo_hide(text, secret);
-	if (secret != value)
-		crypto_wipe((char *)secret, strlen(secret));
 }
 
 static enum verdict
