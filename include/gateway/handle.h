@@ -56,10 +56,11 @@ void handle_readyz(struct call *c);
 void handle_execution(struct call *c);
 
 /*
- * Whether the GET of a route that tells how its worker does asks for a run nonetheless: with
- * Vercel's header or ?run=1.  Reads the query.  0, or -1 with c->err.
+ * For the GET of a route that tells how its worker does.  True: it asked for a run nonetheless, by
+ * Vercel's header or ?run=1, and has its answer, or its query is at fault, and c->err says so.
+ * False: how the worker does is still to be told.
  */
-int worker_is_wanted(struct call *c, bool *ret_is_wanted);
+bool worker_takes_over(struct call *c);
 /*
  * For c->afterwards of a call that brought work for c->rung, which has a bell: a run of it, or,
  * where one is under way, another one behind it.

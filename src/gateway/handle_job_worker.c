@@ -23,17 +23,10 @@ static json_t *health_text(const char *);
 void
 handle_job_worker(struct call *c)
 {
-	bool is_wanted = false;
 	PGresult *rows;
 
-	if (worker_is_wanted(c, &is_wanted) != 0) {
-		call_deny(c);
+	if (worker_takes_over(c))
 		return;
-	}
-	if (is_wanted) {
-		handle_worker(c);
-		return;
-	}
 	rows = jobs_query(c, SQL_JOBS_HEALTH, DB_ARGS(HEALTH_COUNT_MAX));
 	if (rows)
 		reply_json(&c->reply, c->gateway->arena, 200, health_body(c->gateway->conf, rows));

@@ -82,17 +82,10 @@ void
 handle_status(struct call *c)
 {
 	const char *name = c->route->worker->name;
-	bool is_wanted = false;
 	PGresult *rows;
 
-	if (worker_is_wanted(c, &is_wanted) != 0) {
-		call_deny(c);
+	if (worker_takes_over(c))
 		return;
-	}
-	if (is_wanted) {
-		handle_worker(c);
-		return;
-	}
 	rows = db_query(c->gateway->db, SQL_GATEWAY_IS_RUNNING, DB_ARGS(name), &c->err);
 	if (rows)
 		reply_json(&c->reply, c->gateway->arena, 200,

@@ -76,17 +76,21 @@ handle_worker(struct call *c)
 		reply_json(&c->reply, c->gateway->arena, 200, run_reply(&c->run));
 }
 
-int
-worker_is_wanted(struct call *c, bool *ret_is_wanted)
+bool
+worker_takes_over(struct call *c)
 {
 	struct request *q = &c->request;
 	bool run = false;
 
 	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
-	    request_switch(q, "run", "1", &run, &c->err) != 0)
-		return -1;
-	*ret_is_wanted = request_asks_to_run(q);
-	return 0;
+	    request_switch(q, "run", "1", &run, &c->err) != 0) {
+		call_deny(c);
+		return true;
+	}
+	if (!request_asks_to_run(q))
+		return false;
+	handle_worker(c);
+	return true;
 }
 
 /*
