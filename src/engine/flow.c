@@ -314,8 +314,7 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 			flow_item_lift(s, item);
 			return;
 		}
-		item_fail(&item->item, "no place for the request");
-		verdict = VERDICT_RETRY;
+		verdict = item_hold(&item->item, "this process has no place left for a request");
 	} else if (verdict == VERDICT_CARRY) {
 		flow_item_lift(s, item);
 		return;
