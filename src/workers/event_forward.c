@@ -210,7 +210,7 @@ forward_add_originals(struct item *item, struct http_request *q)
 {
 	const char *json = item_text(item, EVENT_CAME_WITH);
 	json_auto_t *headers = json ? json_loads(json, 0, NULL) : NULL;
-	const char *name = NULL;
+	const char *name = NULL, *refused = q->refused;
 	json_t *value = NULL;
 
 	json_object_foreach(headers, name, value)
@@ -219,7 +219,7 @@ forward_add_originals(struct item *item, struct http_request *q)
 		    text_has_prefix_nocase(name, FORWARD_OURS) || forward_has(q, name))
 			continue;
 		http_header(q, name, json_string_value(value));
-		q->refused = NULL;
+		q->refused = refused;
 	}
 	if (!forward_has(q, "idempotency-key"))
 		http_header(q, "idempotency-key", item_text(item, EVENT_ID));
