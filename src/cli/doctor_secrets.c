@@ -141,7 +141,10 @@ secrets_collect(struct doctor *d, struct held all[static SECRETS_MAX])
 
 		if (!p->is_given)
 			continue;
-		*one = (struct held){ &p->secret, &p->secret, "", true, true };
+		*one = (struct held){ .secret = &p->secret,
+			.instead = &p->secret,
+			.is_wanted = true,
+			.is_issued = true };
 		snprintf(one->without, sizeof(one->without),
 		    "/api/payments/webhook%s%s takes no events", i == PRESET_PAYMENT ? "" : "/",
 		    i == PRESET_PAYMENT ? "" : p->name);
