@@ -4,13 +4,14 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { providerEnv, providers, send } from '../lib/inbound.mjs';
 import { Mails } from '../lib/mail.mjs';
-import { Cluster } from '../lib/postgres.mjs';
+import { Cluster, hasty } from '../lib/postgres.mjs';
 import { cleanEnv, isAlive, killNow, start } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { Resend } from '../lib/resend.mjs';
 import { until } from '../lib/wait.mjs';
 
-const cluster = await Cluster.create({ wal_writer_delay: '10s' });
+// What was written and not flushed outlives the server, if not the machine.
+const cluster = await Cluster.create({ ...hasty, wal_writer_delay: '10s' });
 const vendor = await Resend.start();
 const mails = await Mails.create(vendor, { cluster, env: providerEnv() });
 after(async () => {

@@ -180,6 +180,16 @@ test('a mail that is changed while nobody knows whether it was sent fails and sa
   assert.equal((await mails.once()).length, 1);
 });
 
+test('a mail of a batch that may have been sent stays in it, though its time is moved', async () => {
+  await vendor.fault({ fault: 'reset', accepted: true });
+  const [, id] = await mails.addMany(3);
+  await mails.run();
+  await mails.db.rows(`UPDATE email_queue SET scheduled_for = now() + interval '1 hour' WHERE id = $1`, [id]);
+  await mails.makeDue();
+  await mails.run();
+  assert.deepEqual([await mails.counts(), (await mails.once()).length], [{ sent: 3 }, 3]);
+});
+
 test('a request that is still under way at the vendor is asked for again whole, and no try is used up', async () => {
   await vendor.fault({ fault: '409' });
   await mails.addMany(3);
