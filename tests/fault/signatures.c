@@ -100,6 +100,7 @@ provider_make(struct provider *p, json_t *question)
 	if (!scheme || !provider_scheme_name[i] || !secret)
 		return false;
 	p->scheme = (enum provider_scheme)i;
+	snprintf(p->header, sizeof(p->header), "%s", provider_scheme_header[p->scheme]);
 	setenv("S", secret, 1);
 	setenv("S_PREVIOUS", previous ? previous : "", 1);
 	return secret_load(&p->secret, "S", NULL) == 0;
