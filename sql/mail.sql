@@ -122,14 +122,14 @@ WITH c AS MATERIALIZED (
 	  FROM m
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM m)) AND d.id = m.id
 	   AND d.batch_id IS NOT DISTINCT FROM m.was AND d.waits_until IS NOT NULL
-	RETURNING d.id, m.leader, m.lane, m.waits_until, d.batch_id, d.attempts, d.max_attempts, d.unsure_since, d.resends, d.template,
+	RETURNING d.id, m.leader, m.lane, m.waits_until, d.batch_id, d.attempts, d.max_attempts, d.unsure_since, d.is_sound, d.resends, d.template,
 	       d.to_address, d.reply_to, d.subject, d.html, d.text, d.data, d.headers
 )
 SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NOT NULL AS is_batch, min(u.lane) AS lane,
        (date_part('epoch', min(u.waits_until)) * 1000000)::bigint AS cursor_at, $12::int AS timeout_s,
        false AS is_parked, false AS frees, count(*) AS mails_count, max(u.resends) AS resends,
        max(u.attempts) AS attempts, min(u.max_attempts) AS max_attempts,
-       min(u.unsure_since) IS NOT NULL AS is_unsure,
+       min(u.unsure_since) IS NOT NULL AS is_unsure, bool_and(u.is_sound) OR NOT (SELECT $10::boolean) AS is_sound,
        COALESCE(min(u.unsure_since) < clock_timestamp() - interval '23 hours', false) AS is_stale,
        json_agg(CASE WHEN f.fault IS NOT NULL THEN json_build_object('id', u.id, 'fault', f.fault)
 		ELSE json_build_object('id', u.id, 'to', left(u.to_address, 1000), 'reply_to', left(u.reply_to, 1000),
@@ -151,10 +151,13 @@ SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NO
 
 -- name: bury
 -- Gives up requests that were lost five times: they killed, or outlived, every process that took
--- them.  Each of those may have sent it, so the mails of a batch fail together; sent alone, under
--- other keys, they might arrive twice.
+-- them.  A batch that was seen to be sound was lost while it was sent: any of those processes may have
+-- sent it, so its mails fail together; alone, under other keys, they might arrive twice.  One that
+-- never was, though from its second loss on it is sent only after that, kills whoever composes it,
+-- and so was never sent: its mails go on alone, taken one at a time, and only the one
+-- that is poison is given up.
 WITH c AS MATERIALIZED (
-	SELECT id, batch_id
+	SELECT id, batch_id, is_sound OR batch_id IS NULL AS is_over
 	  FROM email_queue
 	 WHERE lost >= 4 AND waits_until <= $1::timestamptz
 	   AND lost + (lease_until IS NOT NULL)::int >= 5
@@ -163,16 +166,26 @@ WITH c AS MATERIALIZED (
 	 LIMIT 1000
 	   FOR NO KEY UPDATE SKIP LOCKED
 ), m AS MATERIALIZED (
-	SELECT id FROM c
-	UNION
-	SELECT id FROM email_queue WHERE batch_id = ANY (ARRAY(SELECT batch_id FROM c)) AND waits_until IS NOT NULL
+	SELECT id, is_over FROM c
+	UNION ALL
+	SELECT d.id, c.is_over FROM email_queue d JOIN c ON c.batch_id = d.batch_id AND c.id <> d.id
+	 WHERE d.batch_id = ANY (ARRAY(SELECT batch_id FROM c)) AND d.waits_until IS NOT NULL
+), u AS (
+	UPDATE email_queue d
+	   SET status = CASE WHEN m.is_over THEN 'failed' ELSE 'pending' END,
+	       waits_until = CASE WHEN NOT m.is_over THEN $1::timestamptz END,
+	       lost = CASE WHEN m.is_over THEN 5 ELSE 2 END, lease_until = NULL, claim_token = NULL, batch_id = NULL,
+	       is_single = d.is_single OR NOT m.is_over, is_sound = false,
+	       unsure_since = CASE WHEN m.is_over THEN d.unsure_since END,
+	       dead_at = CASE WHEN m.is_over THEN clock_timestamp() END,
+	       last_error = CASE WHEN m.is_over
+	                         THEN 'poison: its lease ran out 5 times, the process that held it died or hung; it is not known whether it was sent'
+	                         ELSE 'it was to go with others, one of which killed who composed them; it goes alone' END
+	  FROM m
+	 WHERE d.id = ANY (ARRAY(SELECT id FROM m)) AND d.id = m.id
+	RETURNING d.id, m.is_over
 )
-UPDATE email_queue d
-   SET status = 'failed', waits_until = NULL, lost = 5, lease_until = NULL, claim_token = NULL, batch_id = NULL,
-       dead_at = clock_timestamp(),
-       last_error = 'poison: its lease ran out 5 times, the process that held it died or hung; it is not known whether it was sent'
- WHERE d.id = ANY (ARRAY(SELECT id FROM m))
-RETURNING d.id;
+SELECT id FROM u WHERE is_over;
 
 -- name: heal
 -- At a run's start: batches whose leader was deleted, or ended by the application, get another one,
@@ -202,7 +215,8 @@ RETURNING d.id;
 -- token.  A result is {"sent": {mail: the vendor's id}, "refused": {mail: why}}: what is refused
 -- was not part of the request and has failed, whatever became of the others.  The effect "split"
 -- lets the mails of a batch go alone from now on: the vendor has refused the batch, so none of it
--- was sent; "unsure" says of what is held that it may have been sent.  Counts mails.
+-- was sent; "unsure" says of what is held that it may have been sent; "sound" of what was lost
+-- twice that it could be composed, and may be sent.  Counts mails.
 WITH r AS MATERIALIZED (
 	SELECT id, token, owner, verdict, retry_ms, error, effect, result::jsonb -> 'sent' AS sent, result::jsonb -> 'refused' AS refused
 	  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])
@@ -219,6 +233,7 @@ WITH r AS MATERIALIZED (
 	SELECT mail, token, retry_ms, sent ->> mail::text AS provider_id, COALESCE(refused ->> mail::text, error) AS error,
 	       CASE WHEN refused ? mail::text THEN 'refuse' ELSE verdict END AS verdict,
 	       COALESCE(effect = 'split', false) AND NOT COALESCE(refused ? mail::text, false) AS is_split,
+	       COALESCE(effect = 'sound', false) AS is_sound,
 	       COALESCE(effect = 'unsure', false) AS is_unsure,
 	       mail = first_value(mail) OVER (PARTITION BY id ORDER BY COALESCE(refused ? mail::text, false), mail <> id, mail) AS is_leader
 	  FROM m
@@ -231,12 +246,13 @@ WITH r AS MATERIALIZED (
 	                          ELSE 'infinity' END,
 	       next_attempt_at = CASE WHEN p.verdict IN ('retry', 'hold') THEN clock_timestamp() + p.retry_ms * interval '1 millisecond'
 	                              ELSE d.next_attempt_at END,
-	       lease_until = NULL, claim_token = NULL, lost = 0,
+	       lease_until = NULL, claim_token = NULL, is_sound = p.is_sound OR p.verdict IN ('retry', 'hold'),
+	       lost = CASE WHEN p.is_sound THEN d.lost ELSE 0 END,
 	       attempts = LEAST(d.attempts, 2147483646) + (p.verdict IN ('done', 'retry', 'dead'))::int,
-	       batch_id = CASE WHEN p.verdict IN ('retry', 'hold') THEN d.batch_id END,
+	       batch_id = CASE WHEN p.verdict IN ('retry', 'hold') OR p.is_sound AND p.verdict = 'park' THEN d.batch_id END,
 	       is_single = d.is_single OR p.is_split,
 	       unsure_since = CASE WHEN p.verdict = 'retry' OR p.is_unsure THEN COALESCE(d.unsure_since, clock_timestamp())
-	                           WHEN p.verdict = 'hold' THEN d.unsure_since END,
+	                           WHEN p.verdict = 'hold' OR p.is_sound THEN d.unsure_since END,
 	       provider_id = CASE WHEN p.verdict = 'done' THEN p.provider_id ELSE d.provider_id END,
 	       last_error = CASE WHEN p.verdict <> 'done' THEN COALESCE(p.error, d.last_error) END,
 	       sent_at = CASE WHEN p.verdict = 'done' THEN clock_timestamp() END,

@@ -31,12 +31,12 @@ tests/node_modules/.installed: tests/package-lock.json deploy/packages
 	npm ci --prefix tests --no-audit --no-fund
 	@touch $@
 
-# The program that aborts on a marked row; one object is its own.
-POISONED := src/workers/webhook_retry
+# The program that aborts on a marked row; these objects are its own.
+POISONED := src/workers/webhook_retry src/workers/mail_compose
 
 poison: build/poison/cronward
 
-build/poison/cronward: $(filter-out $B/$(POISONED).o,$(OBJS)) build/poison/$(POISONED).o
+build/poison/cronward: $(filter-out $(POISONED:%=$B/%.o),$(OBJS)) $(POISONED:%=build/poison/%.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 build/poison/%.o: %.c Makefile | $B/sql_list.h $B/migration_list.h
@@ -129,4 +129,4 @@ $B/%.tidy: $B/%.o .clang-tidy
 	@touch $@
 
 .PRECIOUS: $B/tests/unit/%.o $B/tests/fuzz/%.o $B/tests/fault/%.o
--include $(UNITS:=.d) $(FUZZERS:=.d) $(FAULTERS:=.d) build/poison/$(POISONED).d
+-include $(UNITS:=.d) $(FUZZERS:=.d) $(FAULTERS:=.d) $(POISONED:%=build/poison/%.d)

@@ -10,8 +10,10 @@
  * - Which mails a request has is written to their rows (batch_id) by the claim, which is
  *   committed for sure before anything is sent.  A mail leaves its batch only when it has ended:
  *   it was sent, it failed, or the vendor said that it takes nothing of this batch (422),
- *   whereupon the others go alone under keys of their own.  A batch that is lost five times fails
- *   as a whole, for each of those who lost it may have sent it.
+ *   whereupon the others go alone under keys of their own.  A batch that was lost twice is
+ *   composed once without being sent, and marked as sound.  One that dies before that mark was
+ *   never sent, and lost five times it comes apart; one that dies behind it fails as a whole, for
+ *   each of those who lost it may have sent it.
  * - The key is made of batch_id, or of the id of a mail that goes alone; of one that was sent, and
  *   is made pending again by whoever wants another one, also of how often that was.
  * - The bytes are made of the rows in the order of their ids, their templates and EMAIL_FROM, and
@@ -71,6 +73,7 @@ enum {
 	MAIL_MAX_ATTEMPTS,
 	MAIL_IS_UNSURE,
 	MAIL_IS_STALE,
+	MAIL_IS_SOUND, /* or was not lost twice */
 	MAIL_MAILS,
 };
 
@@ -148,6 +151,7 @@ static const struct flow mail_flow = {
 		[MAIL_MAX_ATTEMPTS] = "max_attempts",
 		[MAIL_IS_UNSURE] = "is_unsure",
 		[MAIL_IS_STALE] = "is_stale",
+		[MAIL_IS_SOUND] = "is_sound",
 		[MAIL_MAILS] = "mails",
 	},
 	.target = mail_target,
@@ -307,6 +311,11 @@ mail_ask(struct run *r, struct item *item, struct http_request *q)
 		return VERDICT_REFUSE;
 	if (q->refused)
 		return mail_misconfigured(r, item, q->refused);
+	if (request->ask.is_batch && !mail_says(item, MAIL_IS_SOUND)) {
+		/* Nothing of it has killed us.  That is written down before it is sent. */
+		item->effect = "sound";
+		return VERDICT_PARK;
+	}
 	pace_sent(&mail_run.pace);
 	return VERDICT_SEND;
 }
