@@ -342,22 +342,27 @@ BEGIN
 END
 $$;
 
--- As in 0011: Supabase grants every new table to those who come over the web.
-DO $$
+-- As in 0011: Supabase grants every new table to those who come over the web.  Closes tables to them, and
+-- opens them to the service, but for what was adopted, and for what has row-level security: who has
+-- switched that on has said himself who may do what.
+CREATE OR REPLACE FUNCTION cronward_close(VARIADIC names text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	theirs text[] := COALESCE(NULLIF(current_setting('cronward.adopting', true), ''), '{}')::text[]
 	              || ARRAY(SELECT a.name FROM cronward_adopted a);
 	visitors text := (SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname IN ('anon', 'authenticated'));
-	name text;
+	place regclass;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['webhook_events', 'whatsapp_webhook_logs', 'event_handlers'] LOOP
-		CONTINUE WHEN name = ANY (theirs);
+	FOR place IN
+		SELECT c.oid FROM unnest(names) AS t(name) JOIN pg_class c ON c.oid = to_regclass(quote_ident(t.name))
+		 WHERE t.name <> ALL (theirs) AND NOT c.relrowsecurity
+	LOOP
 		IF visitors IS NOT NULL THEN
-			EXECUTE format('REVOKE ALL ON %I FROM %s', name, visitors);
+			EXECUTE format('REVOKE ALL ON %s FROM %s', place, visitors);
 		END IF;
 		IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'service_role') THEN
-			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO service_role', name);
+			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO service_role', place);
 		END IF;
 	END LOOP;
 END
 $$;
+SELECT cronward_close('webhook_events', 'whatsapp_webhook_logs', 'event_handlers');

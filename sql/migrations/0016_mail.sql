@@ -37,8 +37,8 @@ COMMENT ON TABLE email_templates IS '{{field}} stands for a value of email_queue
 -- ended by its status it waits for nothing, in the hands of an application's own process
 -- (status processing) for nobody else, and one that had ended and is pending again is tried anew,
 -- alone; one that had failed under the key that it had, so that it is sent once even if it had been
--- sent without our knowing.  What is on its way cannot be made pending, and what may have been sent already keeps its
--- time: it goes out as it went before, or it might arrive twice.
+-- sent without our knowing.  What is on its way cannot be made pending, and what may have been sent
+-- already keeps its time: it goes out as it went before, or it might arrive twice.
 CREATE OR REPLACE FUNCTION cronward_mail_comes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF NEW.status <> 'pending' THEN
