@@ -58,5 +58,7 @@ bool text_has_control(const char *s, size_t len);
 size_t text_clean(char *to, size_t room, const char *from, size_t len);
 /* Whether ${s} starts with ${prefix}, letter case aside. */
 bool text_has_prefix_nocase(const char *s, const char *prefix);
+/* Whether ${s} is one of ${words}, ended by NULL (NULL: none), letter case aside. */
+bool text_is_among_nocase(const char *s, const char *const *words);
 
 #endif

@@ -89,12 +89,9 @@ static bool
 mail_headers_is_ours(const char *name)
 {
 	for (const char *const *at = mail_headers_our_prefixes; *at; at++)
-		if (strncasecmp(name, *at, strlen(*at)) == 0)
+		if (text_has_prefix_nocase(name, *at))
 			return true;
-	for (const char *const *at = mail_headers_ours; *at; at++)
-		if (strcasecmp(name, *at) == 0)
-			return true;
-	return false;
+	return text_is_among_nocase(name, mail_headers_ours);
 }
 
 static bool

@@ -291,6 +291,15 @@ text_has_prefix_nocase(const char *s, const char *prefix)
 	return strncasecmp(s, prefix, strlen(prefix)) == 0;
 }
 
+bool
+text_is_among_nocase(const char *s, const char *const *words)
+{
+	for (; words && *words; words++)
+		if (strcasecmp(*words, s) == 0)
+			return true;
+	return false;
+}
+
 /* Where the next byte goes, with room for ${more} of them and a NUL. */
 static char *
 text_reserve(struct text *t, size_t more)

@@ -7,9 +7,10 @@
  */
 #include "transfer.h"
 
+#include "base/text.h"
+
 #include <limits.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	REQUEST_URL_MAX = 2048,
@@ -17,7 +18,6 @@ enum {
 
 static bool request_has_control(const char *);
 static bool request_is_token(const char *);
-static bool request_is_framing(const char *name);
 static size_t request_scheme_len(const char *url);
 static bool request_is_letter(char);
 
@@ -38,7 +38,8 @@ static const bool request_token[UCHAR_MAX + 1] = {
 };
 
 /* Who says how long a message is says where the next one begins: curl's alone to say. */
-static const char *const request_framing[] = { "content-length", "transfer-encoding", "expect" };
+static const char *const request_framing[] = { "content-length", "transfer-encoding", "expect",
+	NULL };
 
 void
 http_request_reset(struct http_request *q)
@@ -65,7 +66,7 @@ http_header(struct http_request *q, const char *name, const char *value)
 
 	if (!request_is_token(name))
 		q->refused = "the name of a header is not valid";
-	else if (request_is_framing(name))
+	else if (text_is_among_nocase(name, request_framing))
 		q->refused = "a header is part of the message's framing";
 	else if (request_has_control(value))
 		q->refused = "a header value holds a control character";
@@ -144,17 +145,6 @@ request_is_token(const char *s)
 		if (!request_token[(unsigned char)*s])
 			return false;
 	return true;
-}
-
-static bool
-request_is_framing(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(request_framing) / sizeof(*request_framing); i++)
-		if (strcasecmp(name, request_framing[i]) == 0)
-			return true;
-	return false;
 }
 
 /* The length of "scheme://" at the start of ${url} (RFC 3986, 3.1), or 0. */

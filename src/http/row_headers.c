@@ -3,14 +3,11 @@
  */
 #include "http/row_headers.h"
 
+#include "base/text.h"
 #include "http/echo.h"
 #include "http/http.h"
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <strings.h>
-
-static bool row_headers_has(const char *const *names, const char *name);
 
 static const char *const row_headers_ours[] = { "webhook-id", "webhook-timestamp",
 	"webhook-signature", "content-type", "content-length", "transfer-encoding", "host",
@@ -31,7 +28,8 @@ row_headers_add(
 	{
 		if (!json_is_string(value))
 			return err_set(e, ERR_BAD_REQUEST, "header \"%s\" is no text", name);
-		if (row_headers_has(row_headers_ours, name) || row_headers_has(reserved, name))
+		if (text_is_among_nocase(name, row_headers_ours) ||
+		    text_is_among_nocase(name, reserved))
 			return err_set(e, ERR_BAD_REQUEST, "header \"%s\" is not its to set", name);
 		http_header(q, name, json_string_value(value));
 	}
@@ -50,13 +48,4 @@ row_headers_hide(char *text, const char *json)
 		if (json_is_string(value))
 			echo_hide(text, json_string_value(value));
 	}
-}
-
-static bool
-row_headers_has(const char *const *names, const char *name)
-{
-	for (; names && *names; names++)
-		if (strcasecmp(*names, name) == 0)
-			return true;
-	return false;
 }

@@ -47,7 +47,6 @@ static void forward_add_ours(struct item *, struct http_request *);
 static void forward_add_word(struct http_request *, const char *name, const char *value);
 static enum verdict forward_sign(struct run *, struct item *, struct http_request *);
 static void forward_add_originals(struct item *, struct http_request *);
-static bool forward_is_listed(const char *const *names, const char *name);
 static bool forward_has(const struct http_request *, const char *name);
 static enum verdict forward_judge(struct run *, struct item *, const struct http_reply *);
 static void forward_excerpt(
@@ -215,7 +214,7 @@ forward_add_originals(struct item *item, struct http_request *q)
 
 	json_object_foreach(headers, name, value)
 	{
-		if (!json_is_string(value) || forward_is_listed(forward_dropped, name) ||
+		if (!json_is_string(value) || text_is_among_nocase(name, forward_dropped) ||
 		    text_has_prefix_nocase(name, FORWARD_OURS) || forward_has(q, name))
 			continue;
 		http_header(q, name, json_string_value(value));
@@ -225,15 +224,6 @@ forward_add_originals(struct item *item, struct http_request *q)
 		http_header(q, "idempotency-key", item_text(item, EVENT_ID));
 	if (!forward_has(q, "content-type"))
 		http_header(q, "content-type", "application/json");
-}
-
-static bool
-forward_is_listed(const char *const *names, const char *name)
-{
-	for (; *names; names++)
-		if (strcasecmp(*names, name) == 0)
-			return true;
-	return false;
 }
 
 static bool

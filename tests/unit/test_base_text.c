@@ -282,6 +282,20 @@ prefixes_ignore_letter_case(void **state)
 	assert_false(text_has_prefix_nocase("", "B"));
 }
 
+static void
+words_are_looked_up(void **state)
+{
+	static const char *const words[] = { "host", "te", NULL };
+
+	(void)state;
+	assert_true(text_is_among_nocase("Host", words));
+	assert_true(text_is_among_nocase("te", words));
+	assert_false(text_is_among_nocase("t", words));
+	assert_false(text_is_among_nocase("tea", words));
+	assert_false(text_is_among_nocase("", words));
+	assert_false(text_is_among_nocase("te", NULL));
+}
+
 int
 main(void)
 {
@@ -298,6 +312,7 @@ main(void)
 		cmocka_unit_test(control_characters_are_those_of_unicode),
 		cmocka_unit_test(a_cut_never_splits_a_character),
 		cmocka_unit_test(prefixes_ignore_letter_case),
+		cmocka_unit_test(words_are_looked_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
