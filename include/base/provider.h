@@ -77,6 +77,10 @@ struct provider *provider_find(struct provider *all, size_t count, const char *n
 char *provider_setting(
     char ret_setting[static PROVIDER_SETTING_MAX], const char *name, const char *tail);
 
+/* The header called ${what} beside that of the signature of PROVIDER_STANDARD.  Returns it. */
+char *provider_header_beside(
+    char ret_header[static PROVIDER_HEADER_MAX], const struct provider *p, const char *what);
+
 /* Whether a provider may be called ${name}. */
 bool provider_is_name(const char *name);
 /* Whether ${name} is that of a setting of some provider: STRIPE_WEBHOOK_SECRET_FILE. */

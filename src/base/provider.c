@@ -130,6 +130,16 @@ provider_setting(char ret_setting[static PROVIDER_SETTING_MAX], const char *name
 	return ret_setting;
 }
 
+char *
+provider_header_beside(
+    char ret_header[static PROVIDER_HEADER_MAX], const struct provider *p, const char *what)
+{
+	int stem = (int)(strlen(p->header) - strlen("signature"));
+
+	snprintf(ret_header, PROVIDER_HEADER_MAX, "%.*s%s", stem, p->header, what);
+	return ret_header;
+}
+
 /*
  * Adds everybody who has a setting; a cleared environment is NULL.  What cannot be kept is wiped
  * where it stands.

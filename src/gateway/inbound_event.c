@@ -30,20 +30,20 @@ enum inbound_member {
 	MEMBER_EVENT,
 	MEMBER__MAX
 };
-static const char *const member_name[MEMBER__MAX] = { "event_id", "eventId", "id", "type",
+static const char *const inbound_member_name[MEMBER__MAX] = { "event_id", "eventId", "id", "type",
 	"event_type", "eventType", "event" };
 
-static void event_judge(struct inbound_event *, const struct request *);
-static void event_read_type(struct inbound_event *, const struct json_span *members);
-static void event_header_type(struct inbound_event *, const struct request *);
-static void event_read_meta_type(struct inbound_event *, struct json_span body);
-static bool event_header_id(
+static void inbound_judge(struct inbound_event *, const struct request *);
+static void inbound_read_type(struct inbound_event *, const struct json_span *members);
+static void inbound_header_type(struct inbound_event *, const struct request *);
+static void inbound_read_meta_type(struct inbound_event *, struct json_span body);
+static bool inbound_header_id(
     struct inbound_event *, const struct provider *, const struct request *);
-static bool event_body_id(
+static bool inbound_body_id(
     struct inbound_event *, const struct provider *, const struct json_span *members);
-static bool event_take_id(struct inbound_event *, const char *id);
-static bool header_is_kept(const char *name);
-static bool header_name(
+static bool inbound_take_id(struct inbound_event *, const char *id);
+static bool inbound_header_is_kept(const char *name);
+static bool inbound_header_name(
     char to[static INBOUND_PARAM_MAX], const char *param, const char **ret_value);
 
 void
@@ -54,19 +54,19 @@ inbound_event_read(
 	struct json_span members[MEMBER__MAX] = { { .at = NULL } };
 
 	*v = (struct inbound_event){ .is_guess = false };
-	event_judge(v, q);
+	inbound_judge(v, q);
 	crypto_sha256_hex(q->body, q->body_len, v->digest);
 	if (!v->fault[0] && is_meta)
-		event_read_meta_type(v, body);
+		inbound_read_meta_type(v, body);
 	if (!v->fault[0] && !is_meta)
-		json_members(body, member_name, MEMBER__MAX, members);
+		json_members(body, inbound_member_name, MEMBER__MAX, members);
 	if (!is_meta)
-		event_read_type(v, members);
-	if (is_meta || (!event_header_id(v, p, q) && !event_body_id(v, p, members)))
+		inbound_read_type(v, members);
+	if (is_meta || (!inbound_header_id(v, p, q) && !inbound_body_id(v, p, members)))
 		snprintf(v->id, sizeof(v->id), "sha256:%s", v->digest);
 	/* Last: what nobody has signed is not to have a say in the id. */
 	if (!is_meta)
-		event_header_type(v, q);
+		inbound_header_type(v, q);
 }
 
 json_t *
@@ -80,7 +80,7 @@ inbound_headers(const struct request *q)
 		const char *raw, *before;
 		size_t len;
 
-		if (!header_name(name, q->params[i], &raw) || !header_is_kept(name))
+		if (!inbound_header_name(name, q->params[i], &raw) || !inbound_header_is_kept(name))
 			continue;
 		len = text_clean(value, sizeof(value), raw, strlen(raw));
 		before = json_string_value(json_object_get(headers, name));
@@ -111,7 +111,7 @@ inbound_header(const void *request, const char *name, size_t *position)
 }
 
 static void
-event_judge(struct inbound_event *v, const struct request *q)
+inbound_judge(struct inbound_event *v, const struct request *q)
 {
 	size_t at = 0;
 	const char *fault = json_fault(q->body, q->body_len, &at);
@@ -122,7 +122,7 @@ event_judge(struct inbound_event *v, const struct request *q)
 }
 
 static void
-event_read_type(struct inbound_event *v, const struct json_span *members)
+inbound_read_type(struct inbound_event *v, const struct json_span *members)
 {
 	char type[4 * INBOUND_TYPE_MAX];
 
@@ -133,7 +133,7 @@ event_read_type(struct inbound_event *v, const struct json_span *members)
 
 /* GitHub says it in a header alone. */
 static void
-event_header_type(struct inbound_event *v, const struct request *q)
+inbound_header_type(struct inbound_event *v, const struct request *q)
 {
 	const char *named = request_first(q, "HTTP_X_GITHUB_EVENT");
 
@@ -146,7 +146,7 @@ event_header_type(struct inbound_event *v, const struct request *q)
  * come messages, and what became of those that were sent (statuses).
  */
 static void
-event_read_meta_type(struct inbound_event *v, struct json_span body)
+inbound_read_meta_type(struct inbound_event *v, struct json_span body)
 {
 	struct json_span entry = json_first(json_member(body, "entry"));
 	struct json_span change = json_first(json_member(entry, "changes"));
@@ -166,39 +166,37 @@ event_read_meta_type(struct inbound_event *v, struct json_span body)
  * asked: who has a body and its signature could send it as ever new events under ids of his own.
  */
 static bool
-event_header_id(struct inbound_event *v, const struct provider *p, const struct request *q)
+inbound_header_id(struct inbound_event *v, const struct provider *p, const struct request *q)
 {
-	static const char end[] = "signature";
-	size_t len = strlen(p->header), end_len = sizeof(end) - 1, position = 0;
 	char name[PROVIDER_HEADER_MAX];
+	size_t position = 0;
 	const char *id;
 
-	if (p->scheme != PROVIDER_STANDARD || len <= end_len)
+	if (p->scheme != PROVIDER_STANDARD)
 		return false;
-	snprintf(name, sizeof(name), "%.*sid", (int)(len - end_len), p->header);
-	id = inbound_header(q, name, &position);
-	return id && event_take_id(v, id);
+	id = inbound_header(q, provider_header_beside(name, p, "id"), &position);
+	return id && inbound_take_id(v, id);
 }
 
 static bool
-event_body_id(struct inbound_event *v, const struct provider *p, const struct json_span *members)
+inbound_body_id(struct inbound_event *v, const struct provider *p, const struct json_span *members)
 {
 	char id[4 * INBOUND_ID_MAX];
 
 	if (p->scheme == PROVIDER_STRIPE && json_string_of(members[MEMBER_ID], id, sizeof(id)) &&
-	    event_take_id(v, id))
+	    inbound_take_id(v, id))
 		return true;
 	for (size_t i = MEMBER_EVENT_ID; i <= MEMBER_EVENT_ID_CAMEL; i++)
-		if (json_string_of(members[i], id, sizeof(id)) && event_take_id(v, id))
+		if (json_string_of(members[i], id, sizeof(id)) && inbound_take_id(v, id))
 			return true;
 	v->is_guess = v->type[0] && json_string_of(members[MEMBER_ID], id, sizeof(id)) &&
-		      event_take_id(v, id);
+		      inbound_take_id(v, id);
 	return v->is_guess;
 }
 
 /* As it is, or, where it is long or odd, its digest; false where it is empty. */
 static bool
-event_take_id(struct inbound_event *v, const char *id)
+inbound_take_id(struct inbound_event *v, const char *id)
 {
 	size_t len = strlen(id);
 	char digest[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
@@ -215,21 +213,18 @@ event_take_id(struct inbound_event *v, const char *id)
 
 /* RFC 9110, 7.6.1, and what shows who calls. */
 static bool
-header_is_kept(const char *name)
+inbound_header_is_kept(const char *name)
 {
 	static const char *const dropped[] = { "authorization", "proxy-authorization", "cookie",
 		"x-cron-secret", "connection", "proxy-connection", "keep-alive", "te", "trailer",
-		"transfer-encoding", "upgrade", "expect", "content-length", "proxy" };
+		"transfer-encoding", "upgrade", "expect", "content-length", "proxy", NULL };
 
-	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++)
-		if (strcmp(dropped[i], name) == 0)
-			return false;
-	return true;
+	return !text_is_among_nocase(name, dropped);
 }
 
 /* The header that the parameter ${param}, "NAME=value", stands for; false where it is none. */
 static bool
-header_name(char to[static INBOUND_PARAM_MAX], const char *param, const char **ret_value)
+inbound_header_name(char to[static INBOUND_PARAM_MAX], const char *param, const char **ret_value)
 {
 	static const char prefix[] = "HTTP_", twice[] = "HTTP_CONTENT_TYPE=";
 	size_t len = strcspn(param, "=");

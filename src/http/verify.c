@@ -195,17 +195,15 @@ verify_read_standard(
     const struct provider *p, const struct verify_message *message, struct verify_claim *claim)
 {
 	const char *id, *timestamp, *fault;
-	const int stem = (int)(strlen(p->header) - strlen("signature"));
-	char name[PROVIDER_HEADER_MAX + sizeof("timestamp")];
+	char name[PROVIDER_HEADER_MAX];
 
-	snprintf(name, sizeof(name), "%.*sid", stem, p->header);
-	fault = verify_header_read(message, name, VERIFY_ID, &id);
+	fault = verify_header_read(message, provider_header_beside(name, p, "id"), VERIFY_ID, &id);
 	if (fault)
 		return fault;
 	if (id[0] == '\0' || strchr(id, '.'))
 		return "has an id that is empty, or holds a dot";
-	snprintf(name, sizeof(name), "%.*stimestamp", stem, p->header);
-	fault = verify_header_read(message, name, VERIFY_TIMESTAMP, &timestamp);
+	fault = verify_header_read(
+	    message, provider_header_beside(name, p, "timestamp"), VERIFY_TIMESTAMP, &timestamp);
 	if (fault)
 		return fault;
 	claim->id = (struct crypto_part){ id, strlen(id) };
