@@ -50,7 +50,7 @@ static const struct {
 };
 
 /* A secret, and what for. */
-struct held {
+struct secrets_held {
 	struct secret *secret;
 	const struct secret *instead; /* where it is unset; itself: nothing takes its place */
 	char without[SECRETS_WITHOUT_MAX];
@@ -58,15 +58,15 @@ struct held {
 	bool is_issued; /* how it is made is not ours to judge */
 };
 
-static size_t secrets_collect(struct doctor *, struct held all[static SECRETS_MAX]);
-static void secrets_look(struct doctor *, const struct held *);
-static void secrets_unset(struct doctor *, const struct held *);
+static size_t secrets_collect(struct doctor *, struct secrets_held all[static SECRETS_MAX]);
+static void secrets_look(struct doctor *, const struct secrets_held *);
+static void secrets_unset(struct doctor *, const struct secrets_held *);
 static unsigned secrets_routes(enum conf_secret);
 static void secrets_keys(struct doctor *);
-static void secrets_strength(struct doctor *, const struct held *);
+static void secrets_strength(struct doctor *, const struct secrets_held *);
 static bool secrets_is_placeholder(const char *value);
 static unsigned secrets_distinct(const char *value, size_t len);
-static void secrets_age(struct doctor *, const struct held *);
+static void secrets_age(struct doctor *, const struct secrets_held *);
 static void secrets_previous(struct doctor *, const struct secret *);
 static bool secrets_same(const struct secret_source *, const struct secret_source *);
 static int64_t secrets_file_days(const struct secret_source *);
@@ -74,7 +74,7 @@ static int64_t secrets_file_days(const struct secret_source *);
 void
 doctor_secrets(struct doctor *d)
 {
-	struct held all[SECRETS_MAX];
+	struct secrets_held all[SECRETS_MAX];
 	size_t count = secrets_collect(d, all);
 
 	for (size_t i = 0; i < count; i++)
@@ -115,16 +115,16 @@ doctor_file_mode(struct doctor *d, const char *name, const char *path)
 
 /* Of the providers those alone that somebody has set up. */
 static size_t
-secrets_collect(struct doctor *d, struct held all[static SECRETS_MAX])
+secrets_collect(struct doctor *d, struct secrets_held all[static SECRETS_MAX])
 {
 	struct conf *c = &d->conf;
 	size_t count = 0;
 
 	for (int i = 0; i < SECRET__MAX; i++) {
 		enum conf_secret which = (enum conf_secret)i;
-		struct held *one = &all[count++];
+		struct secrets_held *one = &all[count++];
 
-		*one = (struct held){ .secret = &c->secrets[which],
+		*one = (struct secrets_held){ .secret = &c->secrets[which],
 			.instead = conf_secret(c, which),
 			.is_wanted = secrets_routes(which) > 0,
 			.is_issued = secrets_ours[which].is_issued };
@@ -137,11 +137,11 @@ secrets_collect(struct doctor *d, struct held all[static SECRETS_MAX])
 	}
 	for (size_t i = 0; i < c->providers_count; i++) {
 		struct provider *p = &c->providers[i];
-		struct held *one = &all[count];
+		struct secrets_held *one = &all[count];
 
 		if (!p->is_given)
 			continue;
-		*one = (struct held){ .secret = &p->secret,
+		*one = (struct secrets_held){ .secret = &p->secret,
 			.instead = &p->secret,
 			.is_wanted = true,
 			.is_issued = true };
@@ -154,7 +154,7 @@ secrets_collect(struct doctor *d, struct held all[static SECRETS_MAX])
 }
 
 static void
-secrets_look(struct doctor *d, const struct held *h)
+secrets_look(struct doctor *d, const struct secrets_held *h)
 {
 	const struct secret *s = h->secret;
 	const char *path = s->current.file.path;
@@ -186,7 +186,7 @@ secrets_look(struct doctor *d, const struct held *h)
 }
 
 static void
-secrets_unset(struct doctor *d, const struct held *h)
+secrets_unset(struct doctor *d, const struct secrets_held *h)
 {
 	const char *name = h->secret->name;
 	char todo[DOCTOR_FOUND_MAX];
@@ -231,7 +231,7 @@ secrets_keys(struct doctor *d)
 }
 
 static void
-secrets_age(struct doctor *d, const struct held *h)
+secrets_age(struct doctor *d, const struct secrets_held *h)
 {
 	const struct secret *s = h->secret;
 	int64_t days = secrets_file_days(&s->current);
@@ -249,7 +249,7 @@ secrets_age(struct doctor *d, const struct held *h)
 }
 
 static void
-secrets_strength(struct doctor *d, const struct held *h)
+secrets_strength(struct doctor *d, const struct secrets_held *h)
 {
 	const struct secret *s = h->secret;
 	const char *value = s->current.value;
