@@ -33,7 +33,7 @@ enum {
 	EVENT_POOL_SMALL = 2, /* processes of which none stays longer than it must */
 };
 
-/* What item->kind is. */
+/* Of the run under way; a process has one at a time. */
 struct event_run {
 	struct run *run;
 	enum event_source source;
@@ -85,7 +85,6 @@ static const enum sql_id event_performs[EVENTS__MAX] = {
 	[EVENTS_WHATSAPP_NEW] = SQL_EVENTS_WHATSAPP_NEW_PERFORM,
 };
 
-/* Of the run under way; a process has one at a time. */
 static struct event_run event_run;
 
 int
@@ -123,8 +122,7 @@ events_work(struct run *r, enum event_source source)
 enum verdict
 event_again(struct item *item, int64_t retry_after_s)
 {
-	const struct event_run *e = item->kind;
-	const struct conf *c = e->run->conf;
+	const struct conf *c = event_run.run->conf;
 	const struct backoff backoff = {
 		.first_s = c->event_retry_first_min * 60,
 		.factor = 2,
@@ -148,7 +146,6 @@ event_target(struct run *r, struct item *item, const struct flow_carrier **ret_c
 {
 	const char *action = item_text(item, EVENT_ACTION);
 
-	item->kind = &event_run;
 	*ret_carrier = NULL;
 	if (!action || event_is_performed(item))
 		return "";
