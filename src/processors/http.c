@@ -13,6 +13,7 @@
 #include "base/conf.h"
 #include "base/crypto.h"
 #include "base/text.h"
+#include "engine/item_secret.h"
 #include "engine/run.h"
 #include "engine/sealed_columns.h"
 #include "http/echo.h"
@@ -101,33 +102,23 @@ post_request(struct run *r, const struct job_type *type, struct item *item, stru
 
 /*
  * A type without a secret is posted unsigned: its receiver may know its caller by a header of the
- * type's, or by where it stands.  A secret that does not open says nothing about the job, which
- * waits until the key is there; one that opens and is no key is the type's fault.
+ * type's, or by where it stands.
  */
 static enum verdict
 post_sign(struct run *r, const struct job_type *type, struct item *item, struct http_request *q)
 {
-	struct sign_keys keys = { .count = 1 };
-	struct err e = { .code = ERR_OK };
-	const char *secret;
-	int rc;
+	const struct item_secret secret = { SEALED_JOB_TYPE_SECRET, type->name, type->secret,
+		"the type" };
+	struct sign_keys keys = { .count = 0 };
+	enum verdict verdict;
 
 	if (!type->secret || !*type->secret)
 		return VERDICT_SEND;
-	secret = sealed_open(item->memory, r->keyring, &sealed_columns[SEALED_JOB_TYPE_SECRET],
-	    type->name, type->secret, &e);
-	if (!secret)
-		return item_hold(item, e.message);
-	rc = sign_key_parse(&keys.keys[0], secret);
-	if (secret != type->secret)
-		crypto_wipe((char *)secret, strlen(secret));
-	if (rc == 0)
+	verdict = item_secret_key(r, item, &secret, &keys);
+	if (verdict == VERDICT_SEND)
 		sign_request(&keys, item_text(item, JOB_ID), run_db_now_ms(r) / 1000, q);
 	crypto_wipe(&keys, sizeof keys);
-	if (rc == 0)
-		return VERDICT_SEND;
-	item_fail(item, "the type's secret is neither whsec_ and base64 nor a short text");
-	return VERDICT_DEAD;
+	return verdict;
 }
 
 /* With each try, since only the receiver knows that it will answer 202. */

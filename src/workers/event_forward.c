@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/crypto.h"
 #include "base/text.h"
+#include "engine/item_secret.h"
 #include "engine/run.h"
 #include "engine/sealed_columns.h"
 #include "http/echo.h"
@@ -161,31 +162,22 @@ forward_add_word(struct http_request *q, const char *name, const char *value)
 	http_header(q, name, word);
 }
 
-/*
- * A secret that does not open says nothing about the event, which waits until the key is there; one
- * that opens and is no key can be put right.
- */
+/* A secret that opens and is no key can be put right while the event is tried again. */
 static enum verdict
 forward_sign(struct run *r, struct item *item, struct http_request *q)
 {
-	const char *stored = item_text(item, EVENT_SECRET), *id = item_text(item, EVENT_ID);
-	struct sign_keys keys = { .count = 1 };
+	const char *id = item_text(item, EVENT_ID);
+	const struct item_secret secret = { SEALED_EVENT_HANDLER_SECRET,
+		item_text(item, EVENT_HANDLER), item_text(item, EVENT_SECRET), "the handler" };
 	const struct sign_message message = { id, run_db_now_ms(r) / 1000, q->body, q->body_len };
 	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
-	struct err e = { .code = ERR_OK };
-	const char *secret;
-	int rc;
+	struct sign_keys keys = { .count = 0 };
+	enum verdict verdict;
 
-	if (!stored || !*stored)
+	if (!secret.value || !*secret.value)
 		return VERDICT_SEND;
-	secret = sealed_open(item->memory, r->keyring, &sealed_columns[SEALED_EVENT_HANDLER_SECRET],
-	    item_text(item, EVENT_HANDLER), stored, &e);
-	if (!secret)
-		return item_hold(item, e.message);
-	rc = sign_key_parse(&keys.keys[0], secret);
-	if (secret != stored)
-		crypto_wipe((char *)secret, strlen(secret));
-	if (rc == 0) {
+	verdict = item_secret_key(r, item, &secret, &keys);
+	if (verdict == VERDICT_SEND) {
 		snprintf(timestamp, sizeof timestamp, "%" PRId64, message.unix_s);
 		sign_webhook(&keys, &message, signature);
 		http_header(q, FORWARD_OURS "id", id);
@@ -193,10 +185,7 @@ forward_sign(struct run *r, struct item *item, struct http_request *q)
 		http_header(q, FORWARD_OURS "signature", signature);
 	}
 	crypto_wipe(&keys, sizeof keys);
-	if (rc == 0)
-		return VERDICT_SEND;
-	item_fail(item, "the handler's secret is neither whsec_ and base64 nor a short text");
-	return event_again(item, -1);
+	return verdict == VERDICT_DEAD ? event_again(item, -1) : verdict;
 }
 
 /*

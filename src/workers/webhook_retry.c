@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "engine/backoff.h"
 #include "engine/flow.h"
+#include "engine/item_secret.h"
 #include "engine/run.h"
 #include "engine/sealed_columns.h"
 #include "http/echo.h"
@@ -49,8 +50,6 @@ static enum verdict webhook_step(
     struct run *, struct item *, const struct http_reply *, struct http_request *);
 static enum verdict webhook_request(struct run *, struct item *, struct http_request *);
 static enum verdict webhook_keys(struct run *, struct item *, struct sign_keys *);
-static enum verdict webhook_key(
-    struct run *, struct item *, enum sealed_column_id, struct sign_key *);
 static enum verdict webhook_judge(struct run *, struct item *, const struct http_reply *);
 static void webhook_excerpt(
     struct run *, struct item *, const struct http_reply *, char ret[static REPLY_EXCERPT_MAX]);
@@ -179,40 +178,17 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 static enum verdict
 webhook_keys(struct run *r, struct item *item, struct sign_keys *keys)
 {
+	const char *owner = item_text(item, COLUMN_OWNER);
 	const char *previous = item_text(item, COLUMN_PREVIOUS_SECRET);
-	enum verdict verdict =
-	    webhook_key(r, item, SEALED_WEBHOOK_SECRET, &keys->keys[keys->count++]);
+	const struct item_secret now = { SEALED_WEBHOOK_SECRET, owner,
+		item_text(item, COLUMN_SECRET), "the endpoint" };
+	const struct item_secret before = { SEALED_WEBHOOK_PREVIOUS, owner, previous,
+		"the endpoint" };
+	enum verdict verdict = item_secret_key(r, item, &now, keys);
 
 	if (verdict == VERDICT_SEND && previous && *previous)
-		verdict = webhook_key(r, item, SEALED_WEBHOOK_PREVIOUS, &keys->keys[keys->count++]);
+		verdict = item_secret_key(r, item, &before, keys);
 	return verdict;
-}
-
-/*
- * A secret that does not open says nothing about its receiver: the delivery waits until the key is
- * there.  One that opens and is no key is the row's fault.
- */
-static enum verdict
-webhook_key(struct run *r, struct item *item, enum sealed_column_id id, struct sign_key *ret_key)
-{
-	const struct sealed_column *column = &sealed_columns[id];
-	const char *value =
-	    item_text(item, id == SEALED_WEBHOOK_SECRET ? COLUMN_SECRET : COLUMN_PREVIOUS_SECRET);
-	struct err e = { .code = ERR_OK };
-	const char *secret =
-	    sealed_open(item->memory, r->keyring, column, item_text(item, COLUMN_OWNER), value, &e);
-	int rc;
-
-	if (!secret)
-		return item_hold(item, e.message);
-	rc = sign_key_parse(ret_key, secret);
-	if (secret != value)
-		crypto_wipe((char *)secret, strlen(secret));
-	if (rc == 0)
-		return VERDICT_SEND;
-	item_fail(item, "the endpoint's %s is neither whsec_ and base64 nor a short text",
-	    column->column);
-	return VERDICT_DEAD;
 }
 
 static enum verdict
