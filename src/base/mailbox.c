@@ -97,6 +97,8 @@ mailbox_domain_fault(const char *at, size_t len)
 			if (label == 0 || label > MAILBOX_LABEL_MAX || at[i - 1] == '-')
 				return "has no host name behind its @";
 			label = 0;
+		} else if (iscntrl(c)) {
+			return "holds a control character behind its @";
 		} else if (c >= 0x80) {
 			return "has a host name that is not in its ASCII form (xn--...)";
 		} else if (!isalnum(c) && (c != '-' || label == 0)) {

@@ -12,7 +12,7 @@ const { vendor } = mails;
 const wrong = [
   [{ to_address: '' }, /^to_address is empty$/],
   [{ to_address: 'nobody' }, /^to_address "nobody" has no @$/],
-  [{ to_address: 'a@example.com\r\nBcc: b@example.com' }, /^to_address "a@example.com {2}Bcc: b@example.com" /],
+  [{ to_address: 'a@example.com\r\nBcc: b@example.com' }, /^to_address "a@example.com {2}Bcc: b@example.com" holds a control character behind its @$/],
   [{ to_address: 'A\r\nBcc: b@example.com\r\n <a@example.com>' }, /^to_address ".*" /],
   [{ to_address: 'a@example.com, b@example.com' }, /^to_address ".*" /],
   [{ to_address: 'a@example.com\n' }, /^to_address ".*" /],

@@ -19,6 +19,7 @@
 #define BAD_DOT "has a dot before its @ where none may be"
 #define NO_DOMAIN "has nothing behind its @"
 #define BAD_DOMAIN "has no host name behind its @"
+#define BAD_LINE "holds a control character behind its @"
 #define NOT_ASCII "has a host name that is not in its ASCII form (xn--...)"
 #define BAD_NAME "has a name that needs double quotes around it"
 #define BAD_QUOTES "has a quote or a backslash inside its quoted name"
@@ -119,7 +120,7 @@ hosts_are_names_in_ascii(void **state)
 	no_address("a@b,c@d", BAD_DOMAIN);
 	no_address("a@b c@d", BAD_DOMAIN);
 	no_address("a@example.com ", BAD_DOMAIN);
-	no_address("a@example.com\n", BAD_DOMAIN);
+	no_address("a@example.com\n", BAD_LINE);
 	no_address("a@b%0a", BAD_DOMAIN);
 	no_address("a@" SIXTY "abcd.com", BAD_DOMAIN);
 	no_address("a@b\xc3\xbc.de", NOT_ASCII);
