@@ -41,7 +41,7 @@ struct call {
 	unsigned secrets;           /* which of the route's secrets the caller knows */
 	struct run run;
 	/* Of an inbound event, for the log: who sends it, and what is wrong with his proof. */
-	const char *provider, *why; /* lent; both live as long as the settings */
+	const char *provider, *why; /* lent; they live as long as the call */
 	const char *outcome;        /* of a worker's call: run_outcome_name[], "busy" or "denied" */
 	struct reply reply;
 	struct err err;

@@ -47,7 +47,7 @@ struct inbound_way {
 
 static void inbound_take(struct call *, const struct provider *, const struct inbound_way *);
 static int inbound_read(struct call *);
-static int inbound_admit(struct call *, const struct provider *, const struct inbound_way *);
+static int inbound_admit(struct call *, const struct provider *);
 static int inbound_closed(struct call *);
 static PGresult *inbound_store(
     struct call *, const struct inbound_way *, const struct provider *, struct inbound_event *);
@@ -77,6 +77,7 @@ handle_inbound_payment(struct call *c)
 		call_deny(c);
 		return;
 	}
+	c->provider = name;
 	inbound_take(c, conf_provider(c->gateway->conf, name), &way);
 }
 
@@ -97,6 +98,7 @@ handle_inbound_whatsapp(struct call *c)
 		.secret = *conf_secret(c->gateway->conf, SECRET_META_APP),
 	};
 
+	c->provider = INBOUND_META;
 	if (inbound_read(c) == 0)
 		inbound_take(c, &meta, &way);
 }
@@ -149,7 +151,7 @@ inbound_take(struct call *c, const struct provider *p, const struct inbound_way 
 	struct inbound_event event;
 	PGresult *rows;
 
-	if (inbound_admit(c, p, way) != 0)
+	if (inbound_admit(c, p) != 0)
 		return;
 	inbound_event_read(&event, p, &c->request, way->is_meta);
 	rows = inbound_store(c, way, p, &event);
@@ -185,7 +187,7 @@ inbound_read(struct call *c)
 }
 
 static int
-inbound_admit(struct call *c, const struct provider *p, const struct inbound_way *way)
+inbound_admit(struct call *c, const struct provider *p)
 {
 	const struct verify_message message = {
 		.header = inbound_header,
@@ -197,7 +199,6 @@ inbound_admit(struct call *c, const struct provider *p, const struct inbound_way
 
 	if (!p || secret_state(&p->secret) != SECRET_USABLE)
 		return inbound_closed(c);
-	c->provider = way->is_meta ? INBOUND_META : p->name;
 	c->why = verify_fault(p, &message);
 	if (!c->why)
 		return 0;

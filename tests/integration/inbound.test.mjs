@@ -217,6 +217,7 @@ test('without a usable secret 503, with a name that nobody has 404; nothing is s
   const body = '{"event_id":"x"}';
   for (const at of ['/api/payments/webhook/awash', '/api/payments/webhook/nobody', '/api/payments/webhook/a1_b'])
     assertError(await send(pool, payment, body, { at }), 503, 'not_configured');
+  await until(() => /code=not_configured provider=a1_b /.test(pool.log()), { what: 'the name of the provider in the log' });
   for (const name of ['Telebirr', '1a', '_a', 'a-b', 'a.b', 'x'.repeat(32), 'ä', '{provider}'])
     assertError(await send(pool, payment, body, { at: `/api/payments/webhook/${name}` }), 404, 'not_found');
   for (const at of ['/api/payments/webhook/telebirr/x', '/api/whatsapp/webhook/x', '/api/payments'])
