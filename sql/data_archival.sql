@@ -288,32 +288,6 @@ WITH c AS MATERIALIZED (
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
        (extract(epoch FROM (SELECT max(created_at) FROM c)) * 1000000)::bigint AS cursor_at, '' AS cursor_id;
 
--- name: email_prune
--- Mail that the application ended does not say when; it was not before the times that it was meant
--- for.
-WITH c AS MATERIALIZED (
-	SELECT id, created_at, GREATEST(created_at, scheduled_for, next_attempt_at, sent_at, dead_at) AS ended_at
-	  FROM email_queue
-	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
-	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'email_queue'), '-infinity')
-	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
-	 ORDER BY created_at, id
-	 LIMIT $1::int
-), l AS MATERIALIZED (
-	SELECT ctid
-	  FROM email_queue
-	 WHERE id = ANY (ARRAY(SELECT id FROM c
-	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
-	   AND status IN ('sent', 'failed') AND waits_until IS NULL
-	   FOR UPDATE SKIP LOCKED
-), moved AS (
-	DELETE FROM email_queue m WHERE m.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING m.id
-)
-SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
-       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
-  FROM (SELECT) one
-  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
-
 -- name: executions_prune
 WITH c AS MATERIALIZED (
 	SELECT id, started_at
@@ -364,39 +338,24 @@ WITH c AS MATERIALIZED (
 SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
        (extract(epoch FROM (SELECT max(minute) FROM c)) * 1000000)::bigint AS cursor_at, '0' AS cursor_id;
 
--- name: reservations_prune
-WITH c AS MATERIALIZED (
-	SELECT id, created_at, COALESCE(ended_at, created_at) AS ended_at
-	  FROM inventory_reservations
-	 WHERE status <> 'active' AND created_at < $2::timestamptz - make_interval(days => $3::int)
-	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'inventory_reservations'), '-infinity')
-	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
-	 ORDER BY created_at, id
-	 LIMIT $1::int
-), l AS MATERIALIZED (
-	SELECT ctid
-	  FROM inventory_reservations
-	 WHERE id = ANY (ARRAY(SELECT id FROM c
-	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
-	   AND status <> 'active'
-	   FOR UPDATE SKIP LOCKED
-), moved AS (
-	DELETE FROM inventory_reservations r WHERE r.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING r.id
-)
-SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
-       (extract(epoch FROM last.created_at) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
-  FROM (SELECT) one
-  LEFT JOIN (SELECT created_at, id FROM c ORDER BY created_at DESC, id DESC LIMIT 1) last ON true;
-
--- source: webhook_events table=webhook_events
--- source: whatsapp_logs table=whatsapp_webhook_logs
+-- What has ended.  Mail that the application ended does not say when; it was not before the times that it
+-- was meant for.
+-- source: webhook_events table=webhook_events ended=GREATEST(created_at,processed_at,dead_at)
+-- source: webhook_events old=true over=(status='processed'OR(archived))AND(waits_until)ISNULL
+-- source: whatsapp_logs table=whatsapp_webhook_logs ended=GREATEST(created_at,processed_at,dead_at)
+-- source: whatsapp_logs old=true over=(status='processed'OR(archived))AND(waits_until)ISNULL
+-- source: email table=email_queue ended=GREATEST(created_at,scheduled_for,next_attempt_at,sent_at,dead_at)
+-- source: email old=true over=status=ANY('{sent,failed}')AND(waits_until)ISNULL
+-- source: reservations table=inventory_reservations ended=COALESCE(ended_at,created_at)
+-- source: reservations old=status<>'active' over=status<>'active'
 
 -- name: prune
--- Inbound events that are done, or given up; what waits for a retry, or for somebody, stays.
+-- Only rows that go are locked.  What waits for a retry, or for somebody, stays, and what was there before
+-- cronward came.
 WITH c AS MATERIALIZED (
-	SELECT id, created_at, GREATEST(created_at, processed_at, dead_at) AS ended_at
+	SELECT id, created_at, {ended} AS ended_at
 	  FROM {table}
-	 WHERE created_at < $2::timestamptz - make_interval(days => $3::int)
+	 WHERE {old} AND created_at < $2::timestamptz - make_interval(days => $3::int)
 	   AND created_at >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = '{table}'), '-infinity')
 	   AND (created_at, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::uuid)
 	 ORDER BY created_at, id
@@ -406,7 +365,7 @@ WITH c AS MATERIALIZED (
 	  FROM {table}
 	 WHERE id = ANY (ARRAY(SELECT id FROM c
 	                        WHERE ended_at < $2::timestamptz - make_interval(days => $3::int)))
-	   AND (status = 'processed' OR archived) AND waits_until IS NULL
+	   AND {over}
 	   FOR UPDATE SKIP LOCKED
 ), moved AS (
 	DELETE FROM {table} e WHERE e.ctid = ANY (ARRAY(SELECT ctid FROM l)) RETURNING e.id
