@@ -1,7 +1,7 @@
 /*
  * Templates: what fields become, and what is no template or no data for one.
  */
-#include "base/arena.h"
+#include "arena_fixture.h"
 #include "base/template.h"
 
 #include <setjmp.h>
@@ -12,24 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct arena *arena;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_destroy(arena);
-	return 0;
-}
 
 struct sample {
 	enum template_form form;
@@ -206,5 +188,5 @@ main(void)
 		cmocka_unit_test(a_result_is_bounded),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, make_arena, free_arena);
 }

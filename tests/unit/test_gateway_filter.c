@@ -3,7 +3,7 @@
  */
 #include "gateway/filter.h"
 
-#include "base/arena.h"
+#include "arena_fixture.h"
 #include "gateway/request.h"
 
 #include <setjmp.h>
@@ -15,25 +15,8 @@
 
 #include <cmocka.h>
 
-static struct arena *arena;
 static struct request q;
 static struct err e;
-
-static int
-open_arena(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	return 0;
-}
-
-static int
-close_arena(void **state)
-{
-	(void)state;
-	arena_destroy(arena);
-	return 0;
-}
 
 static void
 read_query(const char *query)
@@ -187,5 +170,5 @@ main(void)
 		cmocka_unit_test(so_many_queues_and_no_more),
 	};
 
-	return cmocka_run_group_tests(tests, open_arena, close_arena);
+	return cmocka_run_group_tests(tests, make_arena, free_arena);
 }

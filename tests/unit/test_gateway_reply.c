@@ -3,7 +3,7 @@
  */
 #include "gateway/reply.h"
 
-#include "base/arena.h"
+#include "arena_fixture.h"
 #include "engine/run.h"
 #include "fake_fcgi.h"
 #include "workers/workers.h"
@@ -16,24 +16,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct arena *arena;
-
-static int
-make_arena(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	(void)state;
-	arena_destroy(arena);
-	return 0;
-}
 
 static void
 a_reply_is_written_whole(void **state)

@@ -3,7 +3,7 @@
  */
 #include "gateway/request.h"
 
-#include "base/arena.h"
+#include "arena_fixture.h"
 #include "base/clock.h"
 #include "fake_fcgi.h"
 
@@ -15,25 +15,8 @@
 
 #include <cmocka.h>
 
-static struct arena *arena;
 static struct request q;
 static struct err e;
-
-static int
-make_arena(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	return 0;
-}
-
-static int
-free_arena(void **state)
-{
-	(void)state;
-	arena_destroy(arena);
-	return 0;
-}
 
 /* Reads a request of one parameter. */
 static void

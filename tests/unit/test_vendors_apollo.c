@@ -1,7 +1,7 @@
 /*
  * Apollo.io: what is asked, what answers mean, and how limits are kept.
  */
-#include "base/arena.h"
+#include "arena_fixture.h"
 #include "http/http.h"
 #include "vendors/apollo.h"
 
@@ -14,24 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct arena *arena;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_destroy(arena);
-	return 0;
-}
 
 static void
 a_domain_is_found_in_what_people_write(void **state)
@@ -303,5 +285,5 @@ main(void)
 		cmocka_unit_test(what_an_answer_tells_sets_the_pace),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, make_arena, free_arena);
 }

@@ -1,7 +1,7 @@
 /*
  * Resend: what is asked, byte for byte, and what answers mean.
  */
-#include "base/arena.h"
+#include "arena_fixture.h"
 #include "http/http.h"
 #include "vendors/resend.h"
 
@@ -13,24 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct arena *arena;
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	arena = arena_create();
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	arena_destroy(arena);
-	return 0;
-}
 
 /* ${count} mails, the first of which has everything. */
 static struct resend_request
@@ -382,5 +364,5 @@ main(void)
 		cmocka_unit_test(limits_are_read),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, make_arena, free_arena);
 }
