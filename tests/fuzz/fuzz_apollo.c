@@ -2,6 +2,8 @@
  * What Apollo.io answers, and what people take for a domain.  The first byte says which subject and
  * status, the rest is the reply's body, or the domain.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -12,11 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_answer(struct arena *a, uint8_t which, const char *body, size_t len);
 static void fuzz_domain(struct arena *a, const char *text);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -27,10 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	a = arena_create();
-	/* Of exactly its size, with the NUL that replies have, so that the sanitizer sees more. */
-	body = mem_alloc(size);
-	memcpy(body, data + 1, size - 1);
-	body[size - 1] = '\0';
+	body = fuzz_string(data + 1, size - 1);
 	if (data[0] == '@')
 		fuzz_domain(a, body);
 	else
@@ -54,15 +50,13 @@ fuzz_answer(struct arena *a, uint8_t which, const char *body, size_t len)
 	struct apollo_answer answer;
 
 	apollo_read(a, which % 2, &reply, 1800000000, &answer);
-	fuzz_must((answer.outcome == APOLLO_FOUND) == (answer.object != NULL));
-	fuzz_must(!answer.object || !json_fault(answer.object, strlen(answer.object), NULL));
-	fuzz_must(strlen(answer.says) < sizeof(answer.says));
-	fuzz_must(text_is_utf8(answer.says, strlen(answer.says)));
-	fuzz_must(
-	    answer.outcome == APOLLO_FOUND || answer.outcome == APOLLO_UNKNOWN || *answer.says);
-	fuzz_must(
-	    answer.outcome != APOLLO_LIMITED || (answer.wait_s >= 1 && answer.wait_s <= 86400));
-	fuzz_must(answer.left >= -1);
+	must((answer.outcome == APOLLO_FOUND) == (answer.object != NULL));
+	must(!answer.object || !json_fault(answer.object, strlen(answer.object), NULL));
+	must(strlen(answer.says) < sizeof(answer.says));
+	must(text_is_utf8(answer.says, strlen(answer.says)));
+	must(answer.outcome == APOLLO_FOUND || answer.outcome == APOLLO_UNKNOWN || *answer.says);
+	must(answer.outcome != APOLLO_LIMITED || (answer.wait_s >= 1 && answer.wait_s <= 86400));
+	must(answer.left >= -1);
 }
 
 /* A domain holds nothing that would change the URL, and is its own domain. */
@@ -73,15 +67,8 @@ fuzz_domain(struct arena *a, const char *text)
 
 	if (!domain)
 		return;
-	fuzz_must(strchr(domain, '.') && strlen(domain) <= 253);
-	fuzz_must(!strpbrk(domain, "/?#&=%@: \t\r\n\"'"));
+	must(strchr(domain, '.') && strlen(domain) <= 253);
+	must(!strpbrk(domain, "/?#&=%@: \t\r\n\"'"));
 	if (strncmp(domain, "www.", 4) != 0)
-		fuzz_must(strcmp(apollo_domain(a, domain), domain) == 0);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+		must(strcmp(apollo_domain(a, domain), domain) == 0);
 }

@@ -2,6 +2,8 @@
  * Every setting with any value.  The input is NAME=value; for a setting that names a file the
  * value is what the file holds.
  */
+#include "fuzz.h"
+
 #include "base/conf.h"
 
 #include <stdint.h>
@@ -19,7 +21,6 @@ enum {
 	FUZZ_FILE_AGE_S = 60,
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What the linker puts in the place of fstat(), and what it then calls fstat() itself. */
 int __wrap_fstat(int fd, struct stat *st);
 int __real_fstat(int fd, struct stat *st);
@@ -30,7 +31,6 @@ static void fuzz_set(char entry[static FUZZ_ENTRY_MAX], const char *name, const 
 static int fuzz_file(const uint8_t *data, size_t size);
 static void fuzz_check(struct conf *c, size_t row);
 static bool fuzz_shows_ids(const char *name, const char *shown);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -56,13 +56,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	fuzz_set(entry, row.name, value);
 	rc = conf_load(&c, &e);
-	fuzz_must((rc == 0) == (e.code == ERR_OK));
+	must((rc == 0) == (e.code == ERR_OK));
 	if (rc == 0) {
 		fuzz_check(&c, i);
 	} else {
 		/* One line that starts with the setting's name. */
-		fuzz_must(strncmp(e.message, row.name, strlen(row.name)) == 0);
-		fuzz_must(!strchr(e.message, '\n'));
+		must(strncmp(e.message, row.name, strlen(row.name)) == 0);
+		must(!strchr(e.message, '\n'));
 	}
 	conf_finish(&c);
 	unsetenv(row.name);
@@ -113,7 +113,7 @@ fuzz_file(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
-	fuzz_must(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	must(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	return fd;
 }
 
@@ -131,13 +131,13 @@ fuzz_check(struct conf *c, size_t i)
 	conf_secret(c, SECRET_CRON_JOB_API_KEY);
 	conf_row(NULL, i, &row);
 	if (row.secret) {
-		fuzz_must(strcmp(shown, "set") == 0 || strcmp(shown, "unset") == 0 ||
-			  strcmp(shown, "too short") == 0 || fuzz_shows_ids(row.name, shown));
+		must(strcmp(shown, "set") == 0 || strcmp(shown, "unset") == 0 ||
+		     strcmp(shown, "too short") == 0 || fuzz_shows_ids(row.name, shown));
 		return;
 	}
 	fuzz_set(entry, row.name, shown);
-	fuzz_must(conf_load(&second, &e) == 0);
-	fuzz_must(strcmp(conf_value(&second, i, again, sizeof(again)), shown) == 0);
+	must(conf_load(&second, &e) == 0);
+	must(strcmp(conf_value(&second, i, again, sizeof(again)), shown) == 0);
 	conf_finish(&second);
 }
 
@@ -157,11 +157,4 @@ fuzz_shows_ids(const char *name, const char *shown)
 			return false;
 	}
 	return *at == '\0';
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
 }

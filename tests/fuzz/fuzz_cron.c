@@ -2,6 +2,8 @@
  * Cron expressions: what is read is written so that it is read as the same, what is refused says
  * why, and slots go up.  The first byte chooses where the clock stands.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/cron.h"
 #include "base/cron_next.h"
@@ -11,11 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_written(const struct cron *cron);
 static void fuzz_slots(const struct cron *cron, const struct zone *zone, int64_t from_s);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,12 +32,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
 	if (cron_parse(text, &cron, &e)) {
-		fuzz_must(e.code == ERR_OK);
+		must(e.code == ERR_OK);
 		fuzz_written(&cron);
 		fuzz_slots(&cron, zones_find(zones, data[0] % 2 ? "UTC" : "Europe/Berlin", NULL),
 		    (int64_t)data[0] * 40000000 - 1000000000);
 	} else {
-		fuzz_must(e.code == ERR_BAD_REQUEST && strncmp(e.message, "cron: ", 6) == 0);
+		must(e.code == ERR_BAD_REQUEST && strncmp(e.message, "cron: ", 6) == 0);
 	}
 	free(text);
 	return 0;
@@ -51,11 +50,10 @@ fuzz_written(const struct cron *cron)
 	struct cron again;
 
 	for (enum cron_field field = 0; field < CRON__MAX; field++)
-		fuzz_must(
-		    cron->fields[field] != 0 && (cron->fields[field] & ~cron_every(field)) == 0);
+		must(cron->fields[field] != 0 && (cron->fields[field] & ~cron_every(field)) == 0);
 	cron_add(cron, &written);
-	fuzz_must(cron_parse(written.at, &again, NULL));
-	fuzz_must(memcmp(cron, &again, sizeof(again)) == 0);
+	must(cron_parse(written.at, &again, NULL));
+	must(memcmp(cron, &again, sizeof(again)) == 0);
 	text_finish(&written);
 }
 
@@ -66,25 +64,18 @@ fuzz_slots(const struct cron *cron, const struct zone *zone, int64_t from_s)
 	int64_t slots[8], latest[3], s = from_s;
 	size_t count = 0, kept;
 
-	fuzz_must(zone != NULL);
+	must(zone != NULL);
 	for (; count < 8; count++) {
 		slots[count] = cron_next(cron, zone, s);
-		fuzz_must(slots[count] > s);
+		must(slots[count] > s);
 		s = slots[count];
 		if (s == CRON_NEVER)
 			break;
-		fuzz_must(s % 60 == 0);
+		must(s % 60 == 0);
 		window.to_s = s;
 	}
 	kept = cron_latest(cron, zone, &window, latest);
-	fuzz_must(kept == (count < 3 ? count : 3));
+	must(kept == (count < 3 ? count : 3));
 	for (size_t i = 0; i < kept; i++)
-		fuzz_must(latest[i] == slots[count - kept + i]);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+		must(latest[i] == slots[count - kept + i]);
 }

@@ -1,6 +1,8 @@
 /*
  * What cron-job.org answers.  The first byte says to which request; the rest is the reply's body.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "vendors/cron_job_org.h"
 
@@ -10,14 +12,11 @@
 
 #define FUZZ_SECRET "f-secret-of-sixteen-or-more"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_jobs(const char *body, size_t len);
 static void fuzz_job(const char *body, size_t len);
 static void fuzz_id(const char *body, size_t len);
 static void fuzz_nodes(const char *body, size_t len);
 static void fuzz_tell(void *owner, const char *name, const char *from, const char *to);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,10 +48,10 @@ fuzz_jobs(const char *body, size_t len)
 	const json_t *job;
 	size_t i;
 
-	fuzz_must(!jobs == (e.code != ERR_OK));
+	must(!jobs == (e.code != ERR_OK));
 	json_array_foreach(jobs, i, job)
 	{
-		fuzz_must(cjo_id(job) > 0 && cjo_url(job));
+		must(cjo_id(job) > 0 && cjo_url(job));
 	}
 }
 
@@ -67,15 +66,15 @@ fuzz_job(const char *body, size_t len)
 	json_auto_t *job = cjo_read_job(body, len, &e);
 	json_auto_t *change = NULL, *more = NULL;
 
-	fuzz_must(!job == (e.code != ERR_OK));
+	must(!job == (e.code != ERR_OK));
 	if (!job)
 		return;
-	fuzz_must(cron_parse("*/5 3 * * *", &wish.schedule, NULL));
+	must(cron_parse("*/5 3 * * *", &wish.schedule, NULL));
 	change = cjo_change(&wish, job, &note);
 	if (change)
 		json_object_update(job, change);
 	more = cjo_change(&wish, job, &note);
-	fuzz_must(more == NULL);
+	must(more == NULL);
 }
 
 static void
@@ -84,7 +83,7 @@ fuzz_id(const char *body, size_t len)
 	struct err e = { .code = ERR_OK };
 	int64_t id = cjo_read_id(body, len, &e);
 
-	fuzz_must(id >= 0 && (id == 0) == (e.code != ERR_OK));
+	must(id >= 0 && (id == 0) == (e.code != ERR_OK));
 }
 
 /* Nothing that would end a directive of nginx. */
@@ -96,12 +95,12 @@ fuzz_nodes(const char *body, size_t len)
 	const json_t *node;
 	size_t i;
 
-	fuzz_must(!nodes == (e.code != ERR_OK));
+	must(!nodes == (e.code != ERR_OK));
 	json_array_foreach(nodes, i, node)
 	{
 		const char *text = json_string_value(node);
 
-		fuzz_must(*text && text[strspn(text, "0123456789abcdefABCDEF.:")] == '\0');
+		must(*text && text[strspn(text, "0123456789abcdefABCDEF.:")] == '\0');
 	}
 }
 
@@ -110,17 +109,10 @@ static void
 fuzz_tell(void *owner, const char *name, const char *from, const char *to)
 {
 	(void)owner;
-	fuzz_must(name && *name);
+	must(name && *name);
 	if (!from)
 		return;
-	fuzz_must(!strstr(from, FUZZ_SECRET) && !strstr(to, FUZZ_SECRET));
+	must(!strstr(from, FUZZ_SECRET) && !strstr(to, FUZZ_SECRET));
 	for (; *from; from++)
-		fuzz_must((unsigned char)*from >= ' ' && *from != 0x7f);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+		must((unsigned char)*from >= ' ' && *from != 0x7f);
 }

@@ -3,6 +3,8 @@
  *
  * The input is texts that end in NUL, taken in turn as name and value, as URL, as Retry-After.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "http/http.h"
 
@@ -14,22 +16,16 @@ enum {
 	FUZZ_NOW_S = 1800000000,
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_headers(const char *text, const char *end);
 static void fuzz_headers_stand(const struct http_request *q);
 static void fuzz_text(const char *text);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	/* Of exactly its size, so that the sanitizer sees one byte too many. */
-	char *texts = mem_alloc(size + 1);
+	char *texts = fuzz_string(data, size);
 	const char *at;
 
-	memcpy(texts, data, size);
-	texts[size] = '\0';
 	fuzz_headers(texts, texts + size);
 	for (at = texts; at < texts + size; at += strlen(at) + 1)
 		fuzz_text(at);
@@ -51,8 +47,8 @@ fuzz_headers(const char *text, const char *end)
 		if (value > end)
 			break;
 		http_header(q, text, value);
-		fuzz_must(!was_refused || q->refused);
-		fuzz_must(q->headers_count == count + (q->refused ? 0 : 1));
+		must(!was_refused || q->refused);
+		must(q->headers_count == count + (q->refused ? 0 : 1));
 		fuzz_headers_stand(q);
 		text = value + strlen(value) + 1;
 	}
@@ -66,22 +62,22 @@ fuzz_headers_stand(const struct http_request *q)
 	const char *expected = q->headers_text;
 	unsigned i;
 
-	fuzz_must(q->headers_count <= HTTP_HEADERS_MAX);
-	fuzz_must(q->headers_len <= HTTP_HEADER_BYTES_MAX);
+	must(q->headers_count <= HTTP_HEADERS_MAX);
+	must(q->headers_len <= HTTP_HEADER_BYTES_MAX);
 	for (i = 0; i < q->headers_count; i++) {
 		const char *line = q->headers[i], *c;
 		size_t name_len = strcspn(line, ":;");
 
-		fuzz_must(line == expected && name_len > 0);
-		fuzz_must(strcspn(line, " ") >= name_len);
-		fuzz_must(strcmp(line + name_len, ";") == 0 ||
-			  (strncmp(line + name_len, ": ", 2) == 0 &&
-			      (unsigned char)line[name_len + 2] > ' '));
+		must(line == expected && name_len > 0);
+		must(strcspn(line, " ") >= name_len);
+		must(strcmp(line + name_len, ";") == 0 ||
+		     (strncmp(line + name_len, ": ", 2) == 0 &&
+			 (unsigned char)line[name_len + 2] > ' '));
 		for (c = line; *c; c++)
-			fuzz_must((unsigned char)*c >= ' ' && *c != 0x7f);
+			must((unsigned char)*c >= ' ' && *c != 0x7f);
 		expected = c + 1;
 	}
-	fuzz_must(expected == q->headers_text + q->headers_len);
+	must(expected == q->headers_text + q->headers_len);
 }
 
 static void
@@ -90,24 +86,17 @@ fuzz_text(const char *text)
 	size_t len = strlen(text), origin_len = http_origin_len(text);
 	int64_t s = http_retry_after_s(text, FUZZ_NOW_S);
 
-	fuzz_must(origin_len <= len);
+	must(origin_len <= len);
 	if (origin_len > 0) {
 		const char *host = strstr(text, "://") + 3;
 
-		fuzz_must(host < text + origin_len);
-		fuzz_must(host + strcspn(host, "/?#") == text + origin_len);
+		must(host < text + origin_len);
+		must(host + strcspn(host, "/?#") == text + origin_len);
 	}
-	fuzz_must(s >= -1 && s <= INT32_MAX);
+	must(s >= -1 && s <= INT32_MAX);
 	if (s >= 0)
-		fuzz_must(strpbrk(text, "0123456789") != NULL);
+		must(strpbrk(text, "0123456789") != NULL);
 	/* Seconds do not depend on the time of day. */
 	if (len > 0 && strspn(text, "0123456789") == len && len < 60)
-		fuzz_must(s >= 0 && s == http_retry_after_s(text, 0));
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+		must(s >= 0 && s == http_retry_after_s(text, 0));
 }

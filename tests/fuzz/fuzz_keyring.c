@@ -3,6 +3,8 @@
  * and says the same when it is written anew; what does not parse leaves the ring as it was, and
  * its message has no key in it.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/crypto.h"
 #include "base/keyring.h"
@@ -17,11 +19,8 @@ enum {
 	FUZZ_KEY_TEXT_MAX = KEYRING_ID_MAX + 2 + CRYPTO_BASE64_MAX(KEYRING_KEY_BYTES),
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_ring(const struct keyring *ring);
 static void fuzz_refused(const struct keyring *ring, const struct err *e);
-static void fuzz_must(bool claim);
 
 static const struct keyring before = {
 	.count = 1,
@@ -33,11 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err e = { .code = ERR_OK };
 	struct keyring ring = before;
-	/* Of its own size, so that what reads behind its NUL is seen. */
-	char *text = mem_alloc(size + 1);
+	char *text = fuzz_string(data, size);
 
-	memcpy(text, data, size);
-	text[size] = '\0';
 	if (keyring_parse(&ring, text, size, &e) == 0)
 		fuzz_ring(&ring);
 	else
@@ -53,20 +49,20 @@ fuzz_ring(const struct keyring *ring)
 	char text[KEYRING_KEYS_MAX * FUZZ_KEY_TEXT_MAX + 1];
 	size_t len = 0;
 
-	fuzz_must(ring->count > 0 && ring->count <= KEYRING_KEYS_MAX);
+	must(ring->count > 0 && ring->count <= KEYRING_KEYS_MAX);
 	for (size_t i = 0; i < ring->count; i++) {
 		const struct keyring_key *key = &ring->keys[i];
 		char base64[CRYPTO_BASE64_MAX(KEYRING_KEY_BYTES)];
 		size_t id_len = strlen(key->id);
 
-		fuzz_must(id_len > 0 && id_len <= KEYRING_ID_MAX);
-		fuzz_must(keyring_id_len(key->id) == id_len);
-		fuzz_must(keyring_find(ring, key->id, id_len) == key);
+		must(id_len > 0 && id_len <= KEYRING_ID_MAX);
+		must(keyring_id_len(key->id) == id_len);
+		must(keyring_find(ring, key->id, id_len) == key);
 		crypto_base64_encode(base64, key->bytes, KEYRING_KEY_BYTES);
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s:%s\n", key->id, base64);
 	}
-	fuzz_must(keyring_parse(&again, text, len, NULL) == 0 && again.count == ring->count);
-	fuzz_must(memcmp(again.keys, ring->keys, sizeof(again.keys)) == 0);
+	must(keyring_parse(&again, text, len, NULL) == 0 && again.count == ring->count);
+	must(memcmp(again.keys, ring->keys, sizeof(again.keys)) == 0);
 }
 
 static void
@@ -77,18 +73,11 @@ fuzz_refused(const struct keyring *ring, const struct err *e)
 	const char *rest = e->message + strlen("ENCRYPTION_KEYS: ");
 	bool known = false;
 
-	fuzz_must(ring->count == before.count);
-	fuzz_must(memcmp(ring->keys, before.keys, sizeof(ring->keys)) == 0);
-	fuzz_must(e->code == ERR_NOT_CONFIGURED);
-	fuzz_must(strncmp(e->message, "ENCRYPTION_KEYS: ", strlen("ENCRYPTION_KEYS: ")) == 0);
+	must(ring->count == before.count);
+	must(memcmp(ring->keys, before.keys, sizeof(ring->keys)) == 0);
+	must(e->code == ERR_NOT_CONFIGURED);
+	must(strncmp(e->message, "ENCRYPTION_KEYS: ", strlen("ENCRYPTION_KEYS: ")) == 0);
 	for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
 		known = known || strncmp(rest, messages[i], strlen(messages[i])) == 0;
-	fuzz_must(known && strlen(rest) < 140);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+	must(known && strlen(rest) < 140);
 }

@@ -18,10 +18,8 @@ static bool holds_control(const char *text);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = mem_alloc(size + 1);
+	char *text = fuzz_string(data, size);
 
-	memcpy(text, data, size);
-	text[size] = '\0';
 	if (!mailbox_address_fault(text))
 		check_address(text);
 	if (!mailbox_fault(text))

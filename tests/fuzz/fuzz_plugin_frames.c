@@ -3,6 +3,8 @@
  * memory that it shares with its parent.  The input is that memory as the process would leave it:
  * first its counters and slots, then what is in the ring.
  */
+#include "fuzz.h"
+
 #include "../../src/processors/plugin_pool.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -19,24 +21,15 @@ enum {
 	FUZZ_NOW_US = 5000000,
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static int fuzz_notes;
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
-}
 
 static void
 fuzz_note(struct item *item, const struct item_note *note)
 {
-	fuzz_must(item->carried != NULL);
-	fuzz_must(note->progress >= -1 && note->progress <= 100);
-	fuzz_must(!note->message || text_is_utf8(note->message, strlen(note->message)));
-	fuzz_must(!note->data || !json_fault(note->data, strlen(note->data), NULL));
+	must(item->carried != NULL);
+	must(note->progress >= -1 && note->progress <= 100);
+	must(!note->message || text_is_utf8(note->message, strlen(note->message)));
+	must(!note->data || !json_fault(note->data, strlen(note->data), NULL));
 	item->notes++;
 	fuzz_notes++;
 }
@@ -45,7 +38,7 @@ static enum verdict
 fuzz_again(struct item *item, int64_t wait_s)
 {
 	(void)wait_s;
-	fuzz_must(item->error != NULL);
+	must(item->error != NULL);
 	return VERDICT_RETRY;
 }
 
@@ -88,13 +81,13 @@ fuzz_check(struct plugin_pool *p, struct item *items, int count)
 	int over = 0;
 
 	while ((item = p->carrier.next(p, &verdict))) {
-		fuzz_must(item >= items && item < items + count && !item->carried);
-		fuzz_must(!item->result || !json_fault(item->result, strlen(item->result), NULL));
-		fuzz_must(verdict == VERDICT_DONE || verdict == VERDICT_BACK || item->error);
+		must(item >= items && item < items + count && !item->carried);
+		must(!item->result || !json_fault(item->result, strlen(item->result), NULL));
+		must(verdict == VERDICT_DONE || verdict == VERDICT_BACK || item->error);
 		item->carried = item; /* it comes once */
 		over++;
 	}
-	fuzz_must(over == count);
+	must(over == count);
 }
 
 int
@@ -132,7 +125,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	atomic_fetch_add(&shared.written, (uint32_t)size << 8);
 	plugin_child_kill(c, PLUGIN_BY_ITSELF);
 	plugin_answer_last(&p, c, FUZZ_NOW_US);
-	fuzz_must(c->live == 0);
+	must(c->live == 0);
 	fuzz_check(&p, items, FUZZ_JOBS);
 	c->shared = NULL; /* it is not mapped */
 	plugin_child_destroy(c);

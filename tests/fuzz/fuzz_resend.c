@@ -26,10 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	a = arena_create();
-	/* Of exactly its size, with the NUL that replies have, so that the sanitizer sees more. */
-	body = mem_alloc(size);
-	memcpy(body, data + 1, size - 1);
-	body[size - 1] = '\0';
+	body = fuzz_string(data + 1, size - 1);
 	if (data[0] == '@')
 		fuzz_mail(a, body);
 	else

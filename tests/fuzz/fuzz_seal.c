@@ -3,6 +3,8 @@
  * empty, and the same text sealed anew opens again.  The input is taken for a sealed value, for a
  * secret, and for a change to a value that was sealed.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/keyring.h"
 #include "base/seal.h"
@@ -16,12 +18,9 @@ enum {
 	FUZZ_ID_LEN = 2,
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_open(struct arena *a, const char *text);
 static void fuzz_close(struct arena *a, const char *plain);
 static void fuzz_change(struct arena *a, const uint8_t *data, size_t size);
-static void fuzz_must(bool claim);
 
 static const struct seal_place place = { "app_webhooks", "secret", "7" };
 static const struct keyring ring = {
@@ -50,14 +49,14 @@ fuzz_open(struct arena *a, const char *text)
 	const char *plain = seal_open(a, &ring, &place, text, &e);
 	size_t id_len = seal_key_id_len(text);
 
-	fuzz_must(id_len <= KEYRING_ID_MAX && (id_len == 0 || seal_is_sealed(text)));
-	fuzz_must(!plain == (e.code != ERR_OK));
+	must(id_len <= KEYRING_ID_MAX && (id_len == 0 || seal_is_sealed(text)));
+	must(!plain == (e.code != ERR_OK));
 	if (!plain) {
-		fuzz_must(e.code == ERR_BAD_REQUEST || e.code == ERR_NOT_CONFIGURED);
-		fuzz_must(strncmp(e.message, "app_webhooks.secret ", 20) == 0);
+		must(e.code == ERR_BAD_REQUEST || e.code == ERR_NOT_CONFIGURED);
+		must(strncmp(e.message, "app_webhooks.secret ", 20) == 0);
 		return;
 	}
-	fuzz_must(*plain && id_len == FUZZ_ID_LEN && strlen(plain) <= SEAL_PLAIN_MAX);
+	must(*plain && id_len == FUZZ_ID_LEN && strlen(plain) <= SEAL_PLAIN_MAX);
 }
 
 static void
@@ -67,12 +66,12 @@ fuzz_close(struct arena *a, const char *plain)
 	const char *sealed = seal_close(a, &ring, &place, plain, &e);
 	size_t len = strlen(plain);
 
-	fuzz_must(!sealed == (len == 0 || len > SEAL_PLAIN_MAX));
-	fuzz_must(!sealed == (e.code == ERR_BAD_REQUEST));
+	must(!sealed == (len == 0 || len > SEAL_PLAIN_MAX));
+	must(!sealed == (e.code == ERR_BAD_REQUEST));
 	if (!sealed)
 		return;
-	fuzz_must(seal_is_sealed(sealed) && seal_key_id_len(sealed) == FUZZ_ID_LEN);
-	fuzz_must(strcmp(seal_open(a, &ring, &place, sealed, &e), plain) == 0);
+	must(seal_is_sealed(sealed) && seal_key_id_len(sealed) == FUZZ_ID_LEN);
+	must(strcmp(seal_open(a, &ring, &place, sealed, &e), plain) == 0);
 }
 
 /* The first two bytes say where it is changed, the others are what it is changed by. */
@@ -90,12 +89,5 @@ fuzz_change(struct arena *a, const uint8_t *data, size_t size)
 		changed = changed || data[i] != 0;
 		sealed[at] = (char)((unsigned char)sealed[at] ^ data[i]);
 	}
-	fuzz_must(!seal_open(a, &ring, &place, sealed, NULL) == changed);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+	must(!seal_open(a, &ring, &place, sealed, NULL) == changed);
 }

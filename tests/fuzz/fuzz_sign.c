@@ -1,6 +1,8 @@
 /*
  * Secrets as they stand in rows: what is taken for a key has the length that it says, and signs.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/crypto.h"
 #include "http/sign.h"
@@ -10,26 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_sign(const struct sign_key *key, const char *body, size_t body_len);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *secret = mem_alloc(size + 1);
+	char *secret = fuzz_string(data, size);
 	struct sign_key *key = mem_zero(1, sizeof(*key));
 
-	memcpy(secret, data, size);
-	secret[size] = '\0';
 	if (sign_key_parse(key, secret) == 0) {
-		fuzz_must(key->len > 0 && key->len <= SIGN_KEY_BYTES_MAX);
+		must(key->len > 0 && key->len <= SIGN_KEY_BYTES_MAX);
 		if (strncmp(secret, "whsec_", 6) != 0)
-			fuzz_must(key->len == strlen(secret) &&
-				  memcmp(key->bytes, secret, key->len) == 0);
+			must(key->len == strlen(secret) &&
+			     memcmp(key->bytes, secret, key->len) == 0);
 		else
-			fuzz_must(CRYPTO_BASE64_MAX(key->len) >= strlen(secret + 6));
+			must(CRYPTO_BASE64_MAX(key->len) >= strlen(secret + 6));
 		fuzz_sign(key, secret, size);
 	}
 	free(secret);
@@ -47,18 +44,11 @@ fuzz_sign(const struct sign_key *key, const char *body, size_t body_len)
 	const char *second;
 
 	sign_webhook(&keys, &message, header);
-	fuzz_must(strlen(header) == SIGN_HEADER_MAX - 2);
+	must(strlen(header) == SIGN_HEADER_MAX - 2);
 	second = strchr(header, ' ') + 1;
-	fuzz_must(strncmp(header, "v1,", 3) == 0 && strcmp(second, strrchr(header, ' ') + 1) == 0);
-	fuzz_must(strncmp(header, second, strlen(second)) == 0);
-	fuzz_must(crypto_base64_decode(mac, sizeof(mac), second + 3, strlen(second + 3)) ==
-		  CRYPTO_SHA256_BYTES);
+	must(strncmp(header, "v1,", 3) == 0 && strcmp(second, strrchr(header, ' ') + 1) == 0);
+	must(strncmp(header, second, strlen(second)) == 0);
+	must(crypto_base64_decode(mac, sizeof(mac), second + 3, strlen(second + 3)) ==
+	     CRYPTO_SHA256_BYTES);
 	free(header);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
 }

@@ -22,10 +22,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	source_len = strnlen((const char *)data + 1, size - 1);
-	/* Of exactly its size, so that the sanitizer sees more. */
-	source = mem_alloc(source_len + 1);
-	memcpy(source, data + 1, source_len);
-	source[source_len] = '\0';
+	source = fuzz_string(data + 1, source_len);
 	if (source_len + 2 < size)
 		values = json_loadb((const char *)data + source_len + 2, size - source_len - 2,
 		    JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);

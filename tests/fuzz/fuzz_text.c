@@ -2,6 +2,8 @@
  * The small parsers on any bytes: nothing may be read past the end, and what is promised of each
  * result holds.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/crypto.h"
 #include "base/text.h"
@@ -10,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_numbers(const char *s);
 static void fuzz_clean(const char *from, size_t len);
 static void fuzz_base64(const char *from, size_t len);
 static void fuzz_array(const char *s);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,8 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_clean(exact, size);
 	fuzz_base64(exact, size);
 	if (text_is_uuid(bytes))
-		fuzz_must(strlen(bytes) == CRYPTO_UUID_TEXT_MAX - 1);
-	fuzz_must(text_has_prefix_nocase(bytes, bytes));
+		must(strlen(bytes) == CRYPTO_UUID_TEXT_MAX - 1);
+	must(text_has_prefix_nocase(bytes, bytes));
 	text_has_prefix_nocase(bytes, "Bearer ");
 	free(bytes);
 	free(exact);
@@ -48,13 +47,13 @@ fuzz_numbers(const char *s)
 	int64_t value = 0, ms = 0;
 
 	if (text_to_int64(s, -1000, INT64_MAX, &value)) {
-		fuzz_must(value >= -1000);
+		must(value >= -1000);
 		text_add_number(&back, value);
-		fuzz_must(text_to_int64(back.at, value, value, &value));
+		must(text_to_int64(back.at, value, value, &value));
 		text_finish(&back);
 	}
 	if (text_to_duration_ms(s, &ms))
-		fuzz_must(ms >= 0);
+		must(ms >= 0);
 }
 
 static void
@@ -67,15 +66,15 @@ fuzz_clean(const char *from, size_t len)
 		char *to = mem_alloc(rooms[i]);
 		size_t done = text_clean(to, rooms[i], from, len);
 
-		fuzz_must(done <= len);
-		fuzz_must(rooms[i] == 0 ? done == 0 : done < rooms[i] && to[done] == '\0');
-		fuzz_must(text_is_utf8(to, done));
+		must(done <= len);
+		must(rooms[i] == 0 ? done == 0 : done < rooms[i] && to[done] == '\0');
+		must(text_is_utf8(to, done));
 		for (j = 0; j < done; j++)
-			fuzz_must((unsigned char)to[j] >= ' ' && to[j] != 0x7f);
+			must((unsigned char)to[j] >= ' ' && to[j] != 0x7f);
 		/* What is long enough, valid and without control characters stays as it is. */
 		if (rooms[i] > len && text_is_utf8(from, len) && done == len) {
 			for (j = 0; j < len; j++)
-				fuzz_must(to[j] == from[j] || to[j] == ' ');
+				must(to[j] == from[j] || to[j] == ' ');
 		}
 		free(to);
 	}
@@ -89,15 +88,15 @@ fuzz_base64(const char *from, size_t len)
 	char *coded = mem_alloc(CRYPTO_BASE64_MAX(len));
 	long n = crypto_base64_decode(bytes, room, from, len);
 
-	fuzz_must(n <= (long)room);
+	must(n <= (long)room);
 	if (n > 0) {
-		fuzz_must(crypto_base64_decode(bytes, (size_t)n, from, len) == n);
-		fuzz_must(crypto_base64_decode(bytes, (size_t)n - 1, from, len) == -1);
+		must(crypto_base64_decode(bytes, (size_t)n, from, len) == n);
+		must(crypto_base64_decode(bytes, (size_t)n - 1, from, len) == -1);
 	}
 	coded_len = crypto_base64_encode(coded, from, len);
-	fuzz_must(coded_len == strlen(coded));
-	fuzz_must(crypto_base64_decode(again, len, coded, coded_len) == (long)len);
-	fuzz_must(memcmp(again, from, len) == 0);
+	must(coded_len == strlen(coded));
+	must(crypto_base64_decode(again, len, coded, coded_len) == (long)len);
+	must(memcmp(again, from, len) == 0);
 	free(bytes);
 	free(again);
 	free(coded);
@@ -114,19 +113,12 @@ fuzz_array(const char *s)
 	text_array_add(&t, s);
 	text_array_add(&t, NULL);
 	text_array_end(&t);
-	fuzz_must(strncmp(t.at, "{\"", 2) == 0);
+	must(strncmp(t.at, "{\"", 2) == 0);
 	for (at = t.at + 2; *at != '"'; at++) {
 		if (*at == '\\')
 			at++;
-		fuzz_must(*at != '\0' && *at == *s++);
+		must(*at != '\0' && *at == *s++);
 	}
-	fuzz_must(*s == '\0' && strcmp(at, "\",NULL}") == 0);
+	must(*s == '\0' && strcmp(at, "\",NULL}") == 0);
 	text_finish(&t);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
 }

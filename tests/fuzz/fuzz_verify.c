@@ -47,12 +47,10 @@ static void
 check_sent(const uint8_t *data, size_t size)
 {
 	struct provider p = { .name = "x", .secret = secret };
-	char *text = mem_alloc(size + 1), *body;
+	char *text = fuzz_string(data, size), *body;
 	struct lines lines = { .at = text };
 	struct verify_message message = { .header = header_next, .from = &lines, .unix_s = NOW };
 
-	memcpy(text, data, size);
-	text[size] = '\0';
 	p.scheme = (enum provider_scheme)((unsigned char)(text[0] - '0') % PROVIDER_SCHEME__MAX);
 	snprintf(p.header, sizeof(p.header), "%s", provider_scheme_header[p.scheme]);
 	lines.at = text + 1;

@@ -2,6 +2,8 @@
  * Files of time zones: every second is in the span that is found for it, spans lie side by side,
  * and a search for slots ends in whatever zone.
  */
+#include "fuzz.h"
+
 #include "base/arena.h"
 #include "base/cron.h"
 #include "base/cron_next.h"
@@ -11,10 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void fuzz_spans(const struct zone *zone, int64_t at_s);
-static void fuzz_must(bool claim);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -28,15 +27,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(bytes, data, size);
 	zone = zone_read(bytes, size, &e);
 	free(bytes);
-	fuzz_must(!zone == (e.code != ERR_OK));
+	must(!zone == (e.code != ERR_OK));
 	if (!zone)
 		return 0;
-	fuzz_must(cron_parse("30 2 * * *", &cron, NULL));
+	must(cron_parse("30 2 * * *", &cron, NULL));
 	for (int64_t at_s = -4000000000; at_s < 6000000000; at_s += 777777777) {
 		int64_t slot = cron_next(&cron, zone, at_s);
 
 		fuzz_spans(zone, at_s);
-		fuzz_must(slot > at_s);
+		must(slot > at_s);
 	}
 	zone_destroy(zone);
 	return 0;
@@ -47,17 +46,10 @@ fuzz_spans(const struct zone *zone, int64_t at_s)
 {
 	struct zone_span span = zone_span_at(zone, at_s), next;
 
-	fuzz_must(span.from_s <= at_s && at_s < span.to_s);
-	fuzz_must(span.offset_s >= -26 * 3600 && span.offset_s <= 26 * 3600);
+	must(span.from_s <= at_s && at_s < span.to_s);
+	must(span.offset_s >= -26 * 3600 && span.offset_s <= 26 * 3600);
 	if (span.to_s > INT64_C(100000000000))
 		return;
 	next = zone_span_at(zone, span.to_s);
-	fuzz_must(next.from_s == span.to_s);
-}
-
-static void
-fuzz_must(bool claim)
-{
-	if (!claim)
-		abort();
+	must(next.from_s == span.to_s);
 }
