@@ -40,6 +40,14 @@ struct conf_setting {
 	bool secret;
 };
 
+/* The table, in src/base/conf_table.c. */
+extern const struct conf_setting conf_settings[];
+extern const size_t conf_settings_count;
+/* Of a provider that is not in it: the first one's, under a name that stands for any. */
+#define CONF_NAME "NAME"
+extern const struct conf_setting conf_provider_settings[];
+extern const size_t conf_provider_settings_count;
+
 extern const struct conf_kind conf_url;         /* char *; wiped from the environment */
 extern const struct conf_kind conf_password;    /* char *, the path; may be an empty file */
 extern const struct conf_kind conf_secret_text; /* struct secret_source; secret_load() reads it */
