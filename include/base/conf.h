@@ -27,6 +27,11 @@ enum conf_secret {
 	SECRET_RESEND,          /* what we prove to Resend's; may have SECRET_LENGTH_LEAST alone */
 	SECRET_META_APP,        /* what Meta signs its events with */
 	SECRET_WHATSAPP_VERIFY, /* what Meta proves when it asks whether this address is ours */
+	/* What we prove when tokens are refreshed; these may have SECRET_LENGTH_LEAST, too. */
+	SECRET_GITHUB_CLIENT,
+	SECRET_NOTION_CLIENT,
+	SECRET_SLACK_CLIENT,
+	SECRET_GOOGLE_CLIENT,
 	SECRET__MAX
 };
 
@@ -52,8 +57,13 @@ struct conf {
 	char *cron_job_org_url; /* of its API, in the same form */
 	char *apollo_url;       /* likewise */
 	char *resend_url;       /* likewise */
-	char *email_from;       /* "a@b.example" or "Name <a@b.example>"; NULL: none */
-	char *region, *env;     /* where this runs, as GET /api/jobs/worker tells; NULL: not said */
+	char *meta_url, *github_url, *notion_url, *slack_url, *google_url; /* likewise */
+	char *github_oauth_url, *google_oauth_url; /* where their tokens are refreshed */
+	/* Of the applications whose tokens we hold; NULL: not known. */
+	char *meta_app_id, *github_client_id, *notion_client_id, *slack_client_id,
+	    *google_client_id;
+	char *email_from;   /* "a@b.example" or "Name <a@b.example>"; NULL: none */
+	char *region, *env; /* where this runs, as GET /api/jobs/worker tells; NULL: not said */
 	char *database_password_file; /* NULL: there is none */
 	struct secret secrets[SECRET__MAX];
 	struct provider providers[PROVIDERS_MAX];
@@ -93,6 +103,11 @@ struct conf {
 	int64_t email_batch_size; /* mails of one request, too */
 	int64_t email_run_max;
 
+	int64_t health_concurrent_max;
+	int64_t health_slow_ms;
+	int64_t sync_concurrent_max;
+	int64_t sync_whole_h; /* 0: never again */
+
 	int64_t expiry_batch_size;
 	int64_t expiry_run_max;
 
@@ -107,6 +122,7 @@ struct conf {
 	int64_t email_retention_d;
 	int64_t event_retention_d;
 	int64_t whatsapp_log_retention_d;
+	int64_t whatsapp_health_retention_d;
 	int64_t reservation_retention_d;
 	int64_t execution_retention_d;
 	int64_t audit_retention_d;

@@ -62,8 +62,8 @@ extern const struct conf_kind conf_schedule;    /* webhook_schedule_s and its co
 extern const struct conf_kind conf_egress;      /* egress_allow and its count */
 extern const struct conf_kind conf_address;     /* char *; "https://host[:port]" */
 extern const struct conf_kind conf_mailbox;     /* char *; what mail may come from */
-extern const struct conf_kind conf_label;       /* char *; a short name that may go anywhere */
-extern const struct conf_kind conf_folder;      /* char *; a folder that can be read */
-extern const struct conf_kind conf_path;        /* char *; a file that can be read */
+extern const struct conf_kind conf_label;  /* char *; a name that may go anywhere, of max bytes */
+extern const struct conf_kind conf_folder; /* char *; a folder that can be read */
+extern const struct conf_kind conf_path;   /* char *; a file that can be read */
 
 #endif

@@ -36,6 +36,8 @@ conf_load(struct conf *c, struct err *e)
 		if (secret_load(&c->secrets[i], conf_secret_name[i], e) != 0)
 			rc = -1;
 	secret_allow(&c->secrets[SECRET_RESEND], SECRET_LENGTH_LEAST);
+	for (i = SECRET_GITHUB_CLIENT; i <= SECRET_GOOGLE_CLIENT; i++)
+		secret_allow(&c->secrets[i], SECRET_LENGTH_LEAST);
 	if (provider_load(c->providers, &c->providers_count, e) != 0)
 		rc = -1;
 	if (keyring_load(&c->keyring, e) != 0)
@@ -69,6 +71,18 @@ conf_finish(struct conf *c)
 	free(c->cron_job_org_url);
 	free(c->apollo_url);
 	free(c->resend_url);
+	free(c->meta_url);
+	free(c->github_url);
+	free(c->notion_url);
+	free(c->slack_url);
+	free(c->google_url);
+	free(c->github_oauth_url);
+	free(c->google_oauth_url);
+	free(c->meta_app_id);
+	free(c->github_client_id);
+	free(c->notion_client_id);
+	free(c->slack_client_id);
+	free(c->google_client_id);
 	free(c->email_from);
 	free(c->processor_dir);
 	free(c->egress_ca_file);
@@ -78,12 +92,13 @@ conf_finish(struct conf *c)
 unsigned
 conf_requests_max(const struct conf *c)
 {
-	int64_t most = c->webhook_concurrent_max;
+	const int64_t each[] = { c->webhook_concurrent_max, c->job_concurrent_max,
+		c->event_concurrent_max, c->health_concurrent_max, c->sync_concurrent_max };
+	int64_t most = 0;
 
-	if (most < c->job_concurrent_max)
-		most = c->job_concurrent_max;
-	if (most < c->event_concurrent_max)
-		most = c->event_concurrent_max;
+	for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+		if (most < each[i])
+			most = each[i];
 	return (unsigned)most;
 }
 

@@ -20,8 +20,7 @@
 enum {
 	CONF_ITEM_MAX = 64,  /* one entry of a list */
 	CONF_QUOTE_MAX = 80, /* what a message shows of a wrong value */
-	CONF_LABEL_MAX = 64,
-	CONF_V4_BITS = 96, /* of ::ffff:0:0/96, where the IPv4 addresses stand */
+	CONF_V4_BITS = 96,   /* of ::ffff:0:0/96, where the IPv4 addresses stand */
 	CONF_MS_PER_S = 1000,
 	CONF_LENGTH_MAX_S = 30 * 24 * 60 * 60,
 };
@@ -285,7 +284,7 @@ conf_label_parse(struct conf *c, const struct conf_setting *s, const char *value
 
 	if (len == 0)
 		return 0;
-	if (len > CONF_LABEL_MAX || value[strspn(value, allowed)])
+	if ((int64_t)len > s->max || value[strspn(value, allowed)])
 		return conf_wrong(e, s, value, "is too long, or holds something else");
 	*CONF_FIELD(c, s, char *) = conf_copy(value, len);
 	return 0;

@@ -17,6 +17,10 @@ const char *const conf_secret_name[SECRET__MAX] = {
 	[SECRET_RESEND] = "RESEND_API_KEY",
 	[SECRET_META_APP] = "META_APP_SECRET",
 	[SECRET_WHATSAPP_VERIFY] = "WHATSAPP_VERIFY_TOKEN",
+	[SECRET_GITHUB_CLIENT] = "GITHUB_CLIENT_SECRET",
+	[SECRET_NOTION_CLIENT] = "NOTION_CLIENT_SECRET",
+	[SECRET_SLACK_CLIENT] = "SLACK_CLIENT_SECRET",
+	[SECRET_GOOGLE_CLIENT] = "GOOGLE_CLIENT_SECRET",
 };
 
 #define CONF_NUMBER(name_, field_, fallback_, min_, max_, help_)                                   \
@@ -50,7 +54,14 @@ const char *const conf_secret_name[SECRET__MAX] = {
 	{                                                                                          \
 		.name = (name_), .kind = &conf_label, .fallback = (fallback_),                     \
 		.allowed = "up to 64 letters, digits and ._-", .help = (help_),                    \
-		.offset = offsetof(struct conf, field_)                                            \
+		.offset = offsetof(struct conf, field_), .max = 64                                 \
+	}
+
+#define CONF_CLIENT(name_, field_, help_)                                                          \
+	{                                                                                          \
+		.name = (name_), .kind = &conf_label, .fallback = "",                              \
+		.allowed = "up to 256 letters, digits and ._-", .help = (help_),                   \
+		.offset = offsetof(struct conf, field_), .max = 256                                \
 	}
 
 #define CONF_HIDDEN(name_, kind_, field_, allowed_, help_)                                         \
@@ -75,6 +86,14 @@ const char *const conf_secret_name[SECRET__MAX] = {
 
 #define CONF_SECRET(name_, which_, help_)                                                          \
 	CONF_ROTATED(name_, secrets[which_].current, secrets[which_].previous, help_)
+
+/* Who we are to a vendor that refreshes tokens. */
+#define CONF_OAUTH(name_, field_, which_, vendor_)                                                 \
+	CONF_CLIENT(name_ "_CLIENT_ID", field_,                                                    \
+	    "what " vendor_ " calls your application; without it and its secret tokens of "        \
+	    "" vendor_ " are not refreshed"),                                                      \
+	    CONF_KEY(name_ "_CLIENT_SECRET", secrets[which_].current, "8-4096 characters",         \
+		"what your application proves to " vendor_ " when it refreshes tokens")
 
 /* provider_load() reads these, and has the defaults; those here are for people. */
 #define CONF_PROVIDED(name_, kind_, field_, fallback_, allowed_, help_)                            \
@@ -180,7 +199,7 @@ const struct conf_setting conf_settings[] = {
 	CONF_PRESET("CBE", PRESET_CBE, "/api/payments/webhook/cbe"),
 	CONF_PRESET("AWASH", PRESET_AWASH, "/api/payments/webhook/awash"),
 	CONF_SECRET("META_APP_SECRET", SECRET_META_APP,
-	    "what Meta signs the events of /api/whatsapp/webhook with"),
+	    "what Meta signs the events of /api/whatsapp/webhook with, and knows META_APP_ID by"),
 	CONF_SECRET("WHATSAPP_VERIFY_TOKEN", SECRET_WHATSAPP_VERIFY,
 	    "what Meta proves when it asks whether /api/whatsapp/webhook is yours"),
 	CONF_NUMBER("MAX_RETRY_ATTEMPTS", event_retries_max, "5", 0, 100,
@@ -209,6 +228,37 @@ const struct conf_setting conf_settings[] = {
 	CONF_ADDRESS(
 	    "RESEND_BASE_URL", resend_url, "https://api.resend.com", "where Resend's API is"),
 
+	CONF_CLIENT("META_APP_ID", meta_app_id,
+	    "what Meta calls your application; with META_APP_SECRET, tokens are asked about in "
+	    "its name, else each in its own"),
+	CONF_ADDRESS(
+	    "META_BASE_URL", meta_url, "https://graph.facebook.com", "where Meta's Graph API is"),
+	CONF_NUMBER("WHATSAPP_HEALTH_MAX_CONCURRENT", health_concurrent_max, "64", 1, 256,
+	    "WhatsApp connections checked at once"),
+	CONF_NUMBER("WHATSAPP_HEALTH_SLOW_MS", health_slow_ms, "3000", 1, 30000,
+	    "milliseconds from which on an answer of Meta's is a warning"),
+
+	CONF_NUMBER("SYNC_MAX_CONCURRENT", sync_concurrent_max, "32", 1, 256,
+	    "integrations synced at once, each with one request"),
+	CONF_NUMBER("SYNC_WHOLE_HOURS", sync_whole_h, "24", 0, 8760,
+	    "hours after which what a vendor lists is read as a whole again, which finds what was "
+	    "deleted there where the vendor does not say; 0: only on resync"),
+	CONF_OAUTH("GITHUB", github_client_id, SECRET_GITHUB_CLIENT, "GitHub"),
+	CONF_ADDRESS(
+	    "GITHUB_BASE_URL", github_url, "https://api.github.com", "where GitHub's API is"),
+	CONF_ADDRESS("GITHUB_OAUTH_BASE_URL", github_oauth_url, "https://github.com",
+	    "where GitHub refreshes tokens"),
+	CONF_OAUTH("NOTION", notion_client_id, SECRET_NOTION_CLIENT, "Notion"),
+	CONF_ADDRESS(
+	    "NOTION_BASE_URL", notion_url, "https://api.notion.com", "where Notion's API is"),
+	CONF_OAUTH("SLACK", slack_client_id, SECRET_SLACK_CLIENT, "Slack"),
+	CONF_ADDRESS("SLACK_BASE_URL", slack_url, "https://slack.com", "where Slack's API is"),
+	CONF_OAUTH("GOOGLE", google_client_id, SECRET_GOOGLE_CLIENT, "Google"),
+	CONF_ADDRESS("GOOGLE_BASE_URL", google_url, "https://www.googleapis.com",
+	    "where Google Calendar's API is"),
+	CONF_ADDRESS("GOOGLE_OAUTH_BASE_URL", google_oauth_url, "https://oauth2.googleapis.com",
+	    "where Google refreshes tokens"),
+
 	CONF_NUMBER("NOTIFICATION_EXPIRY_BATCH_SIZE", expiry_batch_size, "1000", 1, 100000,
 	    "notifications expired by one statement"),
 	CONF_NUMBER("NOTIFICATION_EXPIRY_RUN_MAX", expiry_run_max, "0", 0, 1000000000,
@@ -236,6 +286,8 @@ const struct conf_setting conf_settings[] = {
 	    "days that inbound events stay when they were processed or given up; 0: for ever"),
 	CONF_NUMBER("WHATSAPP_LOG_RETENTION_DAYS", whatsapp_log_retention_d, "30", 0, 36500,
 	    "the same for events of WhatsApp"),
+	CONF_NUMBER("WHATSAPP_HEALTH_RETENTION_DAYS", whatsapp_health_retention_d, "90", 0, 36500,
+	    "days that the results of WhatsApp's health checks stay; 0: for ever"),
 	CONF_NUMBER("RESERVATION_RETENTION_DAYS", reservation_retention_d, "0", 0, 36500,
 	    "days that holds stay when they were released or expired; 0: for ever"),
 	CONF_NUMBER("EXECUTION_RETENTION_DAYS", execution_retention_d, "30", 1, 36500,

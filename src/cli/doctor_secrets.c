@@ -46,6 +46,10 @@ static const struct {
 	[SECRET_CRON_JOB_ORG] = { "`cronward callers cron-job.org` cannot work", true },
 	[SECRET_RESEND] = { "mail stays in its queue", true },
 	[SECRET_META_APP] = { "/api/whatsapp/webhook takes no events", true },
+	[SECRET_GITHUB_CLIENT] = { "tokens of GitHub are not refreshed", true },
+	[SECRET_NOTION_CLIENT] = { "tokens of Notion are not refreshed", true },
+	[SECRET_SLACK_CLIENT] = { "tokens of Slack are not refreshed", true },
+	[SECRET_GOOGLE_CLIENT] = { "tokens of Google are not refreshed", true },
 	[SECRET_WHATSAPP_VERIFY] = { "Meta cannot register /api/whatsapp/webhook", false },
 };
 

@@ -36,6 +36,9 @@ function wrongValues({ name, allowed }) {
   if (name.endsWith('_FILE')) return ['/nonexistent/file', path.join(folder, 'folder'), ...(name === 'EGRESS_CA_FILE' ? [] : [])];
   if (name.endsWith('_WEBHOOK_HEADER')) return ['x_sign', 'x sign', 'x:', '"', 'é', 'x'.repeat(64), 'x-sign\n'];
   if (name === 'EMAIL_FROM') return ['shop', 'shop@', '@example.com', 'a b@example.com', 'Shop <shop@example.com', 'a@b, c@d', 'Shop, Inc. <a@b>', 'a@b\r\nBcc: c@d', `${'x'.repeat(250)}@b.cd`];
+  if (/_BASE_URL$|^APP_URL$/.test(name)) return ['example.com', 'ftp://example.com', 'https://', 'https://h/path', 'https://me@h', 'https://h?x'];
+  const label = /^up to (\d+) letters/.exec(allowed);
+  if (label) return ['a b', 'é', 'a/b', '"', 'x'.repeat(Number(label[1]) + 1)];
   if (/ or /.test(allowed) && !/libpq/.test(allowed)) return ['banana', 'ARCHIVE ', 'archivedelete', '0', 'true'];
   switch (name) {
     case 'DATABASE_URL':
@@ -45,16 +48,8 @@ function wrongValues({ name, allowed }) {
     case 'EGRESS_ALLOW':
       return ['banana', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0/8', '::1/129', '10.0.0.0/8,', '10.0.0.0/8 ::1', '10.0.0.0/', '/8', '10.0.0.256',
         Array(33).fill('10.0.0.1').join(',')];
-    case 'CRONWARD_REGION':
-    case 'CRONWARD_ENV':
-      return ['a b', 'é', 'a/b', '"', 'x'.repeat(65)];
     case 'PROCESSOR_DIR':
       return ['/nonexistent', path.join(folder, 'good'), path.join(folder, 'open'), 'relative', '.', `/${'x'.repeat(5000)}`];
-    case 'APP_URL':
-    case 'CRON_JOB_ORG_BASE_URL':
-    case 'APOLLO_BASE_URL':
-    case 'RESEND_BASE_URL':
-      return ['example.com', 'ftp://example.com', 'https://', 'https://h/path', 'https://me@h', 'https://h?x'];
     case 'ENCRYPTION_KEYS': {
       const key = `:${'A'.repeat(43)}=`;
       return ['banana', key, 'k1', 'k1:', 'k1:short', `k1${key}k2${key}`, `k1${key},k1${key}`, `k 1${key}`, `${'k'.repeat(33)}${key}`, `k1:${'A'.repeat(43)}!`,
@@ -152,7 +147,7 @@ test('providers that the table does not name are shown where they are set, and t
     ['MY_BANK_WEBHOOK_SECRET', 'unset'], ['MY_BANK_WEBHOOK_SECRET_FILE', 'set'], ['MY_BANK_WEBHOOK_SECRET_PREVIOUS', 'too short'],
     ['MY_BANK_WEBHOOK_SCHEME', 'hmac-sha256-base64'], ['MY_BANK_WEBHOOK_HEADER', 'x-bank-sign'], ['RESEND_API_KEY', 'set']])
     assert.match(done.stdout, new RegExp(`^${name} +${value} `, 'm'));
-  for (const hidden of [SECRET_TEXT, 'a-secret-of-sixteen', 're_mock_key', 'GITHUB_']) assert.ok(!done.stdout.includes(hidden), hidden);
+  for (const hidden of [SECRET_TEXT, 'a-secret-of-sixteen', 're_mock_key', 'GITHUB_WEBHOOK']) assert.ok(!done.stdout.includes(hidden), hidden);
   for (const [name, value, said] of [['MY_BANK_WEBHOOK_SCHEME', 'banana', 'is unknown'], ['MY_BANK_WEBHOOK_HEADER', 'a_b', "is no header's name"],
     ['MY_BANK_WEBHOOK_SECRET', SECRET_TEXT.repeat(200), 'holds more than 4096 bytes'], ['MY_BANK_WEBHOOK_SECRET_FILE', '/nonexistent/file', 'No such file']]) {
     const wrong = await config({ [name]: value });
