@@ -25,8 +25,10 @@ enum {
 	    96, /* of one request: 64 that came with an event, and what goes besides */
 	HTTP_HEADER_BYTES_MAX = 24 * 1024, /* all headers of one request together */
 	HTTP_ERROR_MAX = 256,
-	HTTP_POLL_MAX = 1024, /* a thousand carried out by carriers, and the database */
-	HTTP_KEPT_MAX = 4,    /* headers of a reply that are handed out */
+	HTTP_POLL_MAX = 1024,           /* a thousand carried out by carriers, and the database */
+	HTTP_KEPT_MAX = 8,              /* headers of a reply that are handed out ... */
+	HTTP_KEPT_VALUE_MAX = 2048,     /* ... if they are no longer, in bytes ... */
+	HTTP_KEPT_BYTES_MAX = 8 * 1024, /* ... and fit in here together, each with a NUL */
 };
 
 /* By default GET, or POST where there is a body. */
@@ -63,9 +65,10 @@ struct http_reply {
 	bool is_ours;      /* this host had no descriptor or memory left: try again later */
 	bool refused;      /* ours, before a byte was sent: scheme, address, form of the URL */
 	bool truncated;    /* the body was longer than asked for and was cut off */
-	const char *retry_after;         /* the header's text, or NULL */
-	const char *kept[HTTP_KEPT_MAX]; /* those of request.keep likewise, shorter than a date */
-	const char *body;                /* NUL-terminated; may hold NULs and any bytes */
+	const char *retry_after; /* the header's text, or NULL */
+	/* Of each name in request.keep the first value that is not empty and that fits, or NULL. */
+	const char *kept[HTTP_KEPT_MAX];
+	const char *body; /* NUL-terminated; may hold NULs and any bytes */
 	size_t body_len;
 	struct http_timing timing;
 	/* Of requests that inspect. */

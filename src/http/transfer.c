@@ -21,6 +21,7 @@
 
 enum {
 	TRANSFER_BODY_KEPT_MAX = 4096, /* a longer buffer is given back after its reply */
+	TRANSFER_KEPT_BYTES_MIN = 256,
 	TRANSFER_CONNECTION_S_MAX = 60,
 	TRANSFER_CA_S_MAX = 3600,
 	TRANSFER_BUFFER_BYTES = 16 * 1024,
@@ -44,8 +45,10 @@ static curl_socket_t transfer_open(void *, curlsocktype, struct curl_sockaddr *)
 static void transfer_note_address(struct transfer *, const struct sockaddr *);
 static size_t transfer_read_header(char *, size_t, size_t, void *);
 static void transfer_keep(struct transfer *, const char *line, size_t len);
+static void transfer_keep_value(struct transfer *, size_t which, const char *, size_t);
 static void transfer_forget_kept(struct transfer *);
 static void transfer_note(char to[static TRANSFER_VALUE_MAX], const char *, size_t);
+static size_t transfer_trim(const char **value, size_t len);
 static size_t transfer_read_body(char *, size_t, size_t, void *);
 
 static const struct transfer_option transfer_numbers[] = {
@@ -105,8 +108,10 @@ transfer_finish(struct transfer *t)
 	if (t->easy)
 		curl_easy_cleanup(t->easy);
 	free(t->body);
+	free(t->kept);
 	t->easy = NULL;
 	t->body = NULL;
+	t->kept = NULL;
 }
 
 int
@@ -147,6 +152,9 @@ transfer_reset(struct transfer *t)
 	t->retry_after[0] = '\0';
 	t->hsts[0] = '\0';
 	transfer_forget_kept(t);
+	free(t->kept);
+	t->kept = NULL;
+	t->kept_room = 0;
 	t->refused_address[0] = '\0';
 	t->error[0] = '\0';
 	t->detail[0] = '\0';
@@ -352,31 +360,59 @@ transfer_keep(struct transfer *t, const char *line, size_t len)
 		size_t name_len = strlen(t->keep[i]);
 
 		if (len >= name_len && strncasecmp(line, t->keep[i], name_len) == 0)
-			transfer_note(t->kept[i], line + name_len, len - name_len);
+			transfer_keep_value(t, i, line + name_len, len - name_len);
 	}
+}
+
+static void
+transfer_keep_value(struct transfer *t, size_t which, const char *value, size_t len)
+{
+	size_t room = t->kept_room;
+
+	len = transfer_trim(&value, len);
+	if (t->kept_at[which] || len == 0 || len > HTTP_KEPT_VALUE_MAX ||
+	    t->kept_len + len + 1 > HTTP_KEPT_BYTES_MAX)
+		return;
+	while (room < t->kept_len + len + 1)
+		room = room ? room * 2 : TRANSFER_KEPT_BYTES_MIN;
+	if (room > t->kept_room)
+		t->kept = mem_grow(t->kept, room);
+	t->kept_room = room;
+	t->kept_at[which] = t->kept_len + 1;
+	memcpy(t->kept + t->kept_len, value, len);
+	t->kept[t->kept_len + len] = '\0';
+	t->kept_len += len + 1;
 }
 
 static void
 transfer_forget_kept(struct transfer *t)
 {
-	for (size_t i = 0; i < HTTP_KEPT_MAX; i++)
-		t->kept[i][0] = '\0';
+	memset(t->kept_at, 0, sizeof(t->kept_at));
+	t->kept_len = 0;
 }
 
 /* Keeps the first one; what is longer than a date is no date. */
 static void
 transfer_note(char to[static TRANSFER_VALUE_MAX], const char *value, size_t len)
 {
-	while (len > 0 && strchr(" \t\r\n", value[len - 1]))
-		len--;
-	while (len > 0 && (*value == ' ' || *value == '\t')) {
-		value++;
-		len--;
-	}
+	len = transfer_trim(&value, len);
 	if (len >= TRANSFER_VALUE_MAX || to[0] != '\0')
 		return;
 	memcpy(to, value, len);
 	to[len] = '\0';
+}
+
+/* Takes the white space around ${*value} off; returns what is left of ${len}. */
+static size_t
+transfer_trim(const char **value, size_t len)
+{
+	while (len > 0 && strchr(" \t\r\n", (*value)[len - 1]))
+		len--;
+	while (len > 0 && (**value == ' ' || **value == '\t')) {
+		(*value)++;
+		len--;
+	}
+	return len;
 }
 
 static size_t

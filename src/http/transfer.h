@@ -21,7 +21,7 @@
 enum {
 	TRANSFER_CONNECT_MS_MAX = 5000, /* name lookup, connection and TLS together */
 	TRANSFER_TIMEOUT_MS_MAX = 3600 * 1000,
-	TRANSFER_VALUE_MAX = 64, /* of a header that is kept; longer than any date */
+	TRANSFER_VALUE_MAX = 64, /* of our own two headers; longer than any date */
 	TRANSFER_OWN_HEADERS = 3,
 };
 
@@ -51,7 +51,9 @@ struct transfer {
 	char retry_after[TRANSFER_VALUE_MAX];
 	char hsts[TRANSFER_VALUE_MAX];
 	const char *keep[HTTP_KEPT_MAX];
-	char kept[HTTP_KEPT_MAX][TRANSFER_VALUE_MAX];
+	char *kept; /* their values, each with a NUL; grows with need, freed after the reply */
+	size_t kept_len, kept_room;
+	size_t kept_at[HTTP_KEPT_MAX]; /* where in it a value begins, from 1; 0: there is none */
 	bool inspect;
 	char refused_address[INET6_ADDRSTRLEN];
 	char error[HTTP_ERROR_MAX];
