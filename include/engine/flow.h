@@ -5,6 +5,9 @@
  * process changes nothing.  The next batch is claimed while this one is in the air, and what has
  * ended is settled in the same flight.  See src/engine/flow.c for the order of things and
  * sql/README.md for what each statement must do.
+ *
+ * An item of a flow that goes on may have many turns: what a turn has brought is written, and its
+ * lease renewed, before the next one begins, and all that wait meanwhile go first.
  */
 #ifndef CRONWARD_ENGINE_FLOW_H
 #define CRONWARD_ENGINE_FLOW_H
@@ -33,6 +36,15 @@ enum verdict {
 	VERDICT_AWAIT,  /* goes on elsewhere, and is reported back within item->retry_ms */
 	VERDICT_CANCEL, /* stopped because somebody asked for it */
 	VERDICT_WAIT,   /* laned: not now; it stays the next one of its host, see item->pause_ms */
+	/*
+	 * Laned, and of flows that go on: this turn is over, and not the last one.  Settled like
+	 * the others, and once that is committed the item lines up at its host again, behind all
+	 * that wait and are as urgent, after item->retry_ms; step is then called as at its
+	 * beginning.  Where it has lost its lease it is let go of.  Where it could not begin within
+	 * limits->wait_max_ms of its settling, or before the run's end, it is handed back: who has
+	 * to rest for longer says so by another verdict.
+	 */
+	VERDICT_GO_ON,
 	VERDICT__MAX
 };
 
@@ -44,19 +56,22 @@ enum {
 	FLOW_SETTLE_ARRAYS_MAX = 16,
 	FLOW_SETTLE_ARGS_MAX = 4,
 	FLOW_CARRIERS_MAX = 4,
+	FLOW_BULK_MAX = 4 << 20, /* bytes of bulk in one settlement */
 };
 
 /* One claimed row on its way. */
 struct item {
 	const PGresult *rows; /* the claim that brought it */
 	const int *columns;   /* of flow->columns in rows */
-	struct arena *memory; /* lives until the item is settled */
+	/* Lives until the item is settled.  Of flows that go on: an arena of the item's own from
+	 * step to settling, turn by turn; what target() takes lives until it is let go of. */
+	struct arena *memory;
 	int row;
-	const void *kind;   /* for the worker: what it is */
+	const void *kind;   /* for the worker: what it is; stays from turn to turn */
 	void *carried;      /* for the carrier that has it */
 	int64_t timeout_ms; /* of this try */
-	int64_t began_ms;   /* when it was first stepped, CLOCK_MONOTONIC; 0: not yet */
-	int notes;          /* log lines so far */
+	int64_t began_ms;   /* when its turn's first step was, CLOCK_MONOTONIC; 0: not yet */
+	int notes;          /* log lines of this turn so far */
 	/* Laned, set by step or carrier: nothing more goes to its host, or to what its carrier
 	 * knows by the same name, for so long, whatever becomes of this item. */
 	int64_t pause_ms;
@@ -66,6 +81,9 @@ struct item {
 	const char *error;  /* NULL, or why it failed: valid UTF-8, at most ITEM_ERROR_MAX */
 	const char *stack;  /* NULL, or more about the error, for developers: valid UTF-8 */
 	const char *result; /* NULL, or JSON that PostgreSQL takes as jsonb */
+	/* NULL, or rows that settling is to write: a JSON array that PostgreSQL takes as jsonb. */
+	const char *bulk;
+	size_t bulk_len;
 	/* NULL, or what settling is to change besides: a word that the settle statement knows, and
 	 * the id of its row. */
 	const char *effect, *subject;
@@ -151,7 +169,13 @@ enum settle_column {
 	SETTLE_TLS_MS,
 	SETTLE_FIRST_BYTE_MS,
 	SETTLE_TOTAL_MS,
-	SETTLE_TOOK_MS, /* from its first step to its end; NULL: it never began */
+	SETTLE_TOOK_MS, /* from its turn's first step to its end; NULL: it never began */
+	/*
+	 * No array but one text, so that nothing is escaped or parsed twice: a JSON array whose
+	 * element i is the bulk of item i, or null.  A settlement holds FLOW_BULK_MAX of it at
+	 * most, or one item.  jsonb_array_elements($n::jsonb) WITH ORDINALITY reads it.
+	 */
+	SETTLE_BULK,
 };
 
 /*
@@ -183,7 +207,12 @@ struct flow {
 	enum sql_id is_left; /* ($1 due) -> is_left: whether anything due is left, leased or not */
 	/*
 	 * The arrays of .settles, then limits->settle_args -> one row: done, retry, dead, park,
-	 * hold and, where such verdicts are given, refuse, await, cancel
+	 * hold and, where such verdicts are given, refuse, await, cancel, go_on: how many were
+	 * written.  A column that is named like one of the worker's tallies is added to it.
+	 *
+	 * Flows that go on: also going, a uuid[] (NULL: none) of the rows that were written as
+	 * 'go_on' and have their lease renewed, under the same token, for flow_lease_more_s()
+	 * beyond their timeout_s.  It may be sent again after it was committed.
 	 */
 	enum sql_id settle;
 	enum settle_column settles[FLOW_SETTLE_ARRAYS_MAX + 1];
@@ -192,6 +221,8 @@ struct flow {
 	 * vendor is told.  Others may be undone by a crash of the server, and are due again. */
 	bool claims_durably;
 	bool is_laned;
+	/* Laned: items may end in VERDICT_GO_ON.  Their ends do not wait for company. */
+	bool goes_on;
 	/* Laned: ($1 queues to serve, NULL: all, $2 and $3 queue and priority of the lane behind
 	 * which to look, NULL: from the start) -> queue, priority, due_at (text), behind_queue,
 	 * behind_priority (where a look that saw no further ended, else NULL), the most urgent
@@ -210,6 +241,9 @@ struct flow {
 	/* Called with reply NULL first, then with each reply: what to send next, or the end. */
 	enum verdict (*step)(
 	    struct run *, struct item *, const struct http_reply *, struct http_request *);
+	/* NULL, or frees what step has hung on item->kind.  Called once for each item that was
+	 * stepped at all, when it is let go of: settled for good, handed back or given up. */
+	void (*forget)(struct run *, struct item *);
 };
 
 /* What differs from run to run. */
@@ -238,5 +272,7 @@ struct flow_limits {
  * 0, or -1 with run->err set; what was claimed is settled or handed back either way.
  */
 int flow_run(struct run *r, const struct flow *f, const struct flow_limits *limits);
+/* What a laned claim is given as $2, in s: for settle_args where settling renews leases. */
+int64_t flow_lease_more_s(const struct flow_limits *limits);
 
 #endif

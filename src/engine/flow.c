@@ -16,6 +16,7 @@
 #include "base/crypto.h"
 #include "engine/run.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,7 @@ enum {
 };
 
 static void flow_admit(struct flow_state *);
-static void flow_drain(struct flow_state *, int64_t claimed_before_ms);
+static void flow_drain(struct flow_state *, int64_t leased_before_ms);
 static void flow_start(struct flow_state *);
 static int flow_places(const struct flow_state *);
 static bool flow_may_begin(const struct flow_state *, const struct flow_item *);
@@ -57,6 +58,7 @@ flow_run(struct run *r, const struct flow *f, const struct flow_limits *limits)
 		s->phase = FLOW_OVER;
 	while (!flow_is_over(s)) {
 		flow_admit(s);
+		flow_rests_end(s);
 		flow_start(s);
 		flow_store_send(s);
 		flow_wait(s);
@@ -144,10 +146,20 @@ flow_list_append(struct flow_list *to, struct flow_list *from)
 	*from = (struct flow_list){ 0 };
 }
 
-int64_t
-flow_wait_max_ms(const struct flow_state *s)
+void
+flow_list_drain(struct flow_list *from, int64_t leased_before_ms, struct flow_list *to)
 {
-	return s->limits->wait_max_ms > 0 ? s->limits->wait_max_ms : FLOW_WAIT_MAX_MS;
+	struct flow_list all = *from;
+
+	*from = (struct flow_list){ 0 };
+	for (struct flow_item *item; (item = flow_list_shift(&all));)
+		flow_list_push(item->leased_ms < leased_before_ms ? to : from, item);
+}
+
+int64_t
+flow_wait_max_ms(const struct flow_limits *limits)
+{
+	return limits->wait_max_ms > 0 ? limits->wait_max_ms : FLOW_WAIT_MAX_MS;
 }
 
 void
@@ -159,6 +171,7 @@ flow_end_item(struct flow_state *s, struct flow_item *item, enum verdict verdict
 		flow_list_push(&s->back, item);
 		return;
 	}
+	assert(verdict != VERDICT_GO_ON || s->flow->goes_on);
 	item->verdict = verdict;
 	item->ended_ms = clock_mono_ms();
 	if (s->ended.count == 0)
@@ -179,7 +192,7 @@ flow_admit(struct flow_state *s)
 		flow_drain(s, INT64_MAX);
 	} else if (now_ms - s->aged_ms >= FLOW_AGE_CHECK_MS) {
 		s->aged_ms = now_ms;
-		flow_drain(s, now_ms - flow_wait_max_ms(s));
+		flow_drain(s, now_ms - flow_wait_max_ms(s->limits));
 	}
 	if (now_ms <= s->run->hard_end_ms + FLOW_END_GRACE_MS)
 		return;
@@ -189,13 +202,14 @@ flow_admit(struct flow_state *s)
 		s->carriers[i]->stop(s->carriers[i]->self, NULL, VERDICT_BACK);
 }
 
-/* Hands back what waits and was claimed before ${claimed_before_ms}. */
+/* Hands back what waits or rests and was leased before ${leased_before_ms}. */
 static void
-flow_drain(struct flow_state *s, int64_t claimed_before_ms)
+flow_drain(struct flow_state *s, int64_t leased_before_ms)
 {
 	int back = s->back.count;
 
-	flow_hosts_drain(&s->hosts, claimed_before_ms, &s->back);
+	flow_hosts_drain(&s->hosts, leased_before_ms, &s->back);
+	flow_rests_drain(s, leased_before_ms, &s->back);
 	s->claimed -= s->back.count - back;
 	if (s->back.count == back || s->phase == FLOW_OVER || s->flow->is_laned)
 		return;
@@ -239,7 +253,7 @@ flow_may_begin(const struct flow_state *s, const struct flow_item *item)
 	int64_t now_ms = clock_mono_ms();
 
 	return !s->flow->is_laned || (now_ms + item->item.timeout_ms <= s->run->hard_end_ms &&
-					 now_ms - item->batch->claimed_ms <= flow_wait_max_ms(s));
+					 now_ms - item->leased_ms <= flow_wait_max_ms(s->limits));
 }
 
 static void
@@ -250,6 +264,7 @@ flow_wait(struct flow_state *s)
 
 	if (s->limits->poll_ms > 0 && timeout_ms > s->limits->poll_ms)
 		timeout_ms = (int)s->limits->poll_ms;
+	timeout_ms = flow_rests_wait_ms(s, timeout_ms);
 	for (int i = 0; i < s->carriers_count; i++)
 		count += s->carriers[i]->poll_fds(
 		    s->carriers[i]->self, fds + count, HTTP_POLL_MAX - count);
@@ -302,7 +317,7 @@ flow_step(struct flow_state *s, struct flow_item *item, const struct http_reply 
 	enum verdict verdict = VERDICT_CANCEL;
 
 	if (item->item.began_ms == 0)
-		item->item.began_ms = clock_mono_ms();
+		flow_turn_begin(s, item);
 	if (!item->is_stopped) {
 		http_request_reset(&s->request);
 		s->request.timeout_ms = item->item.timeout_ms;
@@ -368,6 +383,6 @@ flow_item_lower(struct flow_state *s, struct flow_item *item)
 static bool
 flow_is_over(const struct flow_state *s)
 {
-	return s->phase == FLOW_OVER && s->hosts.waiting == 0 && !s->aloft && s->ended.count == 0 &&
-	       s->back.count == 0 && flow_store_is_idle(s);
+	return s->phase == FLOW_OVER && s->hosts.waiting == 0 && s->resting.count == 0 &&
+	       !s->aloft && s->ended.count == 0 && s->back.count == 0 && flow_store_is_idle(s);
 }

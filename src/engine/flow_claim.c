@@ -137,6 +137,12 @@ flow_claim_timeout_max_ms(const struct run *r)
 	return usual_ms > r->budget_ms ? usual_ms : r->budget_ms;
 }
 
+int64_t
+flow_lease_more_s(const struct flow_limits *limits)
+{
+	return flow_wait_max_ms(limits) / 1000 + FLOW_LEASE_MORE_S;
+}
+
 /* Where the hosts to pass over have changed, a scout begins anew, and need not wait. */
 static void
 flow_claim_look_around(struct flow_state *s)
@@ -175,7 +181,8 @@ static void
 flow_claim_prepare_plain(struct flow_state *s)
 {
 	struct flow_claim *c = &s->claim;
-	int64_t lease_s = (s->limits->timeout_ms + flow_wait_max_ms(s)) / 1000 + FLOW_LEASE_MORE_S;
+	int64_t lease_s =
+	    (s->limits->timeout_ms + flow_wait_max_ms(s->limits)) / 1000 + FLOW_LEASE_MORE_S;
 
 	if (clock_mono_ms() - s->wrapped_ms >= FLOW_WRAP_MS) {
 		s->cursor = FLOW_CURSOR_START;
@@ -205,10 +212,10 @@ static void
 flow_claim_prepare_laned(struct flow_state *s)
 {
 	struct flow_claim *c = &s->claim;
-	int64_t more_s = flow_wait_max_ms(s) / 1000 + FLOW_LEASE_MORE_S;
 	int count = 0;
 
-	snprintf(c->lease_text, sizeof c->lease_text, "%lld", (long long)more_s);
+	snprintf(
+	    c->lease_text, sizeof c->lease_text, "%lld", (long long)flow_lease_more_s(s->limits));
 	c->args[count++] = c->limit_text;
 	c->args[count++] = c->lease_text;
 	c->args[count++] = c->token;
@@ -287,7 +294,6 @@ flow_claim_intake(struct flow_state *s, PGresult *rows)
 	b->state = s;
 	b->rows = rows;
 	b->memory = arena_create();
-	b->claimed_ms = s->claim.unit.sent_ms;
 	b->column_id = PQfnumber(rows, "id");
 	b->column_owner = PQfnumber(rows, "owner");
 	assert(b->column_id >= 0 && (b->column_owner >= 0 || s->lanes));
@@ -299,6 +305,7 @@ flow_claim_intake(struct flow_state *s, PGresult *rows)
 	for (int i = 0; i < count; i++) {
 		b->items[i] = (struct flow_item){
 			.batch = b,
+			.leased_ms = s->claim.unit.sent_ms,
 			.item = { .rows = rows,
 			    .columns = b->columns,
 			    .memory = b->memory,

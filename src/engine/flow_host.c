@@ -18,7 +18,7 @@
 
 static struct flow_item *flow_hosts_most_urgent(struct flow_hosts *, int places);
 static bool flow_item_is_before(const struct flow_item *one, const struct flow_item *other);
-static void flow_host_line_up(struct flow_host *, struct flow_item *);
+static void flow_host_add(struct flow_host *, struct flow_item *);
 static bool flow_host_has_room(const struct flow_host *, int places);
 static struct flow_host *flow_host_find(struct flow_hosts *, const char *origin, size_t len);
 static char *flow_host_name(struct flow_hosts *, const char *origin, size_t len);
@@ -43,7 +43,13 @@ flow_hosts_queue(struct flow_hosts *h, struct flow_item *item, const char *targe
 		item->host->carrier = carrier;
 		item->host->limit = INT_MAX;
 	}
-	flow_host_line_up(item->host, item);
+	flow_hosts_line_up(h, item);
+}
+
+void
+flow_hosts_line_up(struct flow_hosts *h, struct flow_item *item)
+{
+	flow_host_add(item->host, item);
 	h->waiting++;
 	flow_host_make_ready(h, item->host);
 }
@@ -116,27 +122,26 @@ flow_hosts_put_back(struct flow_hosts *h, struct flow_item *item)
 }
 
 void
-flow_hosts_drain(struct flow_hosts *h, int64_t claimed_before_ms, struct flow_list *to)
+flow_hosts_drain(struct flow_hosts *h, int64_t leased_before_ms, struct flow_list *to)
 {
-	for (struct flow_host *host = h->all; host; host = host->all_next)
-		while (host->waiting.first &&
-		       host->waiting.first->batch->claimed_ms < claimed_before_ms) {
-			flow_list_push(to, flow_list_shift(&host->waiting));
-			h->waiting--;
-		}
+	for (struct flow_host *host = h->all; host; host = host->all_next) {
+		h->waiting -= host->waiting.count;
+		flow_list_drain(&host->waiting, leased_before_ms, to);
+		h->waiting += host->waiting.count;
+	}
 }
 
 int
 flow_hosts_slow(struct flow_hosts *h, struct text *origins)
 {
-	int64_t claimed_before_ms = clock_mono_ms() - FLOW_SLOW_MS;
+	int64_t leased_before_ms = clock_mono_ms() - FLOW_SLOW_MS;
 	int others = h->waiting;
 
 	text_reset(origins);
 	text_array_begin(origins);
 	for (struct flow_host *host = h->all; host; host = host->all_next)
 		if (host->waiting.first && host->inflight >= host->limit &&
-		    host->waiting.first->batch->claimed_ms < claimed_before_ms) {
+		    host->waiting.first->leased_ms < leased_before_ms) {
 			others -= host->waiting.count;
 			text_array_add(origins, host->origin);
 		}
@@ -175,7 +180,7 @@ flow_item_is_before(const struct flow_item *one, const struct flow_item *other)
 
 /* Behind all that are as urgent. */
 static void
-flow_host_line_up(struct flow_host *host, struct flow_item *item)
+flow_host_add(struct flow_host *host, struct flow_item *item)
 {
 	struct flow_item **at = &host->waiting.first;
 

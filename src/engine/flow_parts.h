@@ -8,6 +8,7 @@
  *	flow_lane.c    the lanes of a laned flow, and when they are looked at
  *	flow_note.c    what items say while they are under way, and who asks them to stop
  *	flow_settle.c  writes how items ended, hands back what was not tried
+ *	flow_rest.c    items that go on: their rests, their turns, their memory
  */
 #ifndef CRONWARD_ENGINE_FLOW_PARTS_H
 #define CRONWARD_ENGINE_FLOW_PARTS_H
@@ -46,12 +47,16 @@ struct flow_item {
 	struct flow_item *next; /* in whatever list it is on */
 	enum verdict verdict;
 	int64_t ended_ms; /* CLOCK_MONOTONIC */
-	int lane;         /* as its claim was given it */
-	int urgency;      /* of that lane: what is higher goes first ... */
-	int64_t turn;     /* ... then what is lower */
-	int64_t due_at;   /* microseconds since 1970 */
-	bool frees;       /* its end may let others go */
-	bool is_stopped;  /* by request: no more steps; a carrier may have been faster */
+	/* When its claim, or the settlement that has renewed its lease, was sent: a lower bound. */
+	int64_t leased_ms;
+	int64_t rests_until_ms;
+	bool is_stepped; /* in whatever turn */
+	int lane;        /* as its claim was given it */
+	int urgency;     /* of that lane: what is higher goes first ... */
+	int64_t turn;    /* ... then what is lower */
+	int64_t due_at;  /* microseconds since 1970 */
+	bool frees;      /* its end may let others go */
+	bool is_stopped; /* by request: no more steps; a carrier may have been faster */
 	/* Among those under way. */
 	bool is_aloft;
 	struct flow_item *aloft_before, *aloft_next;
@@ -68,7 +73,6 @@ struct flow_batch {
 	PGresult *rows;
 	struct arena *memory;
 	char token[CRYPTO_UUID_TEXT_MAX];
-	int64_t claimed_ms;
 	int open;
 	int column_id, column_owner;
 	int columns[FLOW_COLUMNS_MAX];
@@ -182,11 +186,13 @@ struct flow_state {
 	/* Ways of items that are not HTTP, as they were met. */
 	const struct flow_carrier *carriers[FLOW_CARRIERS_MAX];
 	int carriers_count;
-	struct flow_item *aloft; /* under way */
-	struct flow_list ended;  /* to be settled */
-	struct flow_list back;   /* to be handed back */
-	int64_t ended_first_ms;  /* since when the oldest of ended waits */
-	int64_t aged_ms;         /* when waiting items were last looked at for their age */
+	struct flow_item *aloft;  /* under way */
+	struct flow_list ended;   /* to be settled */
+	struct flow_list back;    /* to be handed back */
+	struct flow_list resting; /* to line up at their hosts again */
+	int64_t rests_next_ms;    /* when the first of them may */
+	int64_t ended_first_ms;   /* since when the oldest of ended waits */
+	int64_t aged_ms;          /* when waiting items were last looked at for their age */
 
 	enum flow_phase phase;
 	int batch_size, batch_max;
@@ -229,17 +235,21 @@ void flow_list_unshift(struct flow_list *, struct flow_item *);
 struct flow_item *flow_list_shift(struct flow_list *);
 /* Moves all of ${from} behind ${to}. */
 void flow_list_append(struct flow_list *to, struct flow_list *from);
+/* Moves those that were leased before ${leased_before_ms} behind ${to}. */
+void flow_list_drain(struct flow_list *from, int64_t leased_before_ms, struct flow_list *to);
 
 /* Ends ${item}, which is under way no more. */
 void flow_end_item(struct flow_state *, struct flow_item *, enum verdict);
 /* How long a claimed item may wait for its beginning. */
-int64_t flow_wait_max_ms(const struct flow_state *);
+int64_t flow_wait_max_ms(const struct flow_limits *);
 
 /* flow_host.c */
 void flow_hosts_init(struct flow_hosts *, struct arena *, int limit_max);
 /* Queues ${item} at the host of ${target}, or at the carrier that knows it by this name. */
 void flow_hosts_queue(
     struct flow_hosts *, struct flow_item *, const char *target, const struct flow_carrier *);
+/* Queues ${item} at the host that it has been queued at before. */
+void flow_hosts_line_up(struct flow_hosts *, struct flow_item *);
 /*
  * The next item that may go where ${places} more may be under way, its host's in turn, counted as
  * in flight; NULL: none.
@@ -254,8 +264,8 @@ void flow_hosts_pause(struct flow_hosts *, struct flow_host *, int64_t pause_ms)
  * is served by urgency, after FLOW_PUT_BACK_MS or a pause that is longer.
  */
 void flow_hosts_put_back(struct flow_hosts *, struct flow_item *);
-/* Takes what waits and was claimed before ${claimed_before_ms} off the queues, onto ${to}. */
-void flow_hosts_drain(struct flow_hosts *, int64_t claimed_before_ms, struct flow_list *to);
+/* Takes what waits and was leased before ${leased_before_ms} off the queues, onto ${to}. */
+void flow_hosts_drain(struct flow_hosts *, int64_t leased_before_ms, struct flow_list *to);
 /*
  * Writes the origins of hosts that are full and whose queue has stood for FLOW_SLOW_MS into
  * ${origins}, an array literal in lower case.  Returns how many items wait for other hosts.
@@ -300,6 +310,20 @@ void flow_settle_send(struct flow_state *);
 void flow_settle_take(struct flow_state *);
 void flow_release_send(struct flow_state *);
 void flow_release_take(struct flow_state *);
+
+/* flow_rest.c */
+/* Takes those of ${settled} that go on, as the settlement's ${answer} has it, off the list. */
+void flow_go_on(struct flow_state *, struct flow_list *settled, const PGresult *answer);
+/* Lets those whose rest is over line up. */
+void flow_rests_end(struct flow_state *);
+/* Takes what rests and was leased before ${leased_before_ms} off, onto ${to}. */
+void flow_rests_drain(struct flow_state *, int64_t leased_before_ms, struct flow_list *to);
+/* How long until a rest ends, ${most_ms} at most. */
+int flow_rests_wait_ms(const struct flow_state *, int most_ms);
+/* ${item} is about to be stepped for the first time in its turn. */
+void flow_turn_begin(struct flow_state *, struct flow_item *);
+/* ${item} is let go of. */
+void flow_item_forget(struct flow_state *, struct flow_item *);
 
 /* flow_lane.c */
 void flow_lanes_finish(struct flow_state *);

@@ -35,14 +35,18 @@ static const char *const flow_verdict_name[VERDICT__MAX] = {
 	[VERDICT_AWAIT] = "await",
 	[VERDICT_CANCEL] = "cancel",
 	[VERDICT_WAIT] = "wait",
+	[VERDICT_GO_ON] = "go_on",
 };
 
 static struct flow_settlement *flow_settle_next(struct flow_state *);
+static void flow_settle_load(struct flow_state *, struct flow_list *);
 static void flow_settle_fill(struct flow_state *, const struct flow_list *);
+static void flow_settle_add_bulks(struct text *, const struct flow_list *);
 static void flow_settle_add(struct text *, enum settle_column, const struct flow_item *);
 static void flow_settle_add_known(struct text *, int64_t number);
 static void flow_settle_count(
     struct flow_state *, const struct flow_settlement *, const PGresult *);
+static void flow_settle_tally(struct run *, const PGresult *);
 static void flow_settle_again(struct flow_state *, struct flow_settlement *);
 static void flow_settle_split(struct flow_state *, struct flow_settlement *, enum verdict apart);
 
@@ -64,8 +68,7 @@ flow_settle_send(struct flow_state *s)
 		return;
 	if (!next) {
 		next = mem_zero(1, sizeof *next);
-		while (s->ended.count > 0 && next->items.count < FLOW_SETTLE_ROWS_MAX)
-			flow_list_push(&next->items, flow_list_shift(&s->ended));
+		flow_settle_load(s, &next->items);
 	}
 	flow_settle_fill(s, &next->items);
 	s->settling = next;
@@ -87,6 +90,8 @@ flow_settle_take(struct flow_state *s)
 	switch (s->settle_unit.state) {
 	case DB_UNIT_DONE:
 		flow_settle_count(s, settled, s->settle_unit.result);
+		if (s->flow->goes_on)
+			flow_go_on(s, &settled->items, s->settle_unit.result);
 		PQclear(s->settle_unit.result);
 		flow_close(s, &settled->items);
 		free(settled);
@@ -165,6 +170,20 @@ flow_settle_next(struct flow_state *s)
 	return NULL;
 }
 
+/* Moves what has ended onto ${to}, as far as one statement goes. */
+static void
+flow_settle_load(struct flow_state *s, struct flow_list *to)
+{
+	size_t bulk = 0;
+
+	while (s->ended.count > 0 && to->count < FLOW_SETTLE_ROWS_MAX) {
+		bulk += s->ended.first->item.bulk_len;
+		if (to->count > 0 && bulk > FLOW_BULK_MAX)
+			return;
+		flow_list_push(to, flow_list_shift(&s->ended));
+	}
+}
+
 /* Writes the items' ends as the arguments that the settle statement takes. */
 static void
 flow_settle_fill(struct flow_state *s, const struct flow_list *items)
@@ -176,14 +195,31 @@ flow_settle_fill(struct flow_state *s, const struct flow_list *items)
 		struct text *t = &s->settle_arrays[i];
 
 		text_reset(t);
-		text_array_begin(t);
-		for (const struct flow_item *item = items->first; item; item = item->next)
-			flow_settle_add(t, s->flow->settles[i], item);
-		text_array_end(t);
+		if (s->flow->settles[i] == SETTLE_BULK) {
+			flow_settle_add_bulks(t, items);
+		} else {
+			text_array_begin(t);
+			for (const struct flow_item *item = items->first; item; item = item->next)
+				flow_settle_add(t, s->flow->settles[i], item);
+			text_array_end(t);
+		}
 		s->settle_args[i] = t->at;
 	}
 	for (int i = 0; i < limits->settle_args_count; i++)
 		s->settle_args[arrays + i] = limits->settle_args[i];
+}
+
+static void
+flow_settle_add_bulks(struct text *t, const struct flow_list *items)
+{
+	for (const struct flow_item *i = items->first; i; i = i->next) {
+		text_add_char(t, i == items->first ? '[' : ',');
+		if (i->item.bulk)
+			text_add(t, i->item.bulk, i->item.bulk_len);
+		else
+			text_add_text(t, "null");
+	}
+	text_add_char(t, ']');
 }
 
 static void
@@ -194,6 +230,7 @@ flow_settle_add(struct text *t, enum settle_column column, const struct flow_ite
 
 	switch (column) {
 	case SETTLE_END:
+	case SETTLE_BULK:
 		break;
 	case SETTLE_ID:
 		text_array_add_plain(t, PQgetvalue(b->rows, item->row, b->column_id));
@@ -288,7 +325,17 @@ flow_settle_count(struct flow_state *s, const struct flow_settlement *settled, c
 	r->failed += failed;
 	r->processed += count[VERDICT_DONE] + failed + count[VERDICT_AWAIT] + count[VERDICT_CANCEL];
 	for (const struct flow_item *i = settled->items.first; s->lanes && i; i = i->next)
-		s->lanes->has_freed |= i->frees;
+		s->lanes->has_freed |= i->frees && i->verdict != VERDICT_GO_ON;
+	flow_settle_tally(r, rows);
+}
+
+/* What the statement itself has counted. */
+static void
+flow_settle_tally(struct run *r, const PGresult *rows)
+{
+	for (int i = 0; i < WORKER_TALLIES_MAX && r->worker->tallies[i]; i++)
+		if (PQfnumber(rows, r->worker->tallies[i]) >= 0)
+			r->tally[i] += db_number(rows, 0, r->worker->tallies[i]);
 }
 
 /*

@@ -223,15 +223,16 @@ flow_store_reads_are_away(const struct flow_state *s)
 	       s->stop_unit.state == DB_UNIT_SENT;
 }
 
-/* Ends wait a moment for company, or go along with a claim. */
+/* Ends wait a moment for company, or go along with a claim; those that go on after it do not. */
 static bool
 flow_store_must_settle(const struct flow_state *s, bool may_claim, int64_t now_ms)
 {
 	if (flow_settle_is_due(s, now_ms))
 		return true;
 	return s->ended.count > 0 &&
-	       (may_claim || s->ended.count >= s->batch_size || s->phase != FLOW_MAIN ||
-		   s->ended.count == s->open || now_ms - s->ended_first_ms >= FLOW_SETTLE_DELAY_MS);
+	       (may_claim || s->flow->goes_on || s->ended.count >= s->batch_size ||
+		   s->phase != FLOW_MAIN || s->ended.count == s->open ||
+		   now_ms - s->ended_first_ms >= FLOW_SETTLE_DELAY_MS);
 }
 
 /* Lets go of items that are settled or handed back; a batch goes with its last one. */
@@ -243,6 +244,7 @@ flow_close(struct flow_state *s, struct flow_list *items)
 	while ((item = flow_list_shift(items))) {
 		struct flow_batch *b = item->batch;
 
+		flow_item_forget(s, item);
 		s->open--;
 		if (--b->open == 0) {
 			PQclear(b->rows);

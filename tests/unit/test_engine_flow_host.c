@@ -57,6 +57,13 @@ fixture_end(void **state)
 }
 
 static void
+lease_all(struct fixture *f, int64_t at_ms)
+{
+	for (int i = 0; i < ITEMS_MAX; i++)
+		f->batch->items[i].leased_ms = at_ms;
+}
+
+static void
 queue(struct fixture *f, int from, int count, const char *url)
 {
 	for (int i = from; i < from + count; i++)
@@ -160,7 +167,7 @@ test_drain_takes_what_is_old_and_leaves_the_rest(void **state)
 	struct fixture *f = *state;
 	struct flow_list drained = { .count = 0 };
 
-	f->batch->claimed_ms = 1000;
+	lease_all(f, 1000);
 	queue(f, 0, 5, "http://a/");
 	flow_hosts_drain(f->hosts, 1000, &drained);
 	assert_int_equal(drained.count, 0);
@@ -176,13 +183,13 @@ test_a_slow_host_is_full_and_its_queue_stands(void **state)
 	struct fixture *f = *state;
 	struct text origins = { .at = NULL };
 
-	f->batch->claimed_ms = clock_mono_ms();
+	lease_all(f, clock_mono_ms());
 	queue(f, 0, 10, "http://A.example/");
 	queue(f, 10, 3, "http://b/");
 	start_all(f);
 	assert_int_equal(flow_hosts_slow(f->hosts, &origins), 10 - FLOW_HOST_START);
 	assert_string_equal(origins.at, "{}");
-	f->batch->claimed_ms -= FLOW_SLOW_MS + 1;
+	lease_all(f, clock_mono_ms() - FLOW_SLOW_MS - 1);
 	queue(f, 20, 2, "http://c/");
 	assert_int_equal(flow_hosts_slow(f->hosts, &origins), 2);
 	assert_non_null(strstr(origins.at, "http://a.example"));
