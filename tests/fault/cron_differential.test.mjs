@@ -10,7 +10,7 @@ import { random } from '../lib/random.mjs';
 import { report, size } from '../lib/sizes.mjs';
 import { Stand } from '../lib/stand.mjs';
 
-const EXPRESSIONS = size(10_000, 100_000);
+const EXPRESSIONS = size(2000, 100_000);
 const NEXT = 4;
 const FROM = Date.UTC(2000, 0) / 1000;
 const TO = Date.UTC(2099, 0) / 1000;
@@ -217,7 +217,7 @@ test(`${EXPRESSIONS} expressions and instants: the slots that cron-parser finds`
   report(t, 'schedules against cron-parser', { expressions: EXPRESSIONS, ...seen });
 });
 
-const WALKS = size(600, 20_000);
+const WALKS = size(300, 20_000);
 
 test(`${WALKS} instants around changes of clocks: the slots of an oracle that walks by the minute`, async (t) => {
   const draw = random('walks');

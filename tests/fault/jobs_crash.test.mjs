@@ -15,7 +15,7 @@ import { random } from '../lib/random.mjs';
 import { report, size } from '../lib/sizes.mjs';
 import { until } from '../lib/wait.mjs';
 
-const JOBS = size(5000, 50_000);
+const JOBS = size(3000, 50_000);
 const KEYS = { single: 1, triple: 3 };
 
 // Not in the tree: whose files they are must be clear to whoever loads them.
