@@ -56,6 +56,9 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('webhook_attempts_default', '{SELECT,UPDATE,DELETE}'),
                ('webhook_deliveries', '{SELECT,UPDATE,DELETE}'),
                ('webhook_events', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('whatsapp_configs', '{SELECT,UPDATE}'),
+               ('whatsapp_connections', '{SELECT,UPDATE}'),
+               ('whatsapp_health', '{SELECT,INSERT,DELETE}'),
                ('whatsapp_webhook_logs', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('workspace_settings', '{SELECT,UPDATE}')) AS t(name, privileges),
        unnest(t.privileges) AS p(privilege)
@@ -76,7 +79,8 @@ SELECT string_agg(c.relname, ', ' ORDER BY c.relname) AS names, quote_ident(curr
   FROM pg_class c
   JOIN (VALUES ('jobs', true), ('job_logs', true), ('job_dependencies', true), ('workspace_settings', true), ('accounts', false),
                ('contacts', false), ('webhook_deliveries', false), ('platform_events', false), ('webhook_events', false),
-               ('whatsapp_webhook_logs', false), ('event_handlers', false), ('email_queue', false), ('email_templates', false),
+               ('whatsapp_webhook_logs', false), ('whatsapp_connections', false), ('whatsapp_configs', false),
+               ('whatsapp_health', false), ('event_handlers', false), ('email_queue', false), ('email_templates', false),
                ('inventory_items', false), ('inventory_reservations', false)) t (name, is_known) ON c.oid = to_regclass(t.name)
  WHERE has_table_privilege(c.oid, 'SELECT')
    AND row_security_active(c.oid)
@@ -134,6 +138,7 @@ SELECT s.relname AS name, s.n_live_tup AS live, s.n_dead_tup AS dead,
   JOIN pg_class c ON c.oid = s.relid
  WHERE s.relid IN (to_regclass('webhook_deliveries'), to_regclass('platform_notifications'), to_regclass('jobs'),
                    to_regclass('webhook_events'), to_regclass('whatsapp_webhook_logs'), to_regclass('email_queue'),
+                   to_regclass('whatsapp_connections'),
                    to_regclass('inventory_items'), to_regclass('inventory_reservations'), to_regclass('cron_locks'));
 
 -- name: locks
