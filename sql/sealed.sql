@@ -148,3 +148,32 @@ SELECT COALESCE(substring(secret FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
   FROM event_handlers
  WHERE secret <> ''
  GROUP BY 1;
+
+-- name: whatsapp_token_plain
+SELECT connection_id AS id, left(accesstoken, 90000) AS value, xmin::text AS version
+  FROM whatsapp_configs
+ WHERE ($1::uuid IS NULL OR connection_id > $1::uuid) AND accesstoken <> '' AND NOT starts_with(accesstoken, 'cw1.')
+ ORDER BY connection_id
+ LIMIT $2::int;
+
+-- name: whatsapp_token_stale
+SELECT connection_id AS id, left(accesstoken, 90000) AS value, xmin::text AS version
+  FROM whatsapp_configs
+ WHERE ($1::uuid IS NULL OR connection_id > $1::uuid) AND starts_with(accesstoken, 'cw1.') AND NOT starts_with(accesstoken, $3::text)
+ ORDER BY connection_id
+ LIMIT $2::int;
+
+-- name: whatsapp_token_put
+UPDATE whatsapp_configs t
+   SET accesstoken = r.value
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, version, value)
+ WHERE t.connection_id = ANY ($1::uuid[]) AND t.connection_id = r.id AND t.xmin::text = r.version
+RETURNING t.connection_id AS id;
+
+-- name: whatsapp_token_keys
+SELECT COALESCE(substring(accesstoken FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(accesstoken, 'cw1.') THEN '?' ELSE '' END) AS key_id,
+       count(*) AS count
+  FROM whatsapp_configs
+ WHERE accesstoken <> ''
+ GROUP BY 1;

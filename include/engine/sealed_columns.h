@@ -13,6 +13,7 @@ enum sealed_column_id {
 	SEALED_JOB_TYPE_SECRET,
 	SEALED_APOLLO_KEY,
 	SEALED_EVENT_HANDLER_SECRET,
+	SEALED_WHATSAPP_TOKEN,
 	SEALED__MAX
 };
 extern const struct sealed_column sealed_columns[SEALED__MAX];

@@ -54,6 +54,14 @@ const struct sealed_column sealed_columns[SEALED__MAX] = {
 		.put = SQL_SEALED_EVENT_HANDLER_SECRET_PUT,
 		.keys = SQL_SEALED_EVENT_HANDLER_SECRET_KEYS,
 	},
+	[SEALED_WHATSAPP_TOKEN] = {
+		.table = "whatsapp_configs",
+		.column = "accesstoken",
+		.plain = SQL_SEALED_WHATSAPP_TOKEN_PLAIN,
+		.stale = SQL_SEALED_WHATSAPP_TOKEN_STALE,
+		.put = SQL_SEALED_WHATSAPP_TOKEN_PUT,
+		.keys = SQL_SEALED_WHATSAPP_TOKEN_KEYS,
+	},
 };
 
 void

@@ -266,12 +266,16 @@ test('seal --all, rekey: everything, once, told by key, and on record', async ()
 // Named like no row of app_webhooks: quotes, backslashes, commas, braces, a line end, characters of two bytes.
 const odd = 'type "of", \\ {many}\nNULL ü';
 
-test('seal --all, rekey, --row: the secrets of job types, by name, of event handlers, by number, and the keys of workspaces', async () => {
+test('seal --all, rekey, --row: the secrets of job types, by name, of event handlers, by number, the keys of workspaces, and tokens', async () => {
   const [workspace, bare] = [randomUUID(), randomUUID()];
   await stand.db.rows(`INSERT INTO job_types (job_type, processor, target, secret) SELECT n, 'http', 'http://receiver.test/', 'secret of ' || n FROM unnest($1::text[]) n`, [[odd, 'plain.name']]);
   await stand.db.rows(`INSERT INTO job_types (job_type, processor, target, secret) VALUES ('unsigned', 'http', 'http://receiver.test/', '')`);
   await stand.db.rows('INSERT INTO workspace_settings VALUES ($1, $2), ($3, NULL)', [workspace, 'the key of a workspace', bare]);
   const handler = await stand.db.value(`INSERT INTO event_handlers (provider, action, secret) VALUES ('cbe', 'https://receiver.test/', 'the secret of a handler') RETURNING id::text`);
+  const connection = await stand.db.value(`INSERT INTO whatsapp_connections (phonenumberid) VALUES ('1') RETURNING id`);
+  await stand.db.rows(`INSERT INTO whatsapp_configs VALUES ($1, 'the token of a number'), ($2, NULL)`, [connection, bare]);
+  const tokenOf = () => stand.db.value('SELECT accesstoken FROM whatsapp_configs WHERE connection_id = $1', [connection]);
+  const inConfig = { table: 'whatsapp_configs', column: 'accesstoken', row: connection };
   const typeOf = (name) => stand.db.value('SELECT secret FROM job_types WHERE job_type = $1', [name]);
   const keyOf = () => stand.db.value('SELECT apollo_api_key_encrypted FROM workspace_settings WHERE workspace_id = $1', [workspace]);
   const inType = (name) => ({ table: 'job_types', row: name });
@@ -286,12 +290,14 @@ test('seal --all, rekey, --row: the secrets of job types, by name, of event hand
   assert.equal(open(k1, inSettings, await keyOf()), 'the key of a workspace');
   assert.equal(await typeOf('unsigned'), '');
   assert.equal(open(k1, inHandler, await handlerOf()), 'the secret of a handler');
+  assert.equal(open(k1, inConfig, await tokenOf()), 'the token of a number');
 
   assert.equal((await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k2, k1) } })).code, 0);
   assert.equal(open(k2, inType(odd), await typeOf(odd)), `secret of ${odd}`);
   assert.equal(open(k2, inType('plain.name'), await typeOf('plain.name')), 'secret of plain.name');
   assert.equal(open(k2, inSettings, await keyOf()), 'the key of a workspace');
   assert.equal(open(k2, inHandler, await handlerOf()), 'the secret of a handler');
+  assert.equal(open(k2, inConfig, await tokenOf()), 'the token of a number');
 
   const doctor = (await stand.cli(['doctor'], { env: { ENCRYPTION_KEYS: ringOf(k1, k2) }, timeoutMs: 60_000 })).stdout;
   assert.match(doctor, /job_types\.secret: 2 sealed with key "2026-11_b", not with the newest/);
@@ -308,7 +314,7 @@ test('seal --all, rekey, --row: the secrets of job types, by name, of event hand
   const moved = await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k1, k2) } });
   assert.equal(moved.code, 1, 'a value of another type does not open');
   assert.match(moved.stderr, /job_types\.secret of row plain\.name: .*does not open/);
-  for (const table of ['job_types', 'event_handlers', 'workspace_settings']) await stand.db.rows(`DELETE FROM ${table}`);
+  for (const table of ['job_types', 'event_handlers', 'workspace_settings', 'whatsapp_configs', 'whatsapp_connections']) await stand.db.rows(`DELETE FROM ${table}`);
 });
 
 test('rekey: what cannot be opened is told, and the rest is done', async () => {
