@@ -59,6 +59,12 @@ async function fill() {
   await stand.db.rows(`INSERT INTO webhook_events (provider, event_id, attempts, lost, waits_until, created_at) SELECT 'p' || n % 3, n, ${event}(1, ${ROWS}) n`);
   await stand.db.rows(`INSERT INTO whatsapp_webhook_logs (event_id, attempts, lost, waits_until, created_at) SELECT n, ${event}(1, ${ROWS / 5}) n`);
   await stand.db.rows(`INSERT INTO event_handlers (provider, action) SELECT 'p' || n, 'f' FROM generate_series(1, 20) n`);
+  // One connection in ten is not active, one in a thousand was lost.
+  await stand.db.rows(
+    `INSERT INTO whatsapp_connections (status, lost, waits_until)
+     SELECT CASE WHEN n % 10 = 0 THEN 'closed' ELSE 'active' END, (n % 1000 = 1)::int * 2, now() - interval '1 minute' FROM generate_series(1, ${LESS}) n`);
+  await stand.db.rows(`INSERT INTO whatsapp_configs SELECT id, 'cw1.k1.sealed' FROM whatsapp_connections`);
+  await stand.db.rows(`INSERT INTO whatsapp_health (connection_id, status, lastcheck) SELECT id, 'healthy', now() - (row_number() OVER ()) * interval '1 minute' FROM whatsapp_connections`);
   // One mail in ten has a batch, of ten, and waits for its first; one in a thousand was lost.
   await stand.db.rows('ALTER TABLE email_queue DISABLE TRIGGER USER');
   await stand.db.rows(
@@ -82,6 +88,9 @@ function seqScans(node, found = []) {
   return found;
 }
 
+// The keys of a column are counted for whoever asks, and of all of it.
+const countsAll = (name) => /^sealed_\w+_keys$/.test(name);
+
 // The plan as the program gets it: parameters unknown, its own settings in force.
 async function plan({ name, params, text }) {
   return stand.db.session(async (sql) => {
@@ -99,7 +108,7 @@ async function plan({ name, params, text }) {
 async function assertPlans(state) {
   const bad = [];
   assert.ok(all.length >= 20);
-  for (const statement of all) {
+  for (const statement of all.filter(({ name }) => !countsAll(name))) {
     const found = seqScans(await plan(statement));
     if (found.length > 0) bad.push(`${statement.name}: ${found}`);
   }
