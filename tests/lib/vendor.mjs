@@ -2,7 +2,8 @@
 // demand.  The same orders as a referee's: {fault, count, after, retry_after, ms, match, …}, and
 // with `accepted` a fault comes after the vendor has done what was asked.
 //
-// A stand-in of its own has violations(one, url), answer(one, url) and error(status, fault).
+// A stand-in of its own has violations(one, url), answer(one, url) and error(status, fault).  One that
+// knows more than one account says in earlyMs(one) and waits(one, seconds) whom a limit concerns.
 import { serve } from './http.mjs';
 
 export class Vendor {
@@ -35,15 +36,27 @@ export class Vendor {
     request.on('end', () => {
       const url = new URL(request.url, this.origin);
       const one = { method: request.method, path: url.pathname, search: url.search, headers: request.headers, body: Buffer.concat(parts).toString(),
-        fault: null, early_ms: Math.max(0, this.notBefore - Date.now()) };
+        fault: null };
+      this.begins(one, response);
+      one.early_ms = this.earlyMs(one);
       one.violations = this.violations(one, url);
       this.all.push(one);
       const fault = this.next(one);
-      if (fault?.retry_after) this.notBefore = Date.now() + fault.retry_after * 1000;
+      if (fault?.retry_after) this.waits(one, fault.retry_after);
       one.fault = fault?.fault ?? null;
-      this.#play(fault, () => this.#check(one, url), request, response);
+      this.#play(fault, one, () => this.#check(one, url), request, response);
       response.on('finish', () => { one.status = response.statusCode; });
     });
+  }
+
+  begins() {}
+
+  earlyMs() {
+    return Math.max(0, this.notBefore - Date.now());
+  }
+
+  waits(one, seconds) {
+    this.notBefore = Date.now() + seconds * 1000;
   }
 
   next(one) {
@@ -62,7 +75,7 @@ export class Vendor {
     return one.violations.length > 0 ? { status: 400, body: { violations: one.violations } } : this.answer(one, url);
   }
 
-  #play(fault, answer, request, response) {
+  #play(fault, one, answer, request, response) {
     const kinds = {
       timeout: () => {},
       reset: () => request.socket.resetAndDestroy(),
@@ -71,13 +84,12 @@ export class Vendor {
         response.once('close', () => clearTimeout(timer));
       },
       truncate: () => {
-        const text = JSON.stringify(answer().body);
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length + 100 });
-        response.write(text, () => request.socket.destroy());
+        const text = textOf(answer());
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) + 100 });
+        response.write(text || ' ', () => request.socket.destroy());
       },
       'invalid-json': () => {
-        const { body } = answer();
-        write(response, { body: `${JSON.stringify(body).slice(0, 20)}{"unterminated": "` });
+        write(response, { body: `${textOf(answer()).slice(0, 20)}{"unterminated": "` });
       },
       empty: () => write(response, { body: '' }),
       html: () => write(response, { status: fault.status ?? 503, headers: { 'content-type': 'text/html' }, body: '<html><body><h1>Service Unavailable</h1></body></html>' }),
@@ -87,11 +99,16 @@ export class Vendor {
     if (fault?.accepted) answer();
     if (!fault) write(response, answer());
     else if (kinds[fault.fault]) kinds[fault.fault]();
-    else write(response, this.error(Number(fault.fault), fault));
+    else write(response, this.error(Number(fault.fault), fault, one));
   }
 }
 
-function write(response, { status = 200, headers = {}, body }) {
+function textOf({ body = '' }) {
+  return typeof body === 'string' ? body : JSON.stringify(body);
+}
+
+function write(response, answer) {
+  const { status = 200, headers = {} } = answer;
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
-  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  response.end(textOf(answer));
 }
