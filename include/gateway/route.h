@@ -4,12 +4,20 @@
 #ifndef CRONWARD_GATEWAY_ROUTE_H
 #define CRONWARD_GATEWAY_ROUTE_H
 
+#include "base/err.h"
 #include "gateway/request.h"
 
 #include <stdbool.h>
 
 struct call;
 struct worker;
+
+/* What one value of a route's parameter stands for. */
+struct route_choice {
+	const char *value;    /* NULL ends the list */
+	const char *queues;   /* of run->queues, an array literal */
+	const char *schedule; /* when a cron service is to ring with it, like the worker's */
+};
 
 struct route {
 	/*
@@ -24,7 +32,10 @@ struct route {
 	bool quiet;              /* asked for every few seconds: its calls are logged at debug */
 	bool takes_query_secret; /* a GET that asks for no run may show a secret as ?secret= */
 	bool has_queues;         /* its runs can be narrowed to some queues */
-	size_t body_max;         /* bytes; 0: REQUEST_BODY_MAX */
+	/* Its runs can be narrowed by this parameter, to one of these choices; NULL: by none. */
+	const char *parameter;
+	const struct route_choice *choices;
+	size_t body_max; /* bytes; 0: REQUEST_BODY_MAX */
 };
 
 /* Ended by a row without a path. */
@@ -39,5 +50,12 @@ const struct route *route_find(const char *path, char ret_rest[static REQUEST_PA
 bool route_fits(const char *pattern, const char *path, char ret_rest[static REQUEST_PATH_MAX]);
 /* The first route that runs the worker called ${name}, or NULL. */
 const struct route *route_of_worker(const char *name);
+
+/*
+ * What ${value} of ${route}'s parameter stands for.  NULL with ERR_BAD_REQUEST, which names the
+ * parameter and what is allowed.
+ */
+const struct route_choice *route_choose(
+    const struct route *route, const char *value, struct err *e);
 
 #endif

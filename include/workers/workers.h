@@ -15,6 +15,8 @@ extern const struct worker worker_whatsapp_webhook_retry;
 extern const struct worker worker_retry_webhooks;
 extern const struct worker worker_process_email_queue;
 extern const struct worker worker_cleanup_reservations;
+extern const struct worker worker_whatsapp_health_check;
+extern const struct worker worker_sync_integrations;
 
 /* Those that cron services ring, ended by NULL. */
 extern const struct worker *const workers[];

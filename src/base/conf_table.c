@@ -301,7 +301,7 @@ const struct conf_setting conf_settings[] = {
 	CONF_OTHER("EGRESS_CA_FILE", conf_path, egress_ca_file, "a readable PEM file",
 	    "certificates that outgoing calls trust; the system's when unset"),
 
-	CONF_NUMBER("POOL_WORKERS", pool_workers, "12", 1, 256,
+	CONF_NUMBER("POOL_WORKERS", pool_workers, "14", 1, 256,
 	    "processes for worker calls; by default the number of workers and 4 more"),
 	CONF_NUMBER("POOL_API", pool_api, "4", 1, 256, "processes for short reads"),
 	CONF_NUMBER("POOL_INBOUND", pool_inbound, "4", 1, 256,

@@ -65,7 +65,7 @@ static const struct cli_command cli_commands[] = {
 	    .summary = "run a worker once, as a call of its route would",
 	    .run = cli_run,
 	    .help =
-		" WORKER [--budget SECONDS] [--queue NAME]...\n"
+		" WORKER [--budget SECONDS] [--queue NAME]... [--interval 15min|30min]\n"
 		"\n"
 		"Prints the JSON reply.  On a terminal, standard error shows how far it is, and "
 		"in the\n"
@@ -74,7 +74,10 @@ static const struct cli_command cli_commands[] = {
 		"it in order: what is under way is finished, the rest stays due.\n"
 		"\n"
 		"  --budget SECONDS   start no more items after so long (1-3600; RUN_BUDGET_S)\n"
-		"  --queue NAME       of job-queue: only jobs of this queue; may be repeated\n",
+		"  --queue NAME       of job-queue: only jobs of this queue; may be repeated\n"
+		"  --interval WHICH   of sync-integrations: 15min is GitHub, 30min are Notion, "
+		"Slack\n"
+		"                     and Google Calendar; all of them when left out\n",
 	},
 	{
 	    .name = "config",

@@ -12,6 +12,7 @@
 #include "engine/run.h"
 #include "gateway/filter.h"
 #include "gateway/reply.h"
+#include "gateway/route.h"
 #include "http/http.h"
 #include "workers/workers.h"
 
@@ -23,19 +24,23 @@ enum {
 	RUN_BUDGET_MAX_S = 3600,
 	RUN_OPTION_BUDGET = CLI_OPTION_FIRST,
 	RUN_OPTION_QUEUE,
+	RUN_OPTION_INTERVAL,
 };
 
 /* What the command line asks for. */
 struct run_wish {
 	const struct worker *worker;
-	int64_t budget_s;   /* 0: the setting's */
-	struct text queues; /* an array literal without its end; empty: all */
+	int64_t budget_s;     /* 0: the setting's */
+	struct text queues;   /* an array literal without its end; empty: all */
+	const char *interval; /* NULL: not given */
+	const char *narrowed; /* the queues that it stands for */
 	bool is_help;
 };
 
 static int run_usage_worker(const struct cli_command *, const char *given);
 static int run_option(const struct cli_command *, int option, struct run_wish *);
-static int run_worker(const struct cli_command *, const struct run_wish *);
+static int run_check(const struct cli_command *, struct run_wish *);
+static int run_worker(const struct cli_command *, struct run_wish *);
 static int run_once(struct cli_session *, struct run *);
 static void run_go_on(const struct run *first, const struct run_lent *);
 static int run_audit(struct cli_session *, struct run *);
@@ -48,6 +53,7 @@ cli_run(const struct cli_command *command, int argc, char **argv)
 	static const struct option options[] = {
 		{ "budget", required_argument, NULL, RUN_OPTION_BUDGET },
 		{ "queue", required_argument, NULL, RUN_OPTION_QUEUE },
+		{ "interval", required_argument, NULL, RUN_OPTION_INTERVAL },
 		CLI_HELP_OPTION,
 		{ 0 },
 	};
@@ -89,6 +95,9 @@ run_option(const struct cli_command *command, int option, struct run_wish *wish)
 			text_array_begin(&wish->queues);
 		text_array_add(&wish->queues, optarg);
 		return CLI_DONE;
+	case RUN_OPTION_INTERVAL:
+		wish->interval = optarg;
+		return CLI_DONE;
 	default:
 		return cli_try("run");
 	}
@@ -109,8 +118,31 @@ run_usage_worker(const struct cli_command *command, const char *given)
 	return CLI_USAGE;
 }
 
+/* Whether what narrows the run fits its worker. */
 static int
-run_worker(const struct cli_command *command, const struct run_wish *wish)
+run_check(const struct cli_command *command, struct run_wish *wish)
+{
+	const struct route *route = route_of_worker(wish->worker->name);
+	const struct route_choice *choice;
+	struct err e = { .code = ERR_OK };
+
+	if (wish->queues.len > 0 && !(route && route->has_queues))
+		return cli_usage(command->name, "--queue is for %s, %s has no queues",
+		    worker_job_queue.name, wish->worker->name);
+	if (!wish->interval)
+		return CLI_DONE;
+	if (!route || !route->parameter || strcmp(route->parameter, "interval") != 0)
+		return cli_usage(command->name, "--interval is for %s, %s has no intervals",
+		    worker_sync_integrations.name, wish->worker->name);
+	choice = route_choose(route, wish->interval, &e);
+	if (!choice)
+		return cli_usage(command->name, "%s", e.message);
+	wish->narrowed = choice->queues;
+	return CLI_DONE;
+}
+
+static int
+run_worker(const struct cli_command *command, struct run_wish *wish)
 {
 	const struct worker *worker = wish->worker;
 	int64_t began_ms = clock_mono_ms();
@@ -118,11 +150,10 @@ run_worker(const struct cli_command *command, const struct run_wish *wish)
 	struct arena *arena = NULL;
 	struct http *http = NULL;
 	struct cli_session s;
-	int rc;
+	int rc = run_check(command, wish);
 
-	if (wish->queues.len > 0 && wish->worker != &worker_job_queue)
-		return cli_usage(command->name, "--queue is for %s, %s has no queues",
-		    worker_job_queue.name, wish->worker->name);
+	if (rc != CLI_DONE)
+		return rc;
 	arena = arena_create();
 	stop_setup();
 	if (cli_open(&s, &e) != 0 || (worker->ready && worker->ready(&s.conf, &e) != 0) ||
@@ -135,6 +166,7 @@ run_worker(const struct cli_command *command, const struct run_wish *wish)
 
 		run_init(&r, wish->worker, &lent, began_ms,
 		    wish->budget_s > 0 ? wish->budget_s : s.conf.run_budget_s);
+		r.queues = wish->narrowed;
 		if (wish->queues.len > 0)
 			r.queues = arena_format(arena, "%s}", wish->queues.at);
 		snprintf(r.caller, sizeof(r.caller), "%s", cli_actor(actor));

@@ -35,6 +35,7 @@ struct worker_wish {
 };
 
 static int worker_read(struct call *, struct worker_wish *);
+static int worker_narrow(struct call *, struct worker_wish *);
 static int worker_prepare(struct call *, const struct worker_wish *);
 static int worker_lend(struct gateway *, struct run_lent *, struct err *);
 static void worker_begin_failed(struct call *, bool busy_is_fine);
@@ -133,10 +134,32 @@ worker_read(struct call *c, struct worker_wish *wish)
 	if (request_query(q, c->gateway->arena, &c->err) != 0 ||
 	    request_switch(q, "busy", "200", &wish->busy_is_fine, &c->err) != 0)
 		return -1;
-	if (c->route->has_queues &&
-	    filter_queues(q, c->gateway->arena, &wish->queues, &c->err) != 0)
+	if (worker_narrow(c, wish) != 0)
 		return -1;
 	return request_body(q, c->in, c->gateway->arena, &c->err);
+}
+
+/* What the run is to be about, where the route lets a call say so. */
+static int
+worker_narrow(struct call *c, struct worker_wish *wish)
+{
+	const struct route *route = c->route;
+	const struct route_choice *choice;
+	const char *value = NULL;
+
+	if (route->has_queues)
+		return filter_queues(&c->request, c->gateway->arena, &wish->queues, &c->err);
+	if (!route->parameter)
+		return 0;
+	if (request_parameter(&c->request, route->parameter, &value, &c->err) != 0)
+		return -1;
+	if (!value)
+		return 0;
+	choice = route_choose(route, value, &c->err);
+	if (!choice)
+		return -1;
+	wish->queues = choice->queues;
+	return 0;
 }
 
 /* Everything that a run needs, before it begins. */

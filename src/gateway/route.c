@@ -7,6 +7,7 @@
 #include "gateway/route.h"
 
 #include "base/conf.h"
+#include "base/text.h"
 #include "gateway/auth.h"
 #include "gateway/handle.h"
 #include "gateway/inbound_event.h"
@@ -39,6 +40,13 @@
 
 /* Who may enqueue jobs may see and change them. */
 #define ROUTE_JOBS AUTH_SECRET(SECRET_WORKER_TOKEN)
+
+/* Which vendors a call of sync-integrations is for: the lanes of its rows. */
+static const struct route_choice route_intervals[] = {
+	{ "15min", "{github}", "*/15 * * * *" },
+	{ "30min", "{notion,slack,google_calendar}", "*/30 * * * *" },
+	{ .value = NULL },
+};
 
 const struct route routes[] = {
 	{
@@ -90,6 +98,21 @@ const struct route routes[] = {
 	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
 	    .worker = &worker_cleanup_reservations,
 	    .handle = ROUTE_BOTH(handle_worker),
+	},
+	{
+	    .path = "/api/v1/jobs/whatsapp-health-check",
+	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
+	    .worker = &worker_whatsapp_health_check,
+	    .handle = { [METHOD_GET] = handle_status, [METHOD_POST] = handle_worker },
+	    .takes_query_secret = true,
+	},
+	{
+	    .path = "/api/cron/sync-integrations",
+	    .secrets = AUTH_SECRET(SECRET_CRON_SECRET),
+	    .worker = &worker_sync_integrations,
+	    .handle = ROUTE_BOTH(handle_worker),
+	    .parameter = "interval",
+	    .choices = route_intervals,
 	},
 	{
 	    .path = "/api/jobs",
@@ -225,5 +248,23 @@ route_of_worker(const char *name)
 	for (const struct route *route = routes; route->path; route++)
 		if (route->worker && strcmp(route->worker->name, name) == 0)
 			return route;
+	return NULL;
+}
+
+const struct route_choice *
+route_choose(const struct route *route, const char *value, struct err *e)
+{
+	struct text allowed = { .at = NULL };
+
+	for (const struct route_choice *choice = route->choices; choice->value; choice++) {
+		if (strcmp(choice->value, value) == 0) {
+			text_finish(&allowed);
+			return choice;
+		}
+		text_add_format(&allowed, "%s%s", allowed.len > 0 ? " or " : "", choice->value);
+	}
+	err_set(e, ERR_BAD_REQUEST, "The parameter %s may only be %s, or be left out",
+	    route->parameter, allowed.at);
+	text_finish(&allowed);
 	return NULL;
 }

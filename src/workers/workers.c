@@ -15,6 +15,8 @@ const struct worker *const workers[] = {
 	&worker_retry_webhooks,
 	&worker_process_email_queue,
 	&worker_cleanup_reservations,
+	&worker_whatsapp_health_check,
+	&worker_sync_integrations,
 	NULL,
 };
 

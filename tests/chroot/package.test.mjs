@@ -15,7 +15,7 @@ import { newSecret, refusal } from '../lib/webhooks.mjs';
 const HOST = 'cron.example.com';
 const RECEIVER = '127.0.0.2';
 const RECEIVER_PORT = 8088;
-const POOLS = { workers: 12, api: 4, inbound: 4, async: 2 };
+const POOLS = { workers: 14, api: 4, inbound: 4, async: 2 };
 const env = { DEBIAN_FRONTEND: 'noninteractive' };
 
 const section = /^## Install\n([^]*?)^## /m.exec(readFileSync(path.join(project, 'README.md'), 'utf8'))[1];

@@ -9,7 +9,7 @@ import { root } from '../lib/program.mjs';
 import { until } from '../lib/wait.mjs';
 import { newSecret } from '../lib/webhooks.mjs';
 
-const POOLS = { workers: 12, api: 4, inbound: 4, async: 2 };
+const POOLS = { workers: 14, api: 4, inbound: 4, async: 2 };
 const RESTARTS = 4;
 const DEB = '/root/cronward.deb';
 

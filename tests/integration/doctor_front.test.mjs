@@ -44,7 +44,7 @@ test('the site as make up starts it has nothing wrong, and nothing ran', async (
   const args = ['--sockets', path.join(site.state, 'run/fcgi'), '--allow', path.join(site.state, 'nginx/cronward/allow.conf')];
   const found = await look(`${secure}/`, { args });
   for (const check of ['settings', 'database', 'pools', 'front', 'allowlist', 'encryption', 'connections']) assert.deepEqual(found.bad(check), [], check);
-  found.one('ok', /^8 worker routes are closed/);
+  found.one('ok', /^10 worker routes are closed/);
   found.one('ok', /good for another 36\d days/);
   found.one('ok', /serves no worker route/);
   found.one('ok', /is on the allowlist/);

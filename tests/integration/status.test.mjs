@@ -12,7 +12,8 @@ import { until } from '../lib/wait.mjs';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-const WORKERS = [...Object.keys(ROUTE), 'job-queue', 'whatsapp-webhook-retry', 'retry-webhooks', 'process-email-queue', 'cleanup-reservations'];
+const WORKERS = [...Object.keys(ROUTE), 'job-queue', 'whatsapp-webhook-retry', 'retry-webhooks', 'process-email-queue', 'cleanup-reservations',
+  'whatsapp-health-check', 'sync-integrations'];
 const cluster = await Cluster.create();
 const stand = await Stand.create({ cluster });
 after(async () => {

@@ -48,7 +48,7 @@ static const struct {
 	{ "EMAIL_RETENTION_DAYS", "30", "0", "36500", "-1", "36501" },
 	{ "EXECUTION_RETENTION_DAYS", "30", "1", "36500", "0", "36501" },
 	{ "AUDIT_RETENTION_DAYS", "365", "1", "36500", "0", "36501" },
-	{ "POOL_WORKERS", "12", "1", "256", "0", "257" },
+	{ "POOL_WORKERS", "14", "1", "256", "0", "257" },
 	{ "POOL_API", "4", "1", "256", "0", "257" },
 	{ "POOL_INBOUND", "4", "1", "256", "0", "257" },
 	{ "POOL_ASYNC", "2", "1", "256", "0", "257" },
@@ -181,7 +181,7 @@ defaults_reach_their_fields(void **state)
 	assert_int_equal(c.archive_retention_d, 0);
 	assert_int_equal(c.job_retention_d + c.email_retention_d, 30 + 30);
 	assert_int_equal(
-	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 12442);
+	    c.pool_workers * 1000 + c.pool_api * 100 + c.pool_inbound * 10 + c.pool_async, 14442);
 	assert_int_equal(
 	    c.event_retries_max * 1000 + c.event_retry_first_min * 100 + c.event_retry_max_min,
 	    5160);

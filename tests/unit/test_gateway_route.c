@@ -117,6 +117,27 @@ every_worker_is_found_by_name(void **state)
 	assert_null(route_of_worker("no-such-worker"));
 }
 
+/* What a parameter may say is a list of its own, and each choice says when to ring with it. */
+static void
+choices_are_chosen_by_their_values(void **state)
+{
+	const struct route *route = route_of_worker("sync-integrations");
+	struct err e = { .code = ERR_OK };
+
+	(void)state;
+	assert_string_equal(route->parameter, "interval");
+	assert_string_equal(route_choose(route, "15min", &e)->queues, "{github}");
+	assert_string_equal(
+	    route_choose(route, "30min", &e)->queues, "{notion,slack,google_calendar}");
+	assert_int_equal(e.code, ERR_OK);
+	assert_null(route_choose(route, "1h", &e));
+	assert_int_equal(e.code, ERR_BAD_REQUEST);
+	assert_string_equal(
+	    e.message, "The parameter interval may only be 15min or 30min, or be left out");
+	for (route = routes; route->path; route++)
+		assert_true(!route->parameter == !route->choices);
+}
+
 static void
 no_worker_is_open(void **state)
 {
@@ -189,6 +210,7 @@ main(void)
 		cmocka_unit_test(a_placeholder_is_one_whole_segment),
 		cmocka_unit_test(a_fixed_path_beats_a_placeholder),
 		cmocka_unit_test(every_worker_is_found_by_name),
+		cmocka_unit_test(choices_are_chosen_by_their_values),
 		cmocka_unit_test(no_worker_is_open),
 		cmocka_unit_test(events_come_by_routes_of_their_own),
 		cmocka_unit_test(executions_open_to_every_workers_secret),

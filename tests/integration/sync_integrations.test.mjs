@@ -1,0 +1,69 @@
+// sync-integrations: its route, and what it does.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, beforeEach, test } from 'node:test';
+import { holdLock } from '../lib/callers.mjs';
+import { Stand } from '../lib/stand.mjs';
+
+const JOB = 'sync-integrations';
+const ROUTE = '/api/cron/sync-integrations';
+const stand = await Stand.create({ env: { ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}` } });
+const { db } = stand;
+after(() => stand.end());
+const pool = await stand.startPool({ size: 1 });
+beforeEach(() => db.rows('TRUNCATE cron_job_executions, cron_locks'));
+
+const call = async (method, query = '', headers = { authorization: `Bearer ${stand.cronSecret}` }) => {
+  const answer = await pool.call(method, ROUTE + query, { headers });
+  return { status: answer.status, ...JSON.parse(answer.body) };
+};
+const runs = () => db.value('SELECT count(*)::int FROM cron_job_executions WHERE job_name = $1', [JOB]);
+const NOTHING = { message: 'Sync completed', usersProcessed: 0, providersSync: 0, successCount: 0, failureCount: 0 };
+
+test('POST and GET run it, of one interval or of all, with the keys of the seed', async () => {
+  for (const [n, query] of ['', '?interval=15min', '?interval=30min', '?interval=30min&busy=200'].entries()) {
+    const { status, durationMs, run, ...reply } = await call(n % 2 ? 'GET' : 'POST', query);
+    assert.deepEqual([status, reply, run.worker], [200, NOTHING, JOB], query);
+    assert.deepEqual([typeof durationMs, durationMs], ['number', run.durationMs]);
+  }
+  assert.equal(await runs(), 4);
+});
+
+test('an interval that is none is refused with what is allowed', async () => {
+  for (const query of ['interval=', 'interval=15', 'interval=60min', 'interval=15MIN', 'interval=15min,30min', 'interval=%7Bgithub%7D']) {
+    const { status, code, error } = await call('POST', `?${query}`);
+    assert.deepEqual([status, code, error], [400, 'bad_request', 'The parameter interval may only be 15min or 30min, or be left out'], query);
+  }
+  assert.equal((await call('POST', '?interval=15min&interval=30min')).code, 'bad_request');
+  assert.equal(await runs(), 0);
+});
+
+test('the command line takes the same intervals, and only for it', async () => {
+  const done = await stand.cli(['run', JOB, '--interval', '15min']);
+  assert.equal(JSON.parse(done.stdout).message, 'Sync completed', done.stderr);
+  for (const [args, says] of [
+    [[JOB, '--interval', '20min'], /The parameter interval may only be 15min or 30min/],
+    [['webhook-retry', '--interval', '15min'], /--interval is for sync-integrations, webhook-retry has no intervals/],
+    [[JOB, '--queue', 'github'], /--queue is for job-queue, sync-integrations has no queues/]]) {
+    const wrong = await stand.cli(['run', ...args]);
+    assert.equal(wrong.code, 2, args.join(' '));
+    assert.match(wrong.stderr, says);
+  }
+});
+
+test('a run under way is told, or skipped with zeros', async () => {
+  const free = await holdLock((...query) => db.rows(...query), JOB);
+  const { status, code } = await call('POST');
+  assert.deepEqual([status, code], [429, 'busy']);
+  const skipped = await call('GET', '?interval=15min&busy=200');
+  assert.deepEqual([skipped.status, skipped.skipped, skipped.run, skipped.durationMs], [200, true, null, 0]);
+  for (const name of Object.keys(NOTHING)) assert.equal(skipped[name], NOTHING[name], name);
+  await free();
+  assert.equal(await runs(), 0);
+});
+
+test('without the secret it does nothing', async () => {
+  for (const [query, headers] of [['', {}], [`?secret=${stand.cronSecret}`, {}], ['?interval=15min', { authorization: `Bearer ${stand.key}` }]])
+    for (const method of ['POST', 'GET']) assert.deepEqual(await call(method, query, headers).then(({ status, code }) => [status, code]), [401, 'unauthorized'], query);
+  assert.equal(await runs(), 0);
+});
