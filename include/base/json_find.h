@@ -27,6 +27,11 @@ void json_members(
 struct json_span json_member(struct json_span value, const char *name);
 /* The first element of the array ${value}; none of what is no array. */
 struct json_span json_first(struct json_span value);
+/*
+ * The element of the array ${value} behind *element, which is all zero before the first.  False
+ * behind the last, and of what is no array.
+ */
+bool json_next(struct json_span value, struct json_span *element);
 
 /*
  * The text of the string ${value}, decoded, in ${to} with a NUL.  False, and "", where it is no

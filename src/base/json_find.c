@@ -58,14 +58,31 @@ json_member(struct json_span value, const char *name)
 struct json_span
 json_first(struct json_span value)
 {
-	struct json_span none = { .at = NULL }, first;
-	struct json_rest rest;
+	struct json_span first = { .at = NULL };
 
-	if (!json_rest_open(&rest, value, '['))
-		return none;
+	json_next(value, &first);
+	return first;
+}
+
+bool
+json_next(struct json_span value, struct json_span *element)
+{
+	struct json_rest rest;
+	bool is_first = !element->at;
+
+	if (is_first && !json_rest_open(&rest, value, '['))
+		return false;
+	if (!is_first)
+		rest = (struct json_rest){ element->at + element->len, value.at + value.len };
 	json_rest_space(&rest);
-	first = json_rest_value(&rest);
-	return first.len > 0 ? first : none;
+	*element = (struct json_span){ .at = NULL };
+	if (!is_first && !json_rest_take(&rest, ','))
+		return false;
+	json_rest_space(&rest);
+	*element = json_rest_value(&rest);
+	if (element->len == 0)
+		*element = (struct json_span){ .at = NULL };
+	return element->len > 0;
 }
 
 bool
@@ -76,8 +93,18 @@ json_string_of(struct json_span value, char *to, size_t room)
 	bool fits;
 
 	to[0] = '\0';
-	if (value.len < 2 || value.at[0] != '"')
+	if (value.len < 2 || value.at[0] != '"' || value.at[value.len - 1] != '"')
 		return false;
+	/* Most are written as they are. */
+	if (!memchr(value.at, '\\', value.len)) {
+		len = value.len - 2;
+		fits = len < room;
+		if (fits) {
+			memcpy(to, value.at + 1, len);
+			to[len] = '\0';
+		}
+		return fits;
+	}
 	string = json_loadb(value.at, value.len, JSON_DECODE_ANY, NULL);
 	len = json_string_length(string);
 	fits = json_is_string(string) && len < room;

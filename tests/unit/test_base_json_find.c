@@ -85,6 +85,29 @@ finds_first_elements(void **state)
 }
 
 static void
+goes_from_element_to_element(void **state)
+{
+	static const char *const elements[] = { "{\"a\":[1,2]}", "\"],\"", "[ 3 ]", "-4.5e1",
+		"null", "{}" };
+	static const char *const none[] = { "[]", " [ ] ", "{\"a\":1}", "\"[1]\"", "1", "" };
+	struct json_span list = span(" [ {\"a\":[1,2]} ,\"],\",[ 3 ],\n-4.5e1,null\t, {}\n] , 5]");
+	struct json_span element = { .at = NULL };
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		assert_true(json_next(list, &element));
+		assert_span(element, elements[i]);
+	}
+	assert_false(json_next(list, &element));
+	assert_span(element, NULL);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		assert_false(json_next(span(none[i]), &element));
+		assert_span(element, NULL);
+	}
+	assert_false(json_next((struct json_span){ .at = NULL }, &element));
+}
+
+static void
 decodes_strings(void **state)
 {
 	char to[8];
@@ -96,6 +119,9 @@ decodes_strings(void **state)
 	assert_string_equal(to, "1234567");
 	assert_false(json_string_of(span("\"12345678\""), to, sizeof(to)));
 	assert_string_equal(to, "");
+	assert_true(json_string_of(span("\"12345\\u0036\\/\""), to, sizeof(to)));
+	assert_string_equal(to, "123456/");
+	assert_false(json_string_of(span("\"12345\\u0036\\/8\""), to, sizeof(to)));
 	assert_true(json_string_of(span("\"\""), to, sizeof(to)));
 	assert_false(json_string_of(span("1"), to, sizeof(to)));
 	assert_false(json_string_of((struct json_span){ .at = NULL }, to, sizeof(to)));
@@ -109,12 +135,17 @@ survives_what_is_no_json(void **state)
 
 	(void)state;
 	for (size_t len = 0; len < sizeof(text); len++) {
-		char *copy = malloc(len + 1);
+		char *copy = malloc(len + 1), to[8];
+		struct json_span element = { .at = NULL };
 		struct json_span cut = { .at = copy + 1, .len = len };
 
 		memcpy(copy + 1, text, len);
 		json_member(cut, "c");
 		json_first(json_member(cut, "a"));
+		json_string_of(json_member(cut, "c"), to, sizeof(to));
+		cut = json_member(cut, "a");
+		while (json_next(cut, &element))
+			assert_true(element.len > 0);
 		free(copy);
 	}
 }
@@ -127,6 +158,7 @@ main(void)
 		cmocka_unit_test(the_last_of_a_name_counts),
 		cmocka_unit_test(nothing_is_found_in_what_is_no_object),
 		cmocka_unit_test(finds_first_elements),
+		cmocka_unit_test(goes_from_element_to_element),
 		cmocka_unit_test(decodes_strings),
 		cmocka_unit_test(survives_what_is_no_json),
 	};
