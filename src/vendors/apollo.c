@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "http/form.h"
 #include "http/http.h"
 
 #include <ctype.h>
@@ -25,11 +26,7 @@ enum {
 	STATUS_TOO_MANY = 429,
 };
 
-#define APOLLO_UNRESERVED                                                                          \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" /* RFC 3986, 2.3 */
-
 static char *apollo_url(struct arena *, const char *base_url, const struct apollo_question *);
-static void apollo_escape(struct text *, const char *value);
 static char *apollo_body(struct arena *, const struct apollo_question *);
 static bool apollo_knows(const struct apollo_question *, enum apollo_field);
 static bool apollo_is_domain(const char *);
@@ -200,25 +197,12 @@ apollo_url(struct arena *a, const char *base_url, const struct apollo_question *
 		text_add_char(&url, separator);
 		text_add_text(&url, apollo_field_name[i]);
 		text_add_char(&url, '=');
-		apollo_escape(&url, question->fields[i]);
+		text_add_text(&url, form_escape(a, question->fields[i]));
 		separator = '&';
 	}
 	copy = arena_copy(a, url.at, url.len);
 	text_finish(&url);
 	return copy;
-}
-
-static void
-apollo_escape(struct text *to, const char *value)
-{
-	while (*value) {
-		size_t len = strspn(value, APOLLO_UNRESERVED);
-
-		text_add(to, value, len);
-		value += len;
-		if (*value)
-			text_add_format(to, "%%%02X", (unsigned char)*value++);
-	}
 }
 
 static char *
