@@ -79,10 +79,11 @@ struct sync_answer {
 	/* PAGE.  Texts and spans live in the arena, or in the reply's body. */
 	struct json_span items; /* the array, which json_fault() has found sound; none: empty */
 	const char *next;       /* where to go on; NULL: this was the last page */
-	const char *since; /* what the next pass is to ask with, if this one gets through; NULL:
-			    * this page does not say */
-	bool is_known;     /* what would follow was read before: no need to go on */
-	const char *etag;  /* of this page; NULL: none */
+	/* What the next pass is to ask with, if this one gets through: of those that the pages of a
+	 * pass say, the greatest as a text.  NULL: this page does not say. */
+	const char *since;
+	bool is_known;            /* what would follow was read before: no need to go on */
+	const char *etag;         /* of this page; NULL: none */
 	const char *const *parts; /* for a later stream that has parts */
 	size_t parts_count;
 	int64_t poll_s; /* not to be asked again for so long; 0: nothing about that */
@@ -132,8 +133,8 @@ struct sync_vendor {
 	/* Whether the settings say who we are; else tokens of this vendor cannot be refreshed. */
 	bool (*may_refresh)(const struct conf *conf);
 	void (*ask_tokens)(struct arena *a, const struct sync_refresh *ask, struct http_request *q);
-	void (*read_tokens)(struct arena *a, const struct http_reply *reply, int64_t now_unix_s,
-	    struct sync_tokens *ret_tokens);
+	void (*read_tokens)(struct arena *a, const struct sync_refresh *ask,
+	    const struct http_reply *reply, int64_t now_unix_s, struct sync_tokens *ret_tokens);
 	const char *(*base_url)(const struct conf *conf);
 };
 

@@ -1,0 +1,170 @@
+/*
+ * oauth - asking for tokens and reading them.
+ *
+ * Only a name that says so makes a refresh token dead, or the settings wrong: of all else it is
+ * not known what it means, and asking again later does no harm.
+ */
+#include "vendors/oauth.h"
+
+#include "base/arena.h"
+#include "base/crypto.h"
+#include "base/text.h"
+#include "http/form.h"
+#include "http/http.h"
+#include "vendors/sync_page.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	OAUTH_NAME_MAX = 64,
+	OAUTH_NUMBER_MAX = 20,
+	OAUTH_EXPIRES_MAX_S = 10 * 366 * 24 * 3600,
+};
+
+enum { OAUTH_ACCESS, OAUTH_REFRESH, OAUTH_EXPIRES, OAUTH_ERROR, OAUTH_CODE, OAUTH__MAX };
+static const char *const oauth_member[OAUTH__MAX] = {
+	[OAUTH_ACCESS] = "access_token",
+	[OAUTH_REFRESH] = "refresh_token",
+	[OAUTH_EXPIRES] = "expires_in",
+	[OAUTH_ERROR] = "error",
+	[OAUTH_CODE] = "code",
+};
+
+/* RFC 6749, 5.2 (Google and Notion); GitHub; Slack. */
+static const char *const oauth_dead[] = { "invalid_grant", "bad_refresh_token",
+	"invalid_refresh_token", NULL };
+static const char *const oauth_ours[] = { "invalid_client", "unauthorized_client", "deleted_client",
+	"unsupported_grant_type", "incorrect_client_credentials", "bad_client_secret",
+	"invalid_client_id", NULL };
+
+static void oauth_take(
+    struct arena *, struct json_span found[static OAUTH__MAX], struct sync_tokens *);
+static int64_t oauth_expires_s(struct json_span value);
+static enum sync_refresh_outcome oauth_judge(struct json_span found[static OAUTH__MAX]);
+static void oauth_garble(const struct http_reply *, const char *why, struct sync_tokens *);
+
+const char *
+oauth_secret(const struct conf *conf, enum conf_secret which)
+{
+	const struct secret *secret = conf_secret_as_read(conf, which);
+
+	return secret_state(secret) == SECRET_USABLE ? secret->current.value : NULL;
+}
+
+void
+oauth_ask(
+    struct arena *a, const struct oauth *who, const char *refresh_token, struct http_request *q)
+{
+	const struct form_field fields[] = {
+		{ "grant_type", "refresh_token" },
+		{ "refresh_token", refresh_token },
+		{ "client_id", who->is_basic ? NULL : who->client_id },
+		{ "client_secret", who->is_basic ? NULL : who->client_secret },
+	};
+
+	if (!who->client_id || !who->client_secret) {
+		q->refused = "the client's id or secret is not set";
+		return;
+	}
+	q->url = who->url;
+	q->body = form_of(a, fields, sizeof(fields) / sizeof(*fields));
+	q->body_len = strlen(q->body);
+	http_header(q, "accept", "application/json");
+	http_header(q, "content-type", "application/x-www-form-urlencoded");
+	if (who->is_basic)
+		http_header(q, "authorization", oauth_basic(a, who));
+}
+
+char *
+oauth_basic(struct arena *a, const struct oauth *who)
+{
+	char *pair = arena_format(
+	    a, "%s:%s", form_escape(a, who->client_id), form_escape(a, who->client_secret));
+	size_t len = strlen(pair);
+	char *basic = arena_alloc(a, strlen("Basic ") + CRYPTO_BASE64_MAX(len));
+
+	crypto_base64_encode(stpcpy(basic, "Basic "), pair, len);
+	return basic;
+}
+
+void
+oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
+    const struct http_reply *reply, int64_t now_unix_s, struct sync_tokens *ret_tokens)
+{
+	const struct sync_ask ask = { .token = refresh_token };
+	const char *const hidden[] = { refresh_token, who->client_secret, NULL };
+	struct json_span root, found[OAUTH__MAX];
+	struct sync_answer answer;
+	bool is_success = sync_page_open(a, &ask, reply, now_unix_s, &answer, &root);
+
+	*ret_tokens = (struct sync_tokens){
+		.outcome = SYNC_REFRESH_FAILED,
+		.wait_s = sync_wait_s(reply, now_unix_s),
+	};
+	json_members(root, oauth_member, OAUTH__MAX, found);
+	if (is_success && found[OAUTH_ACCESS].at && !found[OAUTH_ERROR].at) {
+		oauth_take(a, found, ret_tokens);
+		if (ret_tokens->outcome != SYNC_REFRESHED)
+			oauth_garble(reply, "without tokens that can be used", ret_tokens);
+		return;
+	}
+	if (reply->status / 100 == 2 && !found[OAUTH_ERROR].at) {
+		oauth_garble(reply, root.at ? "without tokens" : "no sound JSON", ret_tokens);
+		return;
+	}
+	/* A server in trouble may say anything. */
+	if (answer.outcome != SYNC_LIMITED && reply->status / 100 != 5)
+		ret_tokens->outcome = oauth_judge(found);
+	sync_say(a, reply, root, hidden, ret_tokens->says);
+}
+
+/* A refresh token that is there and cannot be used is as bad as none at all: it was the last. */
+static void
+oauth_take(
+    struct arena *a, struct json_span found[static OAUTH__MAX], struct sync_tokens *ret_tokens)
+{
+	struct json_span refresh = found[OAUTH_REFRESH];
+	bool is_given = refresh.at && !(refresh.len == 4 && memcmp(refresh.at, "null", 4) == 0);
+
+	ret_tokens->access = sync_text(a, found[OAUTH_ACCESS], OAUTH_TOKEN_MAX);
+	ret_tokens->refresh = is_given ? sync_text(a, refresh, OAUTH_TOKEN_MAX) : NULL;
+	ret_tokens->expires_in_s = oauth_expires_s(found[OAUTH_EXPIRES]);
+	if (ret_tokens->access && (ret_tokens->refresh || !is_given))
+		ret_tokens->outcome = SYNC_REFRESHED;
+}
+
+/* A number, or, as some vendors have sent it, a text with one; 0: neither. */
+static int64_t
+oauth_expires_s(struct json_span value)
+{
+	char text[OAUTH_NUMBER_MAX];
+	int64_t s = 0;
+
+	if (!json_string_of(value, text, sizeof(text)) && value.len < sizeof(text)) {
+		memcpy(text, value.len ? value.at : "", value.len);
+		text[value.len] = '\0';
+	}
+	text_to_int64(text, 1, OAUTH_EXPIRES_MAX_S, &s);
+	return s;
+}
+
+static enum sync_refresh_outcome
+oauth_judge(struct json_span found[static OAUTH__MAX])
+{
+	char name[OAUTH_NAME_MAX];
+
+	if (!json_string_of(found[OAUTH_ERROR], name, sizeof(name)))
+		json_string_of(found[OAUTH_CODE], name, sizeof(name));
+	if (text_is_among_nocase(name, oauth_dead))
+		return SYNC_REFRESH_DEAD;
+	return text_is_among_nocase(name, oauth_ours) ? SYNC_REFRESH_OURS : SYNC_REFRESH_FAILED;
+}
+
+static void
+oauth_garble(const struct http_reply *reply, const char *why, struct sync_tokens *ret_tokens)
+{
+	*ret_tokens = (struct sync_tokens){ .outcome = SYNC_REFRESH_FAILED, .wait_s = -1 };
+	snprintf(ret_tokens->says, sizeof(ret_tokens->says), "HTTP %d, and the answer is %s",
+	    reply->status, why);
+}
