@@ -51,7 +51,7 @@ flow_go_on(struct flow_state *s, struct flow_list *settled, const PGresult *answ
 		}
 		item->leased_ms = sent_ms;
 		item->rests_until_ms = now_ms + item->item.retry_ms;
-		if (s->phase == FLOW_OVER || item->rests_until_ms > end_ms) {
+		if (item->rests_until_ms > end_ms) {
 			flow_end_item(s, item, VERDICT_BACK);
 			continue;
 		}

@@ -168,11 +168,16 @@ test_drain_takes_what_is_old_and_leaves_the_rest(void **state)
 	struct flow_list drained = { .count = 0 };
 
 	lease_all(f, 1000);
+	/* One that goes on stands among them, its lease renewed. */
+	f->batch->items[2].leased_ms = 1001;
 	queue(f, 0, 5, "http://a/");
 	flow_hosts_drain(f->hosts, 1000, &drained);
 	assert_int_equal(drained.count, 0);
 	flow_hosts_drain(f->hosts, 1001, &drained);
-	assert_int_equal(drained.count, 5);
+	assert_int_equal(drained.count, 4);
+	assert_int_equal(f->hosts->waiting, 1);
+	flow_hosts_drain(f->hosts, 1002, &drained);
+	assert_ptr_equal(drained.last, &f->batch->items[2]);
 	assert_int_equal(f->hosts->waiting, 0);
 	assert_int_equal(start_all(f), 0);
 }
