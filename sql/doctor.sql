@@ -37,6 +37,8 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('email_queue', '{SELECT,UPDATE,DELETE}'),
                ('email_templates', '{SELECT}'),
                ('event_handlers', '{SELECT,UPDATE}'),
+               ('integration_items', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('integration_seen', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('inventory_items', '{SELECT,UPDATE}'),
                ('inventory_reservations', '{SELECT,UPDATE,DELETE}'),
                ('job_dependencies', '{SELECT,INSERT,UPDATE,DELETE}'),
@@ -52,6 +54,7 @@ SELECT t.name, string_agg(p.privilege, ', ') AS missing, quote_ident(current_use
                ('platform_events_archive', '{SELECT,INSERT,UPDATE,DELETE}'),
                ('platform_notifications', '{SELECT,UPDATE,DELETE}'),
                ('platform_notifications_archive', '{SELECT,INSERT,UPDATE,DELETE}'),
+               ('user_integrations', '{SELECT,UPDATE}'),
                ('webhook_attempts', '{SELECT,INSERT}'),
                ('webhook_attempts_default', '{SELECT,UPDATE,DELETE}'),
                ('webhook_deliveries', '{SELECT,UPDATE,DELETE}'),
@@ -80,7 +83,8 @@ SELECT string_agg(c.relname, ', ' ORDER BY c.relname) AS names, quote_ident(curr
   JOIN (VALUES ('jobs', true), ('job_logs', true), ('job_dependencies', true), ('workspace_settings', true), ('accounts', false),
                ('contacts', false), ('webhook_deliveries', false), ('platform_events', false), ('webhook_events', false),
                ('whatsapp_webhook_logs', false), ('whatsapp_connections', false), ('whatsapp_configs', false),
-               ('whatsapp_health', false), ('event_handlers', false), ('email_queue', false), ('email_templates', false),
+               ('whatsapp_health', false), ('user_integrations', false), ('integration_items', false),
+               ('integration_seen', false), ('event_handlers', false), ('email_queue', false), ('email_templates', false),
                ('inventory_items', false), ('inventory_reservations', false)) t (name, is_known) ON c.oid = to_regclass(t.name)
  WHERE has_table_privilege(c.oid, 'SELECT')
    AND row_security_active(c.oid)
@@ -138,7 +142,7 @@ SELECT s.relname AS name, s.n_live_tup AS live, s.n_dead_tup AS dead,
   JOIN pg_class c ON c.oid = s.relid
  WHERE s.relid IN (to_regclass('webhook_deliveries'), to_regclass('platform_notifications'), to_regclass('jobs'),
                    to_regclass('webhook_events'), to_regclass('whatsapp_webhook_logs'), to_regclass('email_queue'),
-                   to_regclass('whatsapp_connections'),
+                   to_regclass('whatsapp_connections'), to_regclass('user_integrations'), to_regclass('integration_items'),
                    to_regclass('inventory_items'), to_regclass('inventory_reservations'), to_regclass('cron_locks'));
 
 -- name: locks

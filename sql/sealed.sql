@@ -177,3 +177,75 @@ SELECT COALESCE(substring(accesstoken FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
   FROM whatsapp_configs
  WHERE accesstoken <> ''
  GROUP BY 1;
+
+-- name: integration_access_plain
+SELECT id, left(access_token, 90000) AS value, xmin::text AS version
+  FROM user_integrations
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND access_token <> '' AND NOT starts_with(access_token, 'cw1.')
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: integration_access_stale
+SELECT id, left(access_token, 90000) AS value, xmin::text AS version
+  FROM user_integrations
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND starts_with(access_token, 'cw1.') AND NOT starts_with(access_token, $3::text)
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: integration_access_put
+-- New tokens void a claim under way and are due at once, by a trigger, but not the same one in other words.
+-- Locked in the order in which sync.sql locks.
+WITH s AS MATERIALIZED (
+	SELECT set_config('cronward.sealing', 'on', true) AS is_on
+), l AS MATERIALIZED (
+	SELECT id FROM user_integrations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE user_integrations i
+   SET access_token = r.value
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, version, value), s
+ WHERE i.id = ANY (ARRAY(SELECT id FROM l)) AND i.id = r.id AND i.xmin::text = r.version AND s.is_on = 'on'
+RETURNING i.id;
+
+-- name: integration_access_keys
+SELECT COALESCE(substring(access_token FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(access_token, 'cw1.') THEN '?' ELSE '' END) AS key_id,
+       count(*) AS count
+  FROM user_integrations
+ WHERE access_token <> ''
+ GROUP BY 1;
+
+-- name: integration_refresh_plain
+SELECT id, left(refresh_token, 90000) AS value, xmin::text AS version
+  FROM user_integrations
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND refresh_token <> '' AND NOT starts_with(refresh_token, 'cw1.')
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: integration_refresh_stale
+SELECT id, left(refresh_token, 90000) AS value, xmin::text AS version
+  FROM user_integrations
+ WHERE ($1::uuid IS NULL OR id > $1::uuid) AND starts_with(refresh_token, 'cw1.') AND NOT starts_with(refresh_token, $3::text)
+ ORDER BY id
+ LIMIT $2::int;
+
+-- name: integration_refresh_put
+-- New tokens void a claim under way and are due at once, by a trigger, but not the same one in other words.
+-- Locked in the order in which sync.sql locks.
+WITH s AS MATERIALIZED (
+	SELECT set_config('cronward.sealing', 'on', true) AS is_on
+), l AS MATERIALIZED (
+	SELECT id FROM user_integrations WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE user_integrations i
+   SET refresh_token = r.value
+  FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, version, value), s
+ WHERE i.id = ANY (ARRAY(SELECT id FROM l)) AND i.id = r.id AND i.xmin::text = r.version AND s.is_on = 'on'
+RETURNING i.id;
+
+-- name: integration_refresh_keys
+SELECT COALESCE(substring(refresh_token FROM '^cw1\.([A-Za-z0-9_-]{1,32})\.'),
+                CASE WHEN starts_with(refresh_token, 'cw1.') THEN '?' ELSE '' END) AS key_id,
+       count(*) AS count
+  FROM user_integrations
+ WHERE refresh_token <> ''
+ GROUP BY 1;

@@ -14,6 +14,8 @@ enum sealed_column_id {
 	SEALED_APOLLO_KEY,
 	SEALED_EVENT_HANDLER_SECRET,
 	SEALED_WHATSAPP_TOKEN,
+	SEALED_INTEGRATION_ACCESS,
+	SEALED_INTEGRATION_REFRESH,
 	SEALED__MAX
 };
 extern const struct sealed_column sealed_columns[SEALED__MAX];

@@ -62,6 +62,22 @@ const struct sealed_column sealed_columns[SEALED__MAX] = {
 		.put = SQL_SEALED_WHATSAPP_TOKEN_PUT,
 		.keys = SQL_SEALED_WHATSAPP_TOKEN_KEYS,
 	},
+	[SEALED_INTEGRATION_ACCESS] = {
+		.table = "user_integrations",
+		.column = "access_token",
+		.plain = SQL_SEALED_INTEGRATION_ACCESS_PLAIN,
+		.stale = SQL_SEALED_INTEGRATION_ACCESS_STALE,
+		.put = SQL_SEALED_INTEGRATION_ACCESS_PUT,
+		.keys = SQL_SEALED_INTEGRATION_ACCESS_KEYS,
+	},
+	[SEALED_INTEGRATION_REFRESH] = {
+		.table = "user_integrations",
+		.column = "refresh_token",
+		.plain = SQL_SEALED_INTEGRATION_REFRESH_PLAIN,
+		.stale = SQL_SEALED_INTEGRATION_REFRESH_STALE,
+		.put = SQL_SEALED_INTEGRATION_REFRESH_PUT,
+		.keys = SQL_SEALED_INTEGRATION_REFRESH_KEYS,
+	},
 };
 
 void

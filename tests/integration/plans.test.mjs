@@ -65,6 +65,15 @@ async function fill() {
      SELECT CASE WHEN n % 10 = 0 THEN 'closed' ELSE 'active' END, (n % 1000 = 1)::int * 2, now() - interval '1 minute' FROM generate_series(1, ${LESS}) n`);
   await stand.db.rows(`INSERT INTO whatsapp_configs SELECT id, 'cw1.k1.sealed' FROM whatsapp_connections`);
   await stand.db.rows(`INSERT INTO whatsapp_health (connection_id, status, lastcheck) SELECT id, 'healthy', now() - (row_number() OVER ()) * interval '1 minute' FROM whatsapp_connections`);
+  // Accounts of four vendors, one in a thousand lost; one that has half of all items, and a pass under way.
+  await stand.db.rows(
+    `INSERT INTO user_integrations (user_id, provider, access_token, refresh_token, lost, waits_until)
+     SELECT gen_random_uuid(), (ARRAY['github', 'notion', 'slack', 'google_calendar'])[1 + n % 4], 'cw1.k1.a', 'cw1.k1.r', (n % 1000 = 1)::int * 2, now() - interval '1 minute'
+       FROM generate_series(1, ${LESS}) n`);
+  await stand.db.rows(
+    `INSERT INTO integration_items SELECT CASE WHEN n % 2 = 0 THEN (SELECT min(id::text)::uuid FROM user_integrations) ELSE id END, 'issue', n::text, '{}'
+       FROM (SELECT id, row_number() OVER () AS n FROM user_integrations, generate_series(1, 4)) i WHERE n <= ${ROWS}`);
+  await stand.db.rows(`INSERT INTO integration_seen SELECT id, 'issue', '', 1, ARRAY['1', '3'] FROM user_integrations`);
   // One mail in ten has a batch, of ten, and waits for its first; one in a thousand was lost.
   await stand.db.rows('ALTER TABLE email_queue DISABLE TRIGGER USER');
   await stand.db.rows(

@@ -19,6 +19,7 @@ const NOBODY = '00000000-0000-4000-8000-0000000000cc';
 const READ = ['jobs', 'job_logs', 'job_dependencies', 'workspaces', 'workspace_members', 'my_workspace_settings'];
 const HIDDEN = ['job_types', 'job_queues', 'job_slots', 'job_requests', 'job_limits', 'workspace_settings',
   'webhook_events', 'whatsapp_webhook_logs', 'event_handlers', 'email_queue', 'email_templates', 'inventory_items', 'inventory_reservations',
+  'whatsapp_connections', 'whatsapp_configs', 'whatsapp_health', 'user_integrations', 'integration_items', 'integration_seen',
   'app_webhooks', 'webhook_deliveries', 'webhook_attempts', 'webhook_attempts_default', 'platform_events_archive', 'platform_notifications_archive',
   'audit_log', 'cron_denied', 'cron_job_executions', 'cron_locks', 'cronward_adopted', 'cronward_schema'];
 
