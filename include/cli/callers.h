@@ -34,8 +34,20 @@ bool callers_is_safe(const char *url);
 /* How commands wait for the service: on a terminal with the time that is left. */
 bool callers_wait(void *owner, int64_t ms, const char *why);
 
-/* The path that rings ${worker}, or NULL, and the secret that the path wants. */
-const char *callers_path(const struct worker *worker, enum conf_secret *ret_secret);
+/* One call that a cron service is to make. */
+struct callers_call {
+	const struct worker *worker;
+	const char *path, *schedule;   /* without a query; in UTC */
+	const char *parameter, *value; /* what the query says; NULL: nothing */
+	enum conf_secret secret;       /* that it has to show */
+};
+
+/* The ${n}th call of them all, in the order of workers[].  False: there are no more. */
+bool callers_call(size_t n, struct callers_call *ret_call);
+/* "/api/cron/sync-integrations?interval=15min".  Returns ${to}. */
+const char *callers_call_path(const struct callers_call *call, char *to, size_t room);
+/* "sync-integrations 15min".  Returns ${to}. */
+const char *callers_call_name(const struct callers_call *call, char *to, size_t room);
 
 enum callers_act { CALLERS_KEEP, CALLERS_CREATE, CALLERS_UPDATE, CALLERS_DISABLE, CALLERS__MAX };
 extern const char *const callers_act_name[CALLERS__MAX];
@@ -43,10 +55,10 @@ extern const char *const callers_act_name[CALLERS__MAX];
 /* One job of ours, and what is to become of it. */
 struct callers_step {
 	enum callers_act act;
-	const struct worker *worker; /* NULL: it rings none, or one that another job rings */
-	int64_t id;                  /* 0: not there yet */
-	json_t *send;                /* what creates or changes it */
-	struct text says;            /* for people, a line for each difference */
+	struct callers_call call; /* no worker: it makes none, or one that another job makes */
+	int64_t id;               /* 0: not there yet */
+	json_t *send;             /* what creates or changes it */
+	struct text says;         /* for people, a line for each difference */
 };
 
 struct callers_plan {

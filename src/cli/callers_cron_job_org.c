@@ -199,9 +199,10 @@ callers_did(const struct callers_step *step, int64_t id)
 		[CALLERS_UPDATE] = "updated",
 		[CALLERS_DISABLE] = "disabled",
 	};
+	char name[CALLERS_NAME_MAX];
 
-	printf("%s job %" PRId64 "%s%s\n", did[step->act], id, step->worker ? ": " : "",
-	    step->worker ? step->worker->name : "");
+	printf("%s job %" PRId64 "%s%s\n", did[step->act], id, step->call.worker ? ": " : "",
+	    step->call.worker ? callers_step_name(step, name, sizeof(name)) : "");
 	fflush(stdout);
 }
 

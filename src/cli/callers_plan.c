@@ -1,9 +1,10 @@
 /*
  * callers_plan - which jobs an account has, which it is to have, and what lies between.
  *
- * A job is ours when its URL begins with APP_URL; it rings the worker whose path it names, whatever
- * stands behind a question mark.  Of several that ring the same one, the one whose whole URL is
- * right counts, else the oldest.
+ * A job is ours when its URL begins with APP_URL; it makes the call whose path it names, whatever
+ * stands behind a question mark, unless several calls have that path: then the one that its query
+ * says, else the first of them.  Of several jobs that make the same call, the one whose whole URL
+ * is right counts, else the oldest.
  */
 #include "base/arena.h"
 #include "cli/callers.h"
@@ -25,7 +26,7 @@ enum {
 	PLAN_NAME_MAX = 64,
 };
 
-/* What a job of a worker is to be; ${to} points into it. */
+/* What the job of a call is to be; ${to} points into it. */
 struct plan_wanted {
 	struct cjo_wish to;
 	char url[PLAN_URL_MAX], title[PLAN_TITLE_MAX];
@@ -35,16 +36,19 @@ static int plan_afford(const struct callers_plan *, const struct cjo *, struct e
 static bool plan_wants(const struct callers_wish *, const struct worker *);
 static void plan_find(
     struct callers_plan *, const struct conf *, const struct callers_wish *, const json_t *jobs);
-static int64_t plan_job_of(const json_t *jobs, const char *app_url, const struct worker *);
+static int64_t plan_job_of(const json_t *jobs, const char *app_url, const struct callers_call *);
 static int plan_compare(struct callers_step *, struct conf *, struct cjo *, struct err *);
-static void plan_want(struct plan_wanted *, struct conf *, const struct worker *);
+static void plan_want(struct plan_wanted *, struct conf *, const struct callers_call *);
+static const char *plan_tail(const struct callers_call *, char *to, size_t room);
 static void plan_tell(void *step, const char *name, const char *from, const char *to);
 static void plan_sort_out(
     struct callers_plan *, const char *app_url, const struct callers_wish *, const json_t *job);
 static bool plan_has(const struct callers_plan *, int64_t id);
-static struct callers_step *plan_add(struct callers_plan *, const struct worker *, int64_t id);
+static struct callers_step *plan_add(
+    struct callers_plan *, const struct callers_call *, int64_t id);
 static const char *plan_path(const char *app_url, const char *job_url);
-static const struct worker *plan_worker(const char *path);
+static bool plan_call(const char *path, struct callers_call *ret_call);
+static bool plan_says(const char *path, const struct callers_call *);
 
 const char *const callers_act_name[CALLERS__MAX] = {
 	[CALLERS_KEEP] = "unchanged",
@@ -56,6 +60,8 @@ const char *const callers_act_name[CALLERS__MAX] = {
 int
 callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e)
 {
+	struct callers_call call;
+
 	if (!conf->app_url)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "APP_URL is not set; allowed is scheme and host such as "
@@ -68,19 +74,16 @@ callers_check(struct conf *conf, const struct callers_wish *wish, struct err *e)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "CRON_JOB_ORG_API_KEY is not set or too short; keys are made at "
 		    "console.cron-job.org under Settings");
-	for (size_t i = 0; workers[i]; i++) {
-		enum conf_secret which;
-		const char *path = callers_path(workers[i], &which);
-		const struct secret *secret;
+	for (size_t n = 0; callers_call(n, &call); n++) {
+		const struct secret *secret = conf_secret(conf, call.secret);
 
-		if (!path || !plan_wants(wish, workers[i]))
+		if (!plan_wants(wish, call.worker))
 			continue;
-		secret = conf_secret(conf, which);
 		if (secret_state(secret) != SECRET_USABLE ||
 		    !text_is_utf8(secret->current.value, secret->current.len))
 			return err_set(e, ERR_NOT_CONFIGURED,
 			    "%s is not set, too short or no UTF-8; %s wants it", secret->name,
-			    path);
+			    call.path);
 	}
 	return 0;
 }
@@ -118,7 +121,7 @@ callers_plan_make(struct callers_plan *plan, struct conf *conf, const struct cal
 	if (plan_afford(plan, c, e) != 0)
 		return -1;
 	for (i = 0; i < plan->count; i++)
-		if (plan->steps[i].worker && plan_compare(&plan->steps[i], conf, c, e) != 0)
+		if (plan->steps[i].call.worker && plan_compare(&plan->steps[i], conf, c, e) != 0)
 			return -1;
 	return 0;
 }
@@ -153,7 +156,7 @@ callers_plan_print(const struct callers_plan *plan)
 
 		printf("%-9s  %s", callers_act_name[step->act],
 		    callers_step_name(step, name, sizeof(name)));
-		if (step->worker && step->id)
+		if (step->call.worker && step->id)
 			printf("  (job %" PRId64 ")", step->id);
 		printf("\n%s", step->says.at ? step->says.at : "");
 	}
@@ -165,10 +168,9 @@ callers_plan_print(const struct callers_plan *plan)
 const char *
 callers_step_name(const struct callers_step *step, char *to, size_t room)
 {
-	if (step->worker)
-		snprintf(to, room, "%s", step->worker->name);
-	else
-		snprintf(to, room, "job %" PRId64, step->id);
+	if (step->call.worker)
+		return callers_call_name(&step->call, to, room);
+	snprintf(to, room, "job %" PRId64, step->id);
 	return to;
 }
 
@@ -179,7 +181,7 @@ plan_afford(const struct callers_plan *plan, const struct cjo *c, struct err *e)
 	int64_t needs = c->requests == 0;
 
 	for (size_t i = 0; i < plan->count; i++)
-		needs += plan->steps[i].worker && plan->steps[i].id;
+		needs += plan->steps[i].call.worker && plan->steps[i].id;
 	if (c->requests + needs <= plan->requests_left)
 		return 0;
 	return err_set(e, ERR_BUSY,
@@ -199,22 +201,22 @@ plan_wants(const struct callers_wish *wish, const struct worker *worker)
 	return i == 0;
 }
 
-/* A step for each worker that is wanted, with the job that rings it. */
+/* A step for each call that is wanted, with the job that makes it. */
 static void
 plan_find(struct callers_plan *plan, const struct conf *conf, const struct callers_wish *wish,
     const json_t *jobs)
 {
-	for (size_t i = 0; workers[i]; i++) {
-		enum conf_secret secret;
+	struct callers_call call;
 
-		if (callers_path(workers[i], &secret) && plan_wants(wish, workers[i]))
-			plan_add(plan, workers[i], plan_job_of(jobs, conf->app_url, workers[i]));
-	}
+	for (size_t n = 0; callers_call(n, &call); n++)
+		if (plan_wants(wish, call.worker))
+			plan_add(plan, &call, plan_job_of(jobs, conf->app_url, &call));
 }
 
 static int64_t
-plan_job_of(const json_t *jobs, const char *app_url, const struct worker *worker)
+plan_job_of(const json_t *jobs, const char *app_url, const struct callers_call *call)
 {
+	char right[PLAN_URL_MAX];
 	const json_t *job;
 	int64_t found = 0;
 	size_t i;
@@ -222,10 +224,12 @@ plan_job_of(const json_t *jobs, const char *app_url, const struct worker *worker
 	json_array_foreach(jobs, i, job)
 	{
 		const char *path = plan_path(app_url, cjo_url(job));
+		struct callers_call made;
 
-		if (!path || plan_worker(path) != worker)
+		if (!path || !plan_call(path, &made) || made.worker != call->worker ||
+		    made.value != call->value)
 			continue;
-		if (strcmp(path + strcspn(path, "?#"), "?busy=200") == 0)
+		if (strcmp(path + strcspn(path, "?#"), plan_tail(call, right, sizeof(right))) == 0)
 			return cjo_id(job);
 		if (!found || cjo_id(job) < found)
 			found = cjo_id(job);
@@ -240,12 +244,12 @@ plan_compare(struct callers_step *step, struct conf *conf, struct cjo *c, struct
 	struct plan_wanted wanted = { .url = "" };
 	json_auto_t *have = NULL;
 
-	plan_want(&wanted, conf, step->worker);
+	plan_want(&wanted, conf, &step->call);
 	if (step->id == 0) {
 		step->act = CALLERS_CREATE;
 		step->send = cjo_wanted(&wanted.to);
 		text_add_format(
-		    &step->says, "             %s  %s UTC\n", wanted.url, step->worker->schedule);
+		    &step->says, "             %s  %s UTC\n", wanted.url, step->call.schedule);
 		return 0;
 	}
 	have = cjo_get(c, step->id, e);
@@ -257,20 +261,31 @@ plan_compare(struct callers_step *step, struct conf *conf, struct cjo *c, struct
 }
 
 static void
-plan_want(struct plan_wanted *wanted, struct conf *conf, const struct worker *worker)
+plan_want(struct plan_wanted *wanted, struct conf *conf, const struct callers_call *call)
 {
-	enum conf_secret which;
-	const char *path = callers_path(worker, &which);
+	char tail[PLAN_NAME_MAX], name[PLAN_NAME_MAX];
 
-	/* A job is disabled after many errors, and a worker that runs already is none. */
-	snprintf(wanted->url, sizeof(wanted->url), "%s%s?busy=200", conf->app_url, path);
-	snprintf(wanted->title, sizeof(wanted->title), "cronward %s", worker->name);
+	snprintf(wanted->url, sizeof(wanted->url), "%s%s%s", conf->app_url, call->path,
+	    plan_tail(call, tail, sizeof(tail)));
+	snprintf(wanted->title, sizeof(wanted->title), "cronward %s",
+	    callers_call_name(call, name, sizeof(name)));
 	wanted->to = (struct cjo_wish){
 		.url = wanted->url,
 		.title = wanted->title,
-		.secret = conf_secret(conf, which)->current.value,
+		.secret = conf_secret(conf, call->secret)->current.value,
 	};
-	cron_parse(worker->schedule, &wanted->to.schedule, NULL);
+	cron_parse(call->schedule, &wanted->to.schedule, NULL);
+}
+
+/* A job is disabled after many errors, and a worker that runs already is none: busy=200. */
+static const char *
+plan_tail(const struct callers_call *call, char *to, size_t room)
+{
+	if (call->value)
+		snprintf(to, room, "?%s=%s&busy=200", call->parameter, call->value);
+	else
+		snprintf(to, room, "?busy=200");
+	return to;
 }
 
 static void
@@ -290,21 +305,21 @@ plan_sort_out(struct callers_plan *plan, const char *app_url, const struct calle
     const json_t *job)
 {
 	const char *path = plan_path(app_url, cjo_url(job));
-	const struct worker *worker = path ? plan_worker(path) : NULL;
+	struct callers_call call = { .worker = NULL };
 	char shown[PLAN_SHOWN_MAX];
 	struct callers_step *step;
 
 	if (plan_has(plan, cjo_id(job)))
 		return;
 	if (!path || strncmp(path, "/api/", 5) != 0 || !cjo_is_enabled(job) ||
-	    (worker && !plan_wants(wish, worker))) {
+	    (plan_call(path, &call) && !plan_wants(wish, call.worker))) {
 		plan->others++;
 		return;
 	}
 	step = plan_add(plan, NULL, cjo_id(job));
 	text_clean(shown, sizeof(shown), path, strcspn(path, "?#"));
 	text_add_format(&step->says, "             %s: %s%s\n", shown,
-	    worker ? "another job rings it already" : "rings no worker",
+	    call.worker ? "another job rings it already" : "rings no worker",
 	    wish->disable_missing ? "" : "; --disable-missing would disable it");
 	if (wish->disable_missing) {
 		step->act = CALLERS_DISABLE;
@@ -322,10 +337,12 @@ plan_has(const struct callers_plan *plan, int64_t id)
 }
 
 static struct callers_step *
-plan_add(struct callers_plan *plan, const struct worker *worker, int64_t id)
+plan_add(struct callers_plan *plan, const struct callers_call *call, int64_t id)
 {
 	plan->steps = mem_grow(plan->steps, (plan->count + 1) * sizeof(*plan->steps));
-	plan->steps[plan->count] = (struct callers_step){ .worker = worker, .id = id };
+	plan->steps[plan->count] = (struct callers_step){ .id = id };
+	if (call)
+		plan->steps[plan->count].call = *call;
 	return &plan->steps[plan->count++];
 }
 
@@ -340,20 +357,35 @@ plan_path(const char *app_url, const char *job_url)
 	return job_url + len;
 }
 
-/* The worker that a path rings; a slash at its end is the same route. */
-static const struct worker *
-plan_worker(const char *path)
+/* The call that a path makes, and whether there is one; a slash at its end is the same route. */
+static bool
+plan_call(const char *path, struct callers_call *ret_call)
 {
 	size_t len = strcspn(path, "?#");
+	struct callers_call call;
+	bool is_found = false;
 
 	if (len > 1 && path[len - 1] == '/')
 		len--;
-	for (size_t i = 0; workers[i]; i++) {
-		enum conf_secret secret;
-		const char *route = callers_path(workers[i], &secret);
-
-		if (route && strlen(route) == len && strncmp(route, path, len) == 0)
-			return workers[i];
+	for (size_t n = 0; callers_call(n, &call); n++) {
+		if (strlen(call.path) != len || strncmp(call.path, path, len) != 0)
+			continue;
+		if (!is_found || plan_says(path, &call))
+			*ret_call = call;
+		is_found = true;
 	}
-	return NULL;
+	return is_found;
+}
+
+/* Whether the query of a job's path says what the call does. */
+static bool
+plan_says(const char *path, const struct callers_call *call)
+{
+	char said[PLAN_NAME_MAX];
+	size_t len = (size_t)snprintf(said, sizeof(said), "%s=%s", call->parameter, call->value);
+
+	for (const char *at = strchr(path, '?'); at && *at != '#'; at = strpbrk(at + 1, "&#"))
+		if (strncmp(at + 1, said, len) == 0 && strchr("&#", at[1 + len]))
+			return true;
+	return false;
 }

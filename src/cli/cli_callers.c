@@ -9,8 +9,7 @@
 #include "cli/callers.h"
 #include "cli/cli.h"
 #include "cli/print.h"
-#include "gateway/auth.h"
-#include "gateway/route.h"
+#include "engine/worker.h"
 #include "workers/workers.h"
 
 #include <jansson.h>
@@ -21,6 +20,7 @@
 enum {
 	CALLERS_LIMIT = 100, /* cron-job.org's for accounts that pay nothing */
 	CALLERS_LIMIT_MAX = 100000,
+	CALLERS_PATH_MAX = 256,
 };
 
 enum callers_option {
@@ -53,19 +53,6 @@ cli_callers(const struct cli_command *command, int argc, char **argv)
 	if (strcmp(what, "allowlist") == 0 && argc == 2)
 		return callers_allowlist();
 	return cli_usage(command->name, "wants list, cron-job.org or allowlist");
-}
-
-const char *
-callers_path(const struct worker *worker, enum conf_secret *ret_secret)
-{
-	const struct route *route = route_of_worker(worker->name);
-
-	if (!route)
-		return NULL;
-	*ret_secret = 0;
-	while (!(route->secrets & AUTH_SECRET(*ret_secret)))
-		++*ret_secret;
-	return route->path;
 }
 
 static int
@@ -157,17 +144,15 @@ static void
 callers_print(void)
 {
 	struct print_table table = { .columns = 5 };
+	struct callers_call call;
+	char path[CALLERS_PATH_MAX];
 
 	print_add(
 	    &table, (const char *const[]){ "worker", "method", "path", "schedule", "secret" });
-	for (size_t i = 0; workers[i]; i++) {
-		enum conf_secret secret;
-		const char *path = callers_path(workers[i], &secret);
-
-		if (path)
-			print_add(&table, (const char *const[]){ workers[i]->name, "POST", path,
-					      workers[i]->schedule, conf_secret_name[secret] });
-	}
+	for (size_t n = 0; callers_call(n, &call); n++)
+		print_add(&table, (const char *const[]){ call.worker->name, "POST",
+				      callers_call_path(&call, path, sizeof(path)), call.schedule,
+				      conf_secret_name[call.secret] });
 	print_table(&table);
 	print_finish(&table);
 }
@@ -176,17 +161,14 @@ static void
 callers_print_json(void)
 {
 	json_auto_t *list = json_array();
+	struct callers_call call;
+	char path[CALLERS_PATH_MAX];
 
-	for (size_t i = 0; workers[i]; i++) {
-		enum conf_secret secret;
-		const char *path = callers_path(workers[i], &secret);
-
-		if (path)
-			json_array_append_new(
-			    list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "worker", workers[i]->name,
-				      "method", "POST", "path", path, "schedule",
-				      workers[i]->schedule, "secret", conf_secret_name[secret]));
-	}
+	for (size_t n = 0; callers_call(n, &call); n++)
+		json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:s, s:s, s:s}", "worker", call.worker->name, "method",
+			"POST", "path", callers_call_path(&call, path, sizeof(path)), "schedule",
+			call.schedule, "secret", conf_secret_name[call.secret]));
 	json_dumpf(list, stdout, JSON_INDENT(2));
 	putchar('\n');
 }

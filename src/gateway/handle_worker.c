@@ -38,7 +38,7 @@ static int worker_read(struct call *, struct worker_wish *);
 static int worker_narrow(struct call *, struct worker_wish *);
 static int worker_prepare(struct call *, const struct worker_wish *);
 static int worker_lend(struct gateway *, struct run_lent *, struct err *);
-static void worker_begin_failed(struct call *, bool busy_is_fine);
+static void worker_begin_failed(struct call *, const struct worker_wish *);
 static void worker_reply_skipped(struct call *);
 static void worker_promise(struct call *);
 static void worker_finish(struct call *);
@@ -63,7 +63,7 @@ handle_worker(struct call *c)
 	if (worker_prepare(c, &wish) != 0)
 		return;
 	if (run_begin(&c->run) != 0) {
-		worker_begin_failed(c, wish.busy_is_fine);
+		worker_begin_failed(c, &wish);
 		return;
 	}
 	if (wish.is_async) {
@@ -202,11 +202,21 @@ worker_lend(struct gateway *g, struct run_lent *lent, struct err *e)
 }
 
 static void
-worker_begin_failed(struct call *c, bool busy_is_fine)
+worker_begin_failed(struct call *c, const struct worker_wish *wish)
 {
-	if (c->run.err.code == ERR_BUSY)
+	const bool is_busy = c->run.err.code == ERR_BUSY;
+
+	/*
+	 * Calls of different choices come at the same second, and have one lock: what this one is
+	 * about may not be what the run under way is about, so whoever ends that begins another.
+	 */
+	if (is_busy && c->route->choices && wish->queues) {
+		c->rung = c->route->worker;
+		c->afterwards = worker_ring;
+	}
+	if (is_busy)
 		c->outcome = "busy";
-	if (c->run.err.code == ERR_BUSY && busy_is_fine)
+	if (is_busy && wish->busy_is_fine)
 		worker_reply_skipped(c);
 	else
 		err_pass(&c->err, &c->run.err);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { rung } from '../lib/callers.mjs';
 import { tempFolder } from '../lib/clean.mjs';
 import { CronJobOrg } from '../lib/cron_job_org.mjs';
 import { cleanEnv, start } from '../lib/process.mjs';
@@ -33,7 +34,7 @@ const COUNT = list.length;
 // WORKER_SECRET_TOKEN is unset here, and CRON_SECRET in its place.
 const secretOf = (one) => (one.secret === 'CRON_JOB_API_KEY' ? stand.key : stand.cronSecret);
 const ours = () => [...service.jobs.values()].filter((job) => job.url.startsWith(`${APP}/`));
-const url = (one) => `${APP}${one.path}?busy=200`;
+const url = (one) => `${APP}${rung(one)}`;
 const audit = () => stand.db.rows('SELECT * FROM audit_log ORDER BY id');
 
 function noSecret(...outputs) {
@@ -59,7 +60,7 @@ test('the plan names every worker and changes nothing', async () => {
   const done = await stand.cli(['callers', 'cron-job.org'], { env });
   assert.equal(done.code, 0, done.stderr);
   for (const one of all) {
-    assert.match(done.stdout, new RegExp(`^create +${one.worker}$`, 'm'));
+    assert.match(done.stdout, new RegExp(`^create +${[one.worker, ...one.path.split('?interval=').slice(1)].join(' ')}$`, 'm'));
     assert.ok(done.stdout.includes(`${url(one)}  ${one.schedule} UTC`), done.stdout);
   }
   assert.match(done.stdout, new RegExp(`--apply does it with ${all.length} requests`));
@@ -165,6 +166,18 @@ test('jobs of other sites are left alone; those of ours that ring nothing only w
   assert.deepEqual([stale, twice].map((id) => service.jobs.get(id).enabled), [false, false]);
   assert.deepEqual([foreign, lookalike, shorter, page].map((id) => service.jobs.get(id).enabled), [true, true, true, true]);
   assert.match((await applied('--disable-missing')).stdout, /Nothing is to be done/);
+});
+
+test('of calls that share a path, a job makes the one that its query says, else the first', async () => {
+  const sync = all.filter((one) => one.worker === 'sync-integrations');
+  const at = (query) => service.add({ url: `${APP}/api/cron/sync-integrations${query}`, enabled: true });
+  const plan = async () => (await callers('--only', 'sync-integrations')).stdout.split('\n').filter((line) => /^\w/.test(line)).slice(0, -1);
+  const [half, plain] = [at('?busy=200&interval=30min#x'), at('')];
+  assert.deepEqual(await plan(), [`update     sync-integrations 15min  (job ${plain})`, `update     sync-integrations 30min  (job ${half})`]);
+  const right = sync.map((one) => service.add({ url: url(one), enabled: true }));
+  at('?interval=30min5');
+  assert.deepEqual((await plan()).slice(0, 2), right.map((id, i) => `update     sync-integrations ${i ? 30 : 15}min  (job ${id})`));
+  assert.match((await callers('--only', 'sync-integrations')).stdout, /sync-integrations: another job rings it already/);
 });
 
 test('--only: no other job is made or looked at', async () => {

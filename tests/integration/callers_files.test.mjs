@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { callersList, cronTimes, shipped, shippedPath } from '../lib/callers.mjs';
+import { callersList, cronTimes, nameOf, shipped, shippedPath } from '../lib/callers.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
 import { root } from '../lib/program.mjs';
 
@@ -16,18 +16,20 @@ const headers = { HEADER: 'CRON_SECRET', WORKERS_HEADER: 'CRON_JOB_API_KEY', JOB
 const kept = { cronward_secret: 'CRON_SECRET', cronward_workers_secret: 'CRON_JOB_API_KEY', cronward_jobs_secret: 'WORKER_SECRET_TOKEN' };
 const escape = (text) => text.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 
-// Each file's calls as [path, schedule].
-const tableOf = (at) => [...shipped(at).matchAll(/^\| ([\w-]+) \| `https:\/\/cron\.example\.com([^`?]+)\?busy=200` \| `([^`]+)` \|$/gm)];
+// Each file's calls as [path, schedule]; no file leaves out what keeps a run under way from being a failure.
+const unrung = (url) => /^(.*)[?&]busy=200$/.exec(url)[1];
+const tableOf = (at) => [...shipped(at).matchAll(/^\| ([\w-]+) \| `https:\/\/cron\.example\.com([^`]+[?&]busy=200)` \| `([^`]+)` \|$/gm)];
 const callsOf = {
-  'cron-job.org/README.md': (at) => tableOf(at).map(([, , route, schedule]) => [route, schedule]),
-  'easycron/README.md': (at) => tableOf(at).map(([, , route, schedule]) => [route, schedule]),
-  'vercel/vercel.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [new URL(one.path, 'https://x').searchParams.get('route'), one.schedule]),
-  'vercel/vercel.rewrite.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [one.path.replace('?busy=200', ''), one.schedule]),
-  'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' (\S+) (\w+)$/gm)].map(([, schedule, route, secret]) => [route, schedule, secret]),
-  'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*"@\$(\w+)" "\$APP_URL([^?]+)\?busy=200"\)/gm)]
-    .map(([, schedule, header, route]) => [route, schedule, headers[header]]),
-  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/^ +\('[\w-]+', '([^']+)', '([^?']+)\?busy=200', '(\w+)'\)/gm)]
-    .map(([, schedule, route, name]) => [route, schedule, kept[name]]),
+  'cron-job.org/README.md': (at) => tableOf(at).map(([, , url, schedule]) => [unrung(url), schedule]),
+  'easycron/README.md': (at) => tableOf(at).map(([, , url, schedule]) => [unrung(url), schedule]),
+  // The function adds busy=200, and hands on what stands behind the route.
+  'vercel/vercel.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [one.path.replace('/api/cronward?route=', '').replace('&', '?'), one.schedule]),
+  'vercel/vercel.rewrite.json': (at) => JSON.parse(shipped(at)).crons.map((one) => [unrung(one.path), one.schedule]),
+  'github-actions/cronward.yml': (at) => [...shipped(at).matchAll(/^ +ring '([^']+)' '?([^\s']+)'? (\w+)$/gm)].map(([, schedule, route, secret]) => [route, schedule, secret]),
+  'crontab/crontab': (at) => [...shipped(at).matchAll(/^((?:\S+ ){4}\S+) .*"@\$(\w+)" "\$APP_URL([^"]+)"\)/gm)]
+    .map(([, schedule, header, url]) => [unrung(url), schedule, headers[header]]),
+  'supabase/cronward.sql': (at) => [...shipped(at).matchAll(/^ +\('[\w-]+', '([^']+)', '([^']+)', '(\w+)'\)/gm)]
+    .map(([, schedule, url, name]) => [unrung(url), schedule, kept[name]]),
 };
 // Those that say which secret goes with a call.
 const named = ['github-actions/cronward.yml', 'crontab/crontab', 'supabase/cronward.sql'];
@@ -40,7 +42,7 @@ for (const [at, calls] of Object.entries(callsOf))
 
 test('tables name the worker of each URL', () => {
   for (const at of ['cron-job.org/README.md', 'easycron/README.md'])
-    for (const [, worker, route] of tableOf(at)) assert.equal(list.find((one) => one.path === route)?.worker, worker, at);
+    for (const [, worker, url] of tableOf(at)) assert.equal(list.find((one) => one.path === unrung(url))?.worker, worker, at);
 });
 
 test('GitHub is told the same times that the step knows', () => {
@@ -75,10 +77,10 @@ const timers = readdirSync(shippedPath('systemd')).filter((at) => at.endsWith('.
 const field = (text, name) => new RegExp(`^${name}=(.*)$`, 'm').exec(text)?.[1];
 
 test('systemd: a timer for each worker, named after it, for its route', () => {
-  assert.deepEqual(timers.sort(), list.map((one) => `cronward-ring-${one.worker}.timer`).sort());
+  assert.deepEqual(timers.sort(), list.map((one) => `cronward-ring-${nameOf(one)}.timer`).sort());
   for (const one of list) {
-    const unit = field(shipped(`systemd/cronward-ring-${one.worker}.timer`), 'Unit');
-    assert.equal(unit, `cronward-ring@${one.path.slice(1).replaceAll('-', '\\x2d').replaceAll('/', '-')}.service`);
+    const unit = field(shipped(`systemd/cronward-ring-${nameOf(one)}.timer`), 'Unit');
+    assert.equal(unit, `cronward-ring@${one.path.slice(1).replaceAll('-', '\\x2d').replaceAll('/', '-').replace('?', '\\x3f').replace('=', '\\x3d')}.service`);
     // A drop-in of the instance's where the secret is another one.
     const dropIn = shippedPath(`systemd/${unit}.d/secret.conf`);
     assert.equal(existsSync(dropIn), one.secret !== 'CRON_SECRET', unit);
@@ -96,7 +98,7 @@ test('systemd: the units verify without a word', async () => {
 
 test('systemd: timers elapse when crontab lines would', async () => {
   for (const one of list) {
-    const when = field(shipped(`systemd/cronward-ring-${one.worker}.timer`), 'OnCalendar');
+    const when = field(shipped(`systemd/cronward-ring-${nameOf(one)}.timer`), 'OnCalendar');
     // Counted from just before the first.
     const done = await run('systemd-analyze', ['calendar', '--base-time=2026-11-21 23:59:59 UTC', '--iterations=6', when], { env: cleanEnv({ TZ: 'UTC' }) });
     assert.equal(done.code, 0, done.stderr);
@@ -128,7 +130,7 @@ test('nothing shipped holds a secret or a real address', () => {
 test('the rewrite goes to the same path of the other host', () => {
   const { rewrites } = JSON.parse(shipped('vercel/vercel.rewrite.json'));
   for (const one of list)
-    assert.ok(rewrites.some(({ source, destination }) => new RegExp(`^${escape(source).replace(':worker', '[^/]+')}$`).test(one.path)
+    assert.ok(rewrites.some(({ source, destination }) => new RegExp(`^${escape(source).replace(':worker', '[^/]+')}$`).test(one.path.split('?')[0])
       && destination === `https://cron.example.com${source}`), one.path);
 });
 

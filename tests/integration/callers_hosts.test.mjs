@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { callersList, configured, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
+import { callersList, configured, eachOnce, holdLock, runsOf, shipped, shippedPath } from '../lib/callers.mjs';
 import { tempFolder } from '../lib/clean.mjs';
 import { cleanEnv, run } from '../lib/process.mjs';
 import { Site } from '../lib/site.mjs';
@@ -21,7 +21,7 @@ const trust = { CURL_CA_BUNDLE: `${site.var}/tls/cert.pem` };
 const folder = tempFolder('callers');
 const WRONG = 'wrong-wrong-wrong-wrong';
 const secrets = [...new Set(list.map((one) => site.secrets[one.secret]))];
-const once = Object.fromEntries(list.map((one) => [one.worker, 1]));
+const once = eachOnce(list);
 
 // A header file as it ships, with the site's secrets, or a wrong one, in their places.
 function headerFile(name, wrong = false) {
@@ -69,7 +69,7 @@ test('crontab: all at second 0', async () => {
   const headers = headerFiles('crontab');
   const done = await Promise.all([...lines, ...lines].map((command) => asCron(command, headers)));
   assert.deepEqual(done.map((one) => [one.stdout, one.stderr]), done.map(() => ['', '']));
-  assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.map((one) => one.worker).sort());
+  assert.deepEqual(Object.keys(await runsOf(site)).sort(), Object.keys(once).sort());
 });
 
 test('crontab: what fails is mailed with the reply, and is not repeated; the secret is not in it', async () => {
@@ -126,7 +126,7 @@ function asSystemd(instance, wrong = false, env = {}) {
   const credentials = tempFolder('credentials');
   writeFileSync(path.join(credentials, 'header'), readFileSync(headerFile(`systemd/${file}`, wrong)), { mode: 0o400 });
   const environment = { ...Object.fromEntries([...shipped('systemd/ring.env').matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])), APP_URL: origin };
-  const words = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ').map((word) => word.replaceAll('%I', instance.replaceAll('-', '/').replaceAll('\\x2d', '-')).replaceAll('%d', credentials)
+  const words = /^ExecStart=(.*)$/m.exec(unit)[1].split(' ').map((word) => word.replaceAll('%I', instance.replaceAll('-', '/').replaceAll(/\\x(..)/g, (_, code) => String.fromCharCode(parseInt(code, 16)))).replaceAll('%d', credentials)
     .replaceAll(/\$\{(\w+)\}/g, (_, name) => environment[name]));
   return { done: run(words[0], words.slice(1), { env: { ...environment, ...trust, ...env } }), words };
 }
@@ -182,7 +182,7 @@ test('GitHub: on schedule, it rings the workers of that schedule', async () => {
     await query('TRUNCATE cron_job_executions');
     const done = await asRunner({ SCHEDULE: schedule });
     assert.equal(done.code, 0, done.stderr);
-    assert.deepEqual(Object.keys(await runsOf(site)).sort(), list.filter((one) => at(one) === schedule).map((one) => one.worker).sort());
+    assert.deepEqual(await runsOf(site), eachOnce(list.filter((one) => at(one) === schedule)));
   }
 });
 

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { holdLock } from '../lib/callers.mjs';
 import { Stand } from '../lib/stand.mjs';
+import { until } from '../lib/wait.mjs';
 
 const JOB = 'sync-integrations';
 const ROUTE = '/api/cron/sync-integrations';
@@ -66,4 +67,18 @@ test('without the secret it does nothing', async () => {
   for (const [query, headers] of [['', {}], [`?secret=${stand.cronSecret}`, {}], ['?interval=15min', { authorization: `Bearer ${stand.key}` }]])
     for (const method of ['POST', 'GET']) assert.deepEqual(await call(method, query, headers).then(({ status, code }) => [status, code]), [401, 'unauthorized'], query);
   assert.equal(await runs(), 0);
+});
+
+test('a call of one interval that meets a run of the other is followed by a run of all', async () => {
+  const free = await holdLock((...query) => db.rows(...query), JOB);
+  for (const query of ['', '?busy=200']) await call('POST', query);
+  assert.equal(await db.value('SELECT is_rung FROM cron_locks WHERE name = $1', [JOB]), false, 'a call of all has nothing to add');
+  assert.equal((await call('POST', '?interval=30min&busy=200')).skipped, true);
+  await until(() => db.value('SELECT is_rung FROM cron_locks WHERE name = $1', [JOB]), { what: 'the bell' });
+  await db.rows('UPDATE cron_locks SET is_rung = false');
+  // Nobody is there to hear it any more when the second call rings: it begins the run by itself.
+  const rings = call('POST', '?interval=15min');
+  await free();
+  assert.ok([200, 429].includes((await rings).status));
+  await until(async () => await runs() === 1, { what: 'a run' });
 });

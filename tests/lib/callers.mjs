@@ -7,9 +7,20 @@ import { program, root } from './program.mjs';
 
 const MINUTE = 60_000;
 
-// { worker, method, path, schedule, secret } of each worker.
+// { worker, method, path, schedule, secret } of each call that a cron service is to make.
 export async function callersList() {
   return JSON.parse(await must(program(), ['callers', 'list', '--json'], { env: cleanEnv() }));
+}
+
+// The URL of a call without the host, as files have it; and what they call it.
+export const rung = (one) => `${one.path}${one.path.includes('?') ? '&' : '?'}busy=200`;
+export const nameOf = (one) => [one.worker, ...one.path.split('?interval=').slice(1)].join('-');
+
+// How many runs of each worker there are when each call of the list has been made: { worker: runs }.
+export function eachOnce(list) {
+  const runs = {};
+  for (const one of list) runs[one.worker] = (runs[one.worker] ?? 0) + 1;
+  return runs;
 }
 
 // The secret of a route's, as the site has it.

@@ -134,8 +134,11 @@ choices_are_chosen_by_their_values(void **state)
 	assert_int_equal(e.code, ERR_BAD_REQUEST);
 	assert_string_equal(
 	    e.message, "The parameter interval may only be 15min or 30min, or be left out");
-	for (route = routes; route->path; route++)
+	for (route = routes; route->path; route++) {
 		assert_true(!route->parameter == !route->choices);
+		/* Calls of different choices are refused as busy, and ring. */
+		assert_true(!route->choices || route->worker->has_bell);
+	}
 }
 
 static void

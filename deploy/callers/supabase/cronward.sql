@@ -20,5 +20,8 @@ from (values
   ('cronward-whatsapp-webhook-retry', '*/5 * * * *', '/api/v1/jobs/webhook-retry?busy=200', 'cronward_secret'),
   ('cronward-retry-webhooks', '*/10 * * * *', '/api/cron/retry-webhooks?busy=200', 'cronward_secret'),
   ('cronward-process-email-queue', '*/2 * * * *', '/api/cron/process-email-queue?busy=200', 'cronward_secret'),
-  ('cronward-cleanup-reservations', '*/5 * * * *', '/api/cron/cleanup-reservations?busy=200', 'cronward_secret')
+  ('cronward-cleanup-reservations', '*/5 * * * *', '/api/cron/cleanup-reservations?busy=200', 'cronward_secret'),
+  ('cronward-whatsapp-health-check', '0 2 * * *', '/api/v1/jobs/whatsapp-health-check?busy=200', 'cronward_secret'),
+  ('cronward-sync-integrations-15min', '*/15 * * * *', '/api/cron/sync-integrations?interval=15min&busy=200', 'cronward_secret'),
+  ('cronward-sync-integrations-30min', '*/30 * * * *', '/api/cron/sync-integrations?interval=30min&busy=200', 'cronward_secret')
 ) as job (name, schedule, path, secret);
