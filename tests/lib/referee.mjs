@@ -8,31 +8,38 @@ import { must, start } from './process.mjs';
 import { root } from './program.mjs';
 import { until } from './wait.mjs';
 
-const vendors = path.resolve(root, process.env.VENDORS ?? '../shared/vendors');
+const home = path.resolve(root, process.env.VENDORS ?? '../shared/vendors');
 
 // Why its tests are skipped, or false.
-export const noReferee = existsSync(path.join(vendors, 'server/package.json')) ? false : 'no referee beside this checkout';
+export const noReferee = existsSync(path.join(home, 'server/package.json')) ? false : 'no referee beside this checkout';
 
 export class Referee {
   // Plays this vendor, at `origin`.
   static async start(vendor) {
+    return (await Referee.startAll(vendor))[vendor];
+  }
+
+  // One process that plays them all; a referee for each, by its name.
+  static async startAll(...vendors) {
     const folder = tempFolder('referee');
     for (const part of ['server', 'specs'])
-      cpSync(path.join(vendors, part), path.join(folder, part),
+      cpSync(path.join(home, part), path.join(folder, part),
         { recursive: true, filter: (from) => !from.includes('node_modules') });
     const cwd = path.join(folder, 'server');
     const env = { PATH: process.env.PATH, HOME: folder };
     await must('npm', ['ci', '--no-audit', '--no-fund'], { cwd, env: { ...process.env, HOME: folder }, timeoutMs: 120_000 });
     const ready = path.join(folder, 'ready.json');
-    const referee = new Referee();
-    referee.vendor = vendor;
-    referee.process = start(process.execPath, ['src/main.mjs'], { cwd, log: path.join(folder, 'log'),
-      env: { ...env, MOCK_PORT: '0', MOCK_VENDORS: vendor, [`MOCK_PORT_${vendor.toUpperCase()}`]: '0', MOCK_READY_FILE: ready } });
+    const ports = Object.fromEntries(vendors.map((vendor) => [`MOCK_PORT_${vendor.toUpperCase()}`, '0']));
+    const child = start(process.execPath, ['src/main.mjs'], { cwd, log: path.join(folder, 'log'),
+      env: { ...env, MOCK_PORT: '0', MOCK_VENDORS: vendors.join(','), ...ports, MOCK_READY_FILE: ready } });
     const bound = await until(() => existsSync(ready) && JSON.parse(readFileSync(ready, 'utf8')), { what: 'the referee', timeoutMs: 20_000 });
-    referee.port = bound.port;
-    referee.origin = `http://127.0.0.1:${bound.vendors[vendor]}`;
-    ({ credentials: referee.credentials } = await referee.ask('GET', '_control'));
-    return referee;
+    const all = {};
+    for (const vendor of vendors) {
+      const referee = Object.assign(new Referee(), { vendor, process: child, port: bound.port, origin: `http://127.0.0.1:${bound.vendors[vendor]}` });
+      ({ credentials: referee.credentials } = await referee.ask('GET', '_control'));
+      all[vendor] = referee;
+    }
+    return all;
   }
 
   async ask(method, what, body) {
@@ -46,6 +53,11 @@ export class Referee {
   // The next requests meet this fault.
   fault(fault) {
     return this.ask('POST', '_control', fault);
+  }
+
+  // Does what it can do besides, such as { action: 'seed', count: 250 }.
+  act(action) {
+    return this.ask('POST', '_control', action);
   }
 
   requests() {

@@ -31,7 +31,7 @@ export class Slack extends Synced {
 
   // `messages` in each channel that is joined; `isNarrow`: no private channels for this token.
   listsOf({ count = 10, channels = count, messages = count, members = count, isNarrow = false, isUneven = false }, account) {
-    Object.assign(account, { isNarrow, isUneven, asked: 0 });
+    Object.assign(account, { isNarrow, isUneven, asked: 0, pages: 0 });
     const lists = { channel: new Things('channel', channel, channels), user: new Things('user', member, members) };
     for (const one of lists.channel.all) if (isMember(one) && !isArchived(one)) lists[channelId(one.n)] = new Things(channelId(one.n), message, messages, { keepsTime: true });
     return lists;
@@ -99,14 +99,14 @@ export class Slack extends Synced {
     return this.#page(query, account, list, all, 'messages');
   }
 
-  // A cursor says where to go on, and ends in "=".  An uneven account gets pages that are short, and empty ones.
+  // A cursor says where to go on, never comes twice, and ends in "=".  An uneven account gets pages that are short, and empty ones.
   #page(query, account, list, all, name) {
-    const from = query.get('cursor') ? Number(/^next:(\d+):$/.exec(Buffer.from(query.get('cursor'), 'base64').toString())?.[1] ?? NaN) : 0;
+    const from = query.get('cursor') ? Number(/^next:(\d+):\d{6}$/.exec(Buffer.from(query.get('cursor'), 'base64').toString())?.[1] ?? NaN) : 0;
     if (Number.isNaN(from)) return no('invalid_cursor');
     let limit = Math.min(Number(query.get('limit') ?? 100), name === 'messages' ? 999 : 1000);
     if (account.isUneven) limit = [limit, Math.ceil(limit / 2), 0][account.asked++ % 3];
     const shown = all.slice(from, from + limit), at = from + shown.length;
-    const next = at < all.length ? Buffer.from(`next:${String(at).padStart(8, '0')}:`).toString('base64') : '';
+    const next = at < all.length ? Buffer.from(`next:${String(at).padStart(7, '0')}:${String(++account.pages % 1_000_000).padStart(6, '0')}`).toString('base64') : '';
     const more = name === 'messages' ? `"has_more":${Boolean(next)},` : '';
     return { body: `{"ok":true,"${name}":[${list ? list.text(shown) : ''}],${more}"response_metadata":{"next_cursor":"${next}"}}`, things: shown.length };
   }

@@ -111,7 +111,7 @@ export class Synced extends Vendor {
   // An account under this name, with lists of these sizes; its tokens.
   async add(name, sizes = {}) {
     const { limit = this.limit, ...rest } = sizes;
-    const account = { name, generation: 0, isExpired: false, isRevoked: false, notBefore: 0, under: 0, refreshing: 0, met: new Set(), limit: limit && new Limit(limit),
+    const account = { name, generation: 0, used: 0, isExpired: false, isRevoked: false, notBefore: 0, under: 0, refreshing: 0, met: new Set(), limit: limit && new Limit(limit),
       counts: { requests: 0, bytes: 0, things: 0, same: 0, early: 0, overlaps: 0, limited: 0, refused: 0, refreshes: 0, lateRefreshes: 0, refreshOverlaps: 0 } };
     account.lists = this.listsOf(rest, account);
     this.accounts.set(name, account);
@@ -141,6 +141,10 @@ export class Synced extends Vendor {
 
   tokenOf(what, account) {
     return `${this.prefixes[what]}${account.name.replaceAll(/\W/g, '')}x${account.generation}x${randomBytes(12).toString('hex')}`;
+  }
+
+  async setLimit(name, limit) {
+    this.accounts.get(name).limit = limit && new Limit(limit);
   }
 
   async setLimits({ account = this.limit, all = null } = {}) {
@@ -190,6 +194,11 @@ export class Synced extends Vendor {
     return list;
   }
 
+  // How long its lists have become, with what is gone.
+  async sizes(name) {
+    return Object.fromEntries(Object.entries(this.accounts.get(name).lists).map(([kind, { all }]) => [kind, all.length]));
+  }
+
   // What there is of an account, as it would be kept: [{ kind, id, data }] as JSON.
   async holds(name) {
     const account = this.accounts.get(name);
@@ -221,9 +230,10 @@ export class Synced extends Vendor {
     return [...new Set(this.violated)];
   }
 
+  // `generation` counts its access tokens, `used` is the last of them that was used.
   async tokens(name) {
-    const { access_token: access, refresh_token: refresh = null, isExpired, isRevoked, generation } = this.accounts.get(name);
-    return { access, refresh, isExpired, isRevoked, generation };
+    const { access_token: access, refresh_token: refresh = null, isExpired, isRevoked, generation, used } = this.accounts.get(name);
+    return { access, refresh, isExpired, isRevoked, generation, used };
   }
 
   begins(one, response) {
@@ -297,6 +307,7 @@ export class Synced extends Vendor {
       if (account) account.counts.refused++;
       return this.unauthorized(account);
     }
+    account.used = account.generation;
     const answer = this.routes()[`${one.method} ${one.path}`](one, url, account);
     // What has not changed costs nothing.
     const over = answer.status === 304 ? null : this.#over(one);

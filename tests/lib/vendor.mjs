@@ -75,7 +75,9 @@ export class Vendor {
     return one.violations.length > 0 ? { status: 400, body: { violations: one.violations } } : this.answer(one, url);
   }
 
-  #play(fault, one, answer, request, response) {
+  #play(fault, one, make, request, response) {
+    const made = fault?.accepted ? make() : undefined;
+    const answer = () => made ?? make();
     const kinds = {
       timeout: () => {},
       reset: () => request.socket.resetAndDestroy(),
@@ -94,9 +96,11 @@ export class Vendor {
       empty: () => write(response, { body: '' }),
       html: () => write(response, { status: fault.status ?? 503, headers: { 'content-type': 'text/html' }, body: '<html><body><h1>Service Unavailable</h1></body></html>' }),
       huge: () => write(response, { body: ' '.repeat(fault.bytes ?? 4 * 1024 * 1024) }),
-      echo: () => write(response, { status: 500, body: { error: `you sent ${JSON.stringify(request.headers)}`, message: `you sent ${JSON.stringify(request.headers)}` } }),
+      echo: () => {
+        const sent = `you sent ${JSON.stringify(request.headers)} ${one.body}`;
+        write(response, { status: fault.status ?? 500, body: { ok: false, error: sent, message: sent, error_description: sent } });
+      },
     };
-    if (fault?.accepted) answer();
     if (!fault) write(response, answer());
     else if (kinds[fault.fault]) kinds[fault.fault]();
     else write(response, this.error(Number(fault.fault), fault, one));
