@@ -33,6 +33,9 @@ struct json_span json_first(struct json_span value);
  */
 bool json_next(struct json_span value, struct json_span *element);
 
+/* Whether ${value} is null, or not there at all. */
+bool json_span_is_null(struct json_span value);
+
 /*
  * The text of the string ${value}, decoded, in ${to} with a NUL.  False, and "", where it is no
  * string, or one that does not fit.

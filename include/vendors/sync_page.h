@@ -10,7 +10,7 @@
 #include "vendors/sync.h"
 
 enum {
-	SYNC_CURSOR_MAX = 2048, /* bytes of what an answer wants to be asked with */
+	SYNC_TEXT_MAX = 2048, /* bytes of what an answer wants to be asked with */
 	SYNC_WAIT_MAX_S = 24 * 3600,
 };
 
@@ -20,8 +20,8 @@ enum {
  *
  * False: *ret_answer says what went wrong, as far as the status tells it: 429 LIMITED; 401 EXPIRED;
  * no answer, 408, 5xx, and what cannot be read, FAILED; a page longer than was asked for SMALLER;
- * else REFUSED.  What a vendor knows better it puts in the place of outcome, wait_s and
- * is_everybodys; *ret_root is the body, if that is sound JSON.
+ * else REFUSED; wait_s is what Retry-After says.  What a vendor knows better it puts in the place
+ * of outcome, wait_s and is_everybodys; *ret_root is the body, if that is sound JSON.
  */
 bool sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_reply *reply,
     int64_t now_unix_s, struct sync_answer *ret_answer, struct json_span *ret_root);
@@ -38,7 +38,7 @@ void sync_page_garble(
 void sync_say(struct arena *a, const struct http_reply *reply, struct json_span root,
     const char *const *hidden, char ret_says[static SYNC_SAYS_MAX]);
 
-/* Retry-After's seconds, SYNC_WAIT_MAX_S at most; -1: it does not say. */
+/* Retry-After's seconds, from 1 to SYNC_WAIT_MAX_S; -1: it does not say. */
 int64_t sync_wait_s(const struct http_reply *reply, int64_t now_unix_s);
 
 /*

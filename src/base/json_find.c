@@ -86,6 +86,12 @@ json_next(struct json_span value, struct json_span *element)
 }
 
 bool
+json_span_is_null(struct json_span value)
+{
+	return !value.at || (value.len == 4 && memcmp(value.at, "null", 4) == 0);
+}
+
+bool
 json_string_of(struct json_span value, char *to, size_t room)
 {
 	json_t *string = NULL;

@@ -125,7 +125,7 @@ oauth_take(
     struct arena *a, struct json_span found[static OAUTH__MAX], struct sync_tokens *ret_tokens)
 {
 	struct json_span refresh = found[OAUTH_REFRESH];
-	bool is_given = refresh.at && !(refresh.len == 4 && memcmp(refresh.at, "null", 4) == 0);
+	bool is_given = !json_span_is_null(refresh);
 
 	ret_tokens->access = sync_text(a, found[OAUTH_ACCESS], OAUTH_TOKEN_MAX);
 	ret_tokens->refresh = is_given ? sync_text(a, refresh, OAUTH_TOKEN_MAX) : NULL;

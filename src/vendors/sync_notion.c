@@ -151,7 +151,7 @@ notion_read_page(struct arena *a, const struct sync_ask *ask, const struct http_
 	/* true, and neither false nor null. */
 	if (!found[1].at || *found[1].at != 't')
 		return;
-	answer->next = sync_text(a, found[2], SYNC_CURSOR_MAX);
+	answer->next = sync_text(a, found[2], SYNC_TEXT_MAX);
 	if (!answer->next || answer->next[strcspn(answer->next, NOTION_ESCAPED)])
 		sync_page_garble(reply, "without a cursor that can be sent back", answer);
 	else if (ask->page && strcmp(answer->next, ask->page) == 0)

@@ -59,8 +59,7 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 		return false;
 	}
 	ret_answer->outcome = sync_judge(reply->status);
-	if (ret_answer->outcome == SYNC_LIMITED || ret_answer->outcome == SYNC_FAILED)
-		ret_answer->wait_s = sync_wait_s(reply, now_unix_s);
+	ret_answer->wait_s = sync_wait_s(reply, now_unix_s);
 	sync_say(a, reply, *ret_root, hidden, ret_answer->says);
 	return false;
 }
@@ -112,6 +111,8 @@ sync_wait_s(const struct http_reply *reply, int64_t now_unix_s)
 {
 	int64_t wait_s = http_retry_after_s(reply->retry_after, now_unix_s);
 
+	if (wait_s == 0)
+		return 1;
 	return wait_s < SYNC_WAIT_MAX_S ? wait_s : SYNC_WAIT_MAX_S;
 }
 

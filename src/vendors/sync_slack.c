@@ -204,7 +204,7 @@ slack_read_page(struct arena *a, const struct sync_ask *ask, const struct http_r
 	answer->items = found[SLACK_LIST];
 	if (!next.at || slack_is(next, "null") || slack_is(next, "\"\""))
 		return;
-	answer->next = sync_text(a, next, SYNC_CURSOR_MAX);
+	answer->next = sync_text(a, next, SYNC_TEXT_MAX);
 	if (!answer->next)
 		sync_page_garble(reply, "without a cursor that can be sent back", answer);
 	else if (ask->page && strcmp(answer->next, ask->page) == 0)

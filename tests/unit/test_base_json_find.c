@@ -108,6 +108,17 @@ goes_from_element_to_element(void **state)
 }
 
 static void
+knows_null(void **state)
+{
+	(void)state;
+	assert_true(json_span_is_null(span("null")));
+	assert_true(json_span_is_null((struct json_span){ .at = NULL }));
+	assert_false(json_span_is_null(span("0")));
+	assert_false(json_span_is_null(span("\"null\"")));
+	assert_false(json_span_is_null(span("true")));
+}
+
+static void
 decodes_strings(void **state)
 {
 	char to[8];
@@ -159,6 +170,7 @@ main(void)
 		cmocka_unit_test(nothing_is_found_in_what_is_no_object),
 		cmocka_unit_test(finds_first_elements),
 		cmocka_unit_test(goes_from_element_to_element),
+		cmocka_unit_test(knows_null),
 		cmocka_unit_test(decodes_strings),
 		cmocka_unit_test(survives_what_is_no_json),
 	};

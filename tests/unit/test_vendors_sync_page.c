@@ -131,11 +131,11 @@ a_wait_is_seconds_or_a_date(void **state)
 		{ NULL, -1 },
 		{ "soon", -1 },
 		{ "", -1 },
-		{ "0", 0 },
+		{ "0", 1 },
 		{ "30", 30 },
 		{ "99999999999999999999", SYNC_WAIT_MAX_S },
 		{ "Fri, 15 Jan 2027 08:00:20 GMT", 20 },
-		{ "Fri, 15 Jan 2027 07:00:00 GMT", 0 },
+		{ "Fri, 15 Jan 2027 07:00:00 GMT", 1 },
 	};
 
 	(void)state;
