@@ -8,7 +8,7 @@ const ALLOWED = ['alwaysIncludeEmail', 'eventTypes', 'iCalUID', 'maxAttendees', 
 const NOT_WITH_SYNC = ['iCalUID', 'orderBy', 'privateExtendedProperty', 'q', 'sharedExtendedProperty', 'timeMin', 'timeMax', 'updatedMin'];
 
 const idOf = (n) => `event${String(n).padStart(6, '0')}`;
-const event = ({ n, rev, at }) => `{"kind":"calendar#event","etag":"\\"${3_000_000_000 + n * 2 + rev}\\"","id":"${idOf(n)}","status":"confirmed","htmlLink":"https://www.google.example/calendar/event?eid=${n}","created":"2026-01-01T00:00:00.000Z","updated":"${stamp(at)}","summary":${words(n)},"creator":{"email":"me@example.com","self":true},"start":{"dateTime":"2026-02-01T10:00:00Z","timeZone":"UTC"},"end":{"dateTime":"2026-02-01T11:00:00Z","timeZone":"UTC"},"iCalUID":"${n}@google.example","sequence":${rev},"reminders":{"useDefault":true},"eventType":"default"}`;
+const event = ({ n, rev, at }, pad = 0) => `{"kind":"calendar#event","etag":"\\"${3_000_000_000 + n * 2 + rev}\\"","id":"${idOf(n)}","status":"confirmed","htmlLink":"https://www.google.example/calendar/event?eid=${n}","created":"2026-01-01T00:00:00.000Z","updated":"${stamp(at)}","summary":${words(n)},"creator":{"email":"me@example.com","self":true},"start":{"dateTime":"2026-02-01T10:00:00Z","timeZone":"UTC"},"end":{"dateTime":"2026-02-01T11:00:00Z","timeZone":"UTC"},"iCalUID":"${n}@google.example","sequence":${rev},"reminders":{"useDefault":true},"description":"${'x'.repeat(pad)}","eventType":"default"}`;
 const cancelled = ({ n, rev }) => `{"kind":"calendar#event","etag":"\\"${3_000_000_000 + n * 2 + rev}\\"","id":"${idOf(n)}","status":"cancelled"}`;
 
 const fail = (code, domain, reason, message, headers = {}) => ({ status: code, headers, body: JSON.stringify({ error: { errors: [{ domain, reason, message }], code, message } }) });
@@ -25,9 +25,10 @@ export class Google extends Synced {
   burns = false;
   expires_s = 3599;
 
-  listsOf({ count = 10, events = count }, account) {
-    account.epoch = 1;
-    return { event: new Things('event', event, events) };
+  // `pad`: so many letters more in each; `odd`: JSON of what is no event, on each first page.
+  listsOf({ count = 10, events = count, pad = 0, odd = [] }, account) {
+    Object.assign(account, { epoch: 1, odd });
+    return { event: new Things('event', (one) => event(one, pad), events) };
   }
 
   idOf(list, { n }) {
@@ -68,7 +69,7 @@ export class Google extends Synced {
     let at = from;
     for (; at < list.all.length && shown.length < size; at++) if (fits(list.all[at])) shown.push(list.all[at]);
     const more = list.all.slice(at).some(fits);
-    const items = shown.map((one) => (one.gone ? cancelled(one) : list.one(one))).join(',');
+    const items = [...shown.map((one) => (one.gone ? cancelled(one) : list.one(one))), ...(from === 0 ? account.odd : [])].join(',');
     const token = more ? `"nextPageToken":"${pack('page', at, until)}"` : `"nextSyncToken":"${pack('sync', account.epoch, until)}"`;
     return { body: `{"kind":"calendar#events","etag":"\\"x\\"","summary":"me@example.com","updated":"2026-01-02T00:00:00.000Z","timeZone":"UTC","accessRole":"owner",${token},"items":[${items}]}`, things: shown.length };
   }
