@@ -1,14 +1,14 @@
 // whatsapp-health-check: its route, and what it does.
 import assert from 'node:assert/strict';
-import { after, beforeEach, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 import { holdLock } from '../lib/callers.mjs';
-import { Stand } from '../lib/stand.mjs';
+import { Health, JOB, scenarios } from '../lib/health.mjs';
+import { Meta } from '../lib/meta.mjs';
 
-const JOB = 'whatsapp-health-check';
 const ROUTE = '/api/v1/jobs/whatsapp-health-check';
-const stand = await Stand.create();
-const { db } = stand;
-after(() => stand.end());
+const vendor = await Meta.start();
+const health = await Health.ofFile(vendor);
+const { stand, db } = health;
 const pool = await stand.startPool({ size: 1 });
 beforeEach(() => db.rows('TRUNCATE cron_job_executions, cron_locks'));
 
@@ -49,3 +49,5 @@ test('without the secret it tells nothing and does nothing; in the address it is
     assert.deepEqual(await call(method, query, headers).then(({ status, code }) => [status, code]), [401, 'unauthorized'], `${method} ${query}`);
   assert.equal(await runs(), 0);
 });
+
+scenarios(test, health);
