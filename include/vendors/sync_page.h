@@ -18,10 +18,10 @@ enum {
  * Judges ${reply} by what means the same everywhere.  True: it is a success with sound JSON, all of
  * it, in *ret_root, and *ret_answer is a page without things.
  *
- * False: *ret_answer says what went wrong, as far as the status tells it: 429 LIMITED; 401 EXPIRED;
- * no answer, 408, 5xx, and what cannot be read, FAILED; a page longer than was asked for SMALLER;
- * else REFUSED; wait_s is what Retry-After says.  What a vendor knows better it puts in the place
- * of outcome, wait_s and is_everybodys; *ret_root is the body, if that is sound JSON.
+ * False: *ret_answer says what went wrong, as far as the status tells it: 429 LIMITED; 401 with
+ * JSON EXPIRED; no answer, 408, 5xx, and what cannot be read, FAILED; a page longer than was asked
+ * for SMALLER; else REFUSED; wait_s is what Retry-After says.  What a vendor knows better it puts
+ * in the place of outcome, wait_s and is_everybodys; *ret_root is the body, if that is sound JSON.
  */
 bool sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_reply *reply,
     int64_t now_unix_s, struct sync_answer *ret_answer, struct json_span *ret_root);

@@ -188,12 +188,14 @@ static void
 github_read_list(struct arena *a, const struct sync_ask *ask, const struct http_reply *reply,
     struct json_span root, int64_t now_unix_s, struct sync_answer *answer)
 {
-	if (root.at[strspn(root.at, " \t\r\n")] != '[') {
+	size_t space = strspn(root.at, " \t\r\n");
+
+	if (root.at[space] != '[') {
 		sync_page_garble(reply, "no list", answer);
 		return;
 	}
 	if (json_first(root).at)
-		answer->items = root;
+		answer->items = (struct json_span){ root.at + space, root.len - space };
 	if (!ask->stream->is_whole)
 		answer->since = github_newest(a, answer->items, now_unix_s);
 	answer->etag = github_etag(a, reply->kept[GITHUB_KEPT_ETAG]);
@@ -282,14 +284,14 @@ github_is_time(const char *text)
 	return !form[i] && !text[i];
 }
 
-/* NULL: none that could be sent back. */
+/* NULL: none that could be sent back (RFC 9110, 8.8.3). */
 static const char *
 github_etag(struct arena *a, const char *value)
 {
-	if (!value || strlen(value) > GITHUB_ETAG_MAX)
+	if (!value || !*value || strlen(value) > GITHUB_ETAG_MAX)
 		return NULL;
 	for (const char *at = value; *at; at++)
-		if (*at < ' ' || *at > '~')
+		if (*at <= ' ' || *at > '~')
 			return NULL;
 	return arena_text(a, value);
 }

@@ -136,11 +136,9 @@ google_read_error(
 				answer->outcome = SYNC_LIMITED;
 	if (answer->outcome == SYNC_LIMITED)
 		answer->is_everybodys = google_is_everybodys(reason, words);
-	/* Whoever reads the whole from its beginning cannot begin again. */
-	if (!ask->page && !ask->since)
-		return;
 	if (status == STATUS_GONE || (status == STATUS_INVALID && google_is_place(first, words)))
-		answer->outcome = SYNC_RESTART;
+		/* Whoever reads the whole from its beginning has no place to forget. */
+		answer->outcome = ask->page || ask->since ? SYNC_RESTART : SYNC_FAILED;
 }
 
 /* Whether an error is about one of the tokens that say where we are. */

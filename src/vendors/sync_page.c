@@ -59,6 +59,9 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 		return false;
 	}
 	ret_answer->outcome = sync_judge(reply->status);
+	/* Of something between them and us: no word about the token, which is not to be burnt. */
+	if (ret_answer->outcome == SYNC_EXPIRED && !ret_root->at)
+		ret_answer->outcome = SYNC_FAILED;
 	ret_answer->wait_s = sync_wait_s(reply, now_unix_s);
 	sync_say(a, reply, *ret_root, hidden, ret_answer->says);
 	return false;

@@ -172,6 +172,9 @@ a_page_says_where_to_go_on(void **state)
 	assert_null(answer.since);
 	assert_int_equal(answer.poll_s, 60);
 
+	answer = read_reply(&ask, reply_of(200, " \n[1] "));
+	assert_int_equal(answer.items.len, 4);
+	assert_memory_equal(answer.items.at, "[1] ", 4);
 	answer = read_reply(&ask, reply_of(200, " [ ] "));
 	assert_int_equal(answer.outcome, SYNC_PAGE);
 	assert_null(answer.items.at);
@@ -281,8 +284,10 @@ an_etag_goes_back_as_it_came(void **state)
 	assert_null(read_reply(&ask, reply).etag);
 	reply.kept[KEPT_ETAG] = "\"\xc3\xbc\"";
 	assert_null(read_reply(&ask, reply).etag);
-	reply.kept[KEPT_ETAG] = "W/\"a b\"";
-	assert_string_equal(read_reply(&ask, reply).etag, "W/\"a b\"");
+	reply.kept[KEPT_ETAG] = "\"a b\"";
+	assert_null(read_reply(&ask, reply).etag);
+	reply.kept[KEPT_ETAG] = "W/\"a+b/c=\"";
+	assert_string_equal(read_reply(&ask, reply).etag, "W/\"a+b/c=\"");
 }
 
 static void

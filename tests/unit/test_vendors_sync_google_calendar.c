@@ -225,12 +225,12 @@ places_that_are_not_known_any_more_are_forgotten(void **state)
 	since.since = "s";
 	assert_int_equal(read_reply(&page, gone).outcome, SYNC_RESTART);
 	assert_int_equal(read_reply(&since, gone).outcome, SYNC_RESTART);
-	/* There is nothing to forget, and no end to it. */
-	assert_int_equal(read_reply(&first_page, gone).outcome, SYNC_REFUSED);
+	/* There is nothing to forget. */
+	assert_int_equal(read_reply(&first_page, gone).outcome, SYNC_FAILED);
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		assert_int_equal(read_reply(&page, reply_of(400, bodies[i])).outcome, SYNC_RESTART);
 		assert_int_equal(
-		    read_reply(&first_page, reply_of(400, bodies[i])).outcome, SYNC_REFUSED);
+		    read_reply(&first_page, reply_of(400, bodies[i])).outcome, SYNC_FAILED);
 	}
 	assert_int_equal(
 	    read_reply(&page, reply_of(400, ERROR("global", "badRequest", "Bad Request"))).outcome,

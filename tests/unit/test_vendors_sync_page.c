@@ -121,6 +121,17 @@ a_status_means_the_same_everywhere(void **state)
 	}
 }
 
+/* Some gateways say so, too; for theirs no refresh token is to be burnt. */
+static void
+a_token_is_refused_in_json(void **state)
+{
+	(void)state;
+	assert_int_equal(open_page(reply_of(401, "<html>")).outcome, SYNC_FAILED);
+	assert_int_equal(open_page(reply_of(401, "")).outcome, SYNC_FAILED);
+	assert_int_equal(
+	    open_page(reply_of(401, "{\"message\":\"Bad credentials\"}")).outcome, SYNC_EXPIRED);
+}
+
 static void
 a_wait_is_seconds_or_a_date(void **state)
 {
@@ -224,6 +235,7 @@ main(void)
 		WITH_ARENA(what_is_no_json_may_be_asked_for_again),
 		WITH_ARENA(a_page_that_is_too_long_is_asked_for_in_smaller_ones),
 		WITH_ARENA(a_status_means_the_same_everywhere),
+		WITH_ARENA(a_token_is_refused_in_json),
 		WITH_ARENA(a_wait_is_seconds_or_a_date),
 		WITH_ARENA(says_what_the_vendor_says),
 		WITH_ARENA(hides_what_the_end_cuts),
