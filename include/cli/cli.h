@@ -49,6 +49,7 @@ int cli_callers(const struct cli_command *, int argc, char **argv);
 int cli_config(const struct cli_command *, int argc, char **argv);
 int cli_dead(const struct cli_command *, int argc, char **argv);
 int cli_doctor(const struct cli_command *, int argc, char **argv);
+int cli_integrations(const struct cli_command *, int argc, char **argv);
 int cli_jobs(const struct cli_command *, int argc, char **argv);
 int cli_locks(const struct cli_command *, int argc, char **argv);
 int cli_migrate(const struct cli_command *, int argc, char **argv);

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/dead.h"
+#include "cli/integrations.h"
 #include "cli/jobs.h"
 #include "db/db.h"
 #include "gateway/serve.h"
@@ -240,6 +241,12 @@ static const struct cli_command cli_commands[] = {
 		"stops it between two requests; the next call goes on from there.  What it does "
 		"goes to\n"
 		"the table audit_log.\n",
+	},
+	{
+	    .name = "integrations",
+	    .summary = "list users' integrations, read them anew, or disconnect them",
+	    .run = cli_integrations,
+	    .help = integrations_help,
 	},
 	{
 	    .name = "help",

@@ -13,7 +13,6 @@ enum {
 	DEAD_COUNT_MAX = 10000, /* more are "10000+" */
 };
 
-static void dead_print_json(const PGresult *);
 static void dead_count_add(
     struct print_table *, json_t *list, const struct dead_kind *, const PGresult *);
 
@@ -35,7 +34,7 @@ dead_list(struct cli_session *s, const struct dead_filter *f)
 	if (!rows)
 		return dead_fail(&e);
 	if (f->json)
-		dead_print_json(rows);
+		print_json_rows(rows);
 	else
 		print_rows(rows, PQnfields(rows) - 1);
 	PQclear(rows);
@@ -115,15 +114,4 @@ dead_count_add(
 	json_array_append_new(
 	    list, json_pack("{s:s, s:I, s:b, s:s?}", "kind", kind->name, "dead", (json_int_t)dead,
 		      "isMore", is_more, "lastDeadAt", last_at));
-}
-
-static void
-dead_print_json(const PGresult *rows)
-{
-	putchar('[');
-	for (int row = 0; row < PQntuples(rows); row++) {
-		fputs(row > 0 ? ",\n" : "\n", stdout);
-		print_json_text(db_text(rows, row, "json"));
-	}
-	puts(PQntuples(rows) > 0 ? "\n]" : "]");
 }

@@ -154,6 +154,17 @@ print_json_text(const char *json)
 	}
 }
 
+void
+print_json_rows(const PGresult *rows)
+{
+	putchar('[');
+	for (int row = 0; row < PQntuples(rows); row++) {
+		fputs(row > 0 ? ",\n" : "\n", stdout);
+		print_json_text(PQgetvalue(rows, row, PQfnumber(rows, "json")));
+	}
+	puts(PQntuples(rows) > 0 ? "\n]" : "]");
+}
+
 static void
 print_measure(const struct print_table *t, size_t widths[static PRINT_COLUMNS_MAX])
 {
