@@ -126,8 +126,6 @@ notion_read(struct arena *a, const struct sync_ask *ask, const struct http_reply
 
 	if (!sync_page_open(a, ask, reply, now_unix_s, ret_answer, &root)) {
 		notion_read_error(ask, reply, root, ret_answer);
-		if (ret_answer->outcome == SYNC_LIMITED)
-			ret_answer->wait_s = sync_wait_s(reply, now_unix_s);
 		return;
 	}
 	notion_read_page(a, ask, reply, root, ret_answer);

@@ -202,7 +202,7 @@ slack_read_page(struct arena *a, const struct sync_ask *ask, const struct http_r
 		return;
 	}
 	answer->items = found[SLACK_LIST];
-	if (!next.at || slack_is(next, "null") || slack_is(next, "\"\""))
+	if (json_span_is_null(next) || slack_is(next, "\"\""))
 		return;
 	answer->next = sync_text(a, next, SYNC_TEXT_MAX);
 	if (!answer->next)
