@@ -4,6 +4,7 @@
  *	flow.c         the loop: admission, start, replies, the end
  *	flow_host.c    queues and limits per host
  *	flow_store.c   flights to the database
+ *	flow_writer.c  the connections that what is written travels over
  *	flow_claim.c   leases rows, makes items of them
  *	flow_lane.c    the lanes of a laned flow, and when they are looked at
  *	flow_note.c    what items say while they are under way, and who asks them to stop
@@ -106,6 +107,19 @@ struct flow_settlement {
 	int64_t not_before_ms;
 	bool is_resent; /* it may have been committed before the connection was lost */
 	struct flow_settlement *next;
+};
+
+/* A connection for what is written, and the settlement that is on its way over it. */
+struct flow_writer {
+	/*
+	 * While a laned flow has a backlog, a second connection, so that the server settles on one
+	 * core what it claims on another; NULL: everything travels over the run's.
+	 */
+	struct db *db;
+	struct flow_settlement *settling; /* NULL: none */
+	struct db_unit unit;              /* ... its statement */
+	struct text arrays[FLOW_SETTLE_ARRAYS_MAX];
+	const char *args[FLOW_SETTLE_ARRAYS_MAX + FLOW_SETTLE_ARGS_MAX];
 };
 
 enum flow_phase {
@@ -213,19 +227,15 @@ struct flow_state {
 	int64_t stops_asked_ms;
 	const char *note_args[FLOW_NOTE_ARRAYS], *stop_args[2];
 
-	/*
-	 * While a laned flow has a backlog, a second connection, so that the server settles on one
-	 * core what it claims on another; NULL: everything travels over the run's.
-	 */
-	struct db *writer;
-	bool is_writer_lost; /* and none is tried for again */
-	struct db_unit settle_unit, release_unit;
-	struct flow_settlement *settling, *again; /* in the air; to be tried again */
+	struct flow_writer writer;
+	bool is_writer_lost;           /* and none is tried for again */
+	struct flow_settlement *again; /* to be tried again */
+	int settle_arrays_count;
+	struct db_unit release_unit;
 	struct flow_list releasing;
 	int64_t release_not_before_ms;
-	int settle_arrays_count;
-	struct text settle_arrays[FLOW_SETTLE_ARRAYS_MAX], release_arrays[2];
-	const char *settle_args[FLOW_SETTLE_ARRAYS_MAX + FLOW_SETTLE_ARGS_MAX], *release_args[2];
+	struct text release_arrays[2];
+	const char *release_args[2];
 	int64_t reconnect_ms, reconnect_pause_ms;
 };
 
@@ -273,13 +283,11 @@ void flow_hosts_drain(struct flow_hosts *, int64_t leased_before_ms, struct flow
 int flow_hosts_slow(struct flow_hosts *, struct text *origins);
 
 /* flow_store.c */
-/* The connection for what is written: ends, notes, what is handed back. */
-struct db *flow_writer(const struct flow_state *);
 void flow_store_init(struct flow_state *);
 void flow_store_finish(struct flow_state *);
 /* Dead-letters what was lost five times.  0, or -1 with run->err. */
 int flow_store_bury(struct flow_state *);
-/* What to wait for; how many, two at most. */
+/* What to wait for; how many. */
 int flow_store_poll_fds(const struct flow_state *, struct pollfd *fds);
 /* Sends the next flight when the last one is back and there is reason for one. */
 void flow_store_send(struct flow_state *);
@@ -291,6 +299,13 @@ void flow_store_look(struct flow_state *);
 bool flow_store_is_idle(const struct flow_state *);
 /* Lets go of items that are settled or handed back; a batch goes with its last one. */
 void flow_close(struct flow_state *, struct flow_list *items);
+
+/* flow_writer.c */
+/* The connection for what is written: ends, notes, what is handed back. */
+struct db *flow_writer_db(const struct flow_state *);
+/* Gives up a connection that was lost, opens one that pays. */
+void flow_writer_keep(struct flow_state *, bool may_open);
+void flow_writer_finish(struct flow_state *);
 
 /* flow_claim.c */
 /* Whether to claim now, and what: prepares s->claim unless the last one is to be repeated. */
@@ -312,8 +327,8 @@ void flow_release_send(struct flow_state *);
 void flow_release_take(struct flow_state *);
 
 /* flow_rest.c */
-/* Takes those of ${settled} that go on, as the settlement's ${answer} has it, off the list. */
-void flow_go_on(struct flow_state *, struct flow_list *settled, const PGresult *answer);
+/* Takes those of ${settled} that go on, as their settlement's ${answer} has it, off the list. */
+void flow_go_on(struct flow_state *, struct flow_list *settled, const struct db_unit *answer);
 /* Lets those whose rest is over line up. */
 void flow_rests_end(struct flow_state *);
 /* Takes what rests and was leased before ${leased_before_ms} off, onto ${to}. */

@@ -33,23 +33,23 @@ static void flow_rest(struct flow_state *, struct flow_item *);
 static void flow_line_up(struct flow_state *, struct flow_item *);
 
 void
-flow_go_on(struct flow_state *s, struct flow_list *settled, const PGresult *answer)
+flow_go_on(struct flow_state *s, struct flow_list *settled, const struct db_unit *answer)
 {
-	int64_t now_ms = clock_mono_ms(), sent_ms = s->settle_unit.sent_ms;
-	int64_t end_ms = sent_ms + flow_wait_max_ms(s->limits);
+	int64_t now_ms = clock_mono_ms();
+	int64_t end_ms = answer->sent_ms + flow_wait_max_ms(s->limits);
 	struct flow_list all = *settled;
 	struct flow_going going = { .count = 0 };
 
 	if (end_ms > s->run->soft_end_ms)
 		end_ms = s->run->soft_end_ms;
-	flow_going_read(&going, db_text(answer, 0, "going"));
+	flow_going_read(&going, db_text(answer->result, 0, "going"));
 	*settled = (struct flow_list){ 0 };
 	for (struct flow_item *item; (item = flow_list_shift(&all));) {
 		if (item->verdict != VERDICT_GO_ON || !flow_going_has(&going, item)) {
 			flow_list_push(settled, item);
 			continue;
 		}
-		item->leased_ms = sent_ms;
+		item->leased_ms = answer->sent_ms;
 		item->rests_until_ms = now_ms + item->item.retry_ms;
 		if (item->rests_until_ms > end_ms) {
 			flow_end_item(s, item, VERDICT_BACK);

@@ -40,14 +40,15 @@ static const char *const flow_verdict_name[VERDICT__MAX] = {
 
 static struct flow_settlement *flow_settle_next(struct flow_state *);
 static void flow_settle_load(struct flow_state *, struct flow_list *);
-static void flow_settle_fill(struct flow_state *, const struct flow_list *);
+static void flow_settle_fill(
+    const struct flow_state *, struct flow_writer *, const struct flow_list *);
 static void flow_settle_add_bulks(struct text *, const struct flow_list *);
 static void flow_settle_add(struct text *, enum settle_column, const struct flow_item *);
 static void flow_settle_add_known(struct text *, int64_t number);
 static void flow_settle_count(
     struct flow_state *, const struct flow_settlement *, const PGresult *);
 static void flow_settle_tally(struct run *, const PGresult *);
-static void flow_settle_again(struct flow_state *, struct flow_settlement *);
+static void flow_settle_again(struct flow_state *, struct flow_settlement *, const struct err *why);
 static void flow_settle_split(struct flow_state *, struct flow_settlement *, enum verdict apart);
 
 bool
@@ -63,6 +64,7 @@ void
 flow_settle_send(struct flow_state *s)
 {
 	struct flow_settlement *next = flow_settle_next(s);
+	struct flow_writer *w = &s->writer;
 
 	if (!next && s->ended.count == 0)
 		return;
@@ -70,34 +72,35 @@ flow_settle_send(struct flow_state *s)
 		next = mem_zero(1, sizeof *next);
 		flow_settle_load(s, &next->items);
 	}
-	flow_settle_fill(s, &next->items);
-	s->settling = next;
-	s->settle_unit = (struct db_unit){
+	flow_settle_fill(s, w, &next->items);
+	w->settling = next;
+	w->unit = (struct db_unit){
 		.sql = s->flow->settle,
-		.args = s->settle_args,
+		.args = w->args,
 		.args_count = s->settle_arrays_count + s->limits->settle_args_count,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(flow_writer(s), &s->settle_unit, NULL);
+	db_send(flow_writer_db(s), &w->unit, NULL);
 }
 
 void
 flow_settle_take(struct flow_state *s)
 {
-	struct flow_settlement *settled = s->settling;
+	struct flow_writer *w = &s->writer;
+	struct flow_settlement *settled = w->settling;
 
-	s->settling = NULL;
-	switch (s->settle_unit.state) {
+	w->settling = NULL;
+	switch (w->unit.state) {
 	case DB_UNIT_DONE:
-		flow_settle_count(s, settled, s->settle_unit.result);
+		flow_settle_count(s, settled, w->unit.result);
 		if (s->flow->goes_on)
-			flow_go_on(s, &settled->items, s->settle_unit.result);
-		PQclear(s->settle_unit.result);
+			flow_go_on(s, &settled->items, &w->unit);
+		PQclear(w->unit.result);
 		flow_close(s, &settled->items);
 		free(settled);
 		break;
 	case DB_UNIT_FAILED:
-		flow_settle_again(s, settled);
+		flow_settle_again(s, settled, &w->unit.err);
 		break;
 	case DB_UNIT_LOST:
 		settled->is_resent = true;
@@ -136,7 +139,7 @@ flow_release_send(struct flow_state *s)
 		.args_count = 2,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(flow_writer(s), &s->release_unit, NULL);
+	db_send(flow_writer_db(s), &s->release_unit, NULL);
 }
 
 void
@@ -186,13 +189,13 @@ flow_settle_load(struct flow_state *s, struct flow_list *to)
 
 /* Writes the items' ends as the arguments that the settle statement takes. */
 static void
-flow_settle_fill(struct flow_state *s, const struct flow_list *items)
+flow_settle_fill(const struct flow_state *s, struct flow_writer *w, const struct flow_list *items)
 {
 	const struct flow_limits *limits = s->limits;
 	int arrays = s->settle_arrays_count;
 
 	for (int i = 0; i < arrays; i++) {
-		struct text *t = &s->settle_arrays[i];
+		struct text *t = &w->arrays[i];
 
 		text_reset(t);
 		if (s->flow->settles[i] == SETTLE_BULK) {
@@ -203,10 +206,10 @@ flow_settle_fill(struct flow_state *s, const struct flow_list *items)
 				flow_settle_add(t, s->flow->settles[i], item);
 			text_array_end(t);
 		}
-		s->settle_args[i] = t->at;
+		w->args[i] = t->at;
 	}
 	for (int i = 0; i < limits->settle_args_count; i++)
-		s->settle_args[arrays + i] = limits->settle_args[i];
+		w->args[arrays + i] = limits->settle_args[i];
 }
 
 static void
@@ -345,19 +348,18 @@ flow_settle_tally(struct run *r, const PGresult *rows)
  * out.
  */
 static void
-flow_settle_again(struct flow_state *s, struct flow_settlement *refused)
+flow_settle_again(struct flow_state *s, struct flow_settlement *refused, const struct err *why)
 {
-	bool is_transient = db_err_is_transient(&s->settle_unit.err);
+	bool is_transient = db_err_is_transient(why);
 	bool may_try =
 	    is_transient ? refused->tries + 1 < FLOW_SETTLE_TRIES : refused->items.count > 1;
 
 	if (!may_try || clock_mono_ms() > s->run->hard_end_ms) {
 		/* A lock that somebody holds for long is no error of the run. */
 		if (!is_transient)
-			err_pass(&s->run->err, &s->settle_unit.err);
+			err_pass(&s->run->err, why);
 		log_message(LOG_WARN, "unsettled", "worker=%s run=%s %d ends were not written: %s",
-		    s->run->worker->name, s->run->id, refused->items.count,
-		    s->settle_unit.err.message);
+		    s->run->worker->name, s->run->id, refused->items.count, why->message);
 		flow_close(s, &refused->items);
 		free(refused);
 		return;

@@ -18,7 +18,6 @@
 enum {
 	FLOW_BATCH_FIRST = 64,   /* rows of the first claim, until it is known how large they are */
 	FLOW_BATCH_GROWN = 1000, /* rows of a claim while many wait */
-	FLOW_BATCH_BACKLOG = 500,  /* claims so large and full say that many wait */
 	FLOW_SETTLE_DELAY_MS = 25, /* how long an end may wait for company */
 	FLOW_RECONNECT_MAX_MS = 1000,
 };
@@ -32,7 +31,6 @@ struct flow_flight {
 static void flow_store_fly(struct flow_state *, const struct flow_flight *, int64_t now_ms);
 static bool flow_store_writes_are_away(const struct flow_state *);
 static bool flow_store_reads_are_away(const struct flow_state *);
-static void flow_keep_writer(struct flow_state *);
 static bool flow_store_must_settle(const struct flow_state *, bool may_claim, int64_t now_ms);
 static bool flow_connect(struct flow_state *);
 static void flow_give_up(struct flow_state *);
@@ -59,8 +57,6 @@ flow_store_init(struct flow_state *s)
 void
 flow_store_finish(struct flow_state *s)
 {
-	for (int i = 0; i < FLOW_SETTLE_ARRAYS_MAX; i++)
-		text_finish(&s->settle_arrays[i]);
 	text_finish(&s->release_arrays[0]);
 	text_finish(&s->release_arrays[1]);
 	text_finish(&s->claim.passed);
@@ -72,7 +68,7 @@ flow_store_finish(struct flow_state *s)
 		text_finish(&s->notes[1].arrays[i]);
 	}
 	flow_lanes_finish(s);
-	db_destroy(s->writer);
+	flow_writer_finish(s);
 }
 
 int
@@ -98,16 +94,10 @@ flow_store_poll_fds(const struct flow_state *s, struct pollfd *fds)
 	if (db_socket(s->run->db) >= 0)
 		fds[count++] =
 		    (struct pollfd){ .fd = db_socket(s->run->db), .events = db_events(s->run->db) };
-	if (s->writer && db_socket(s->writer) >= 0)
-		fds[count++] =
-		    (struct pollfd){ .fd = db_socket(s->writer), .events = db_events(s->writer) };
+	if (s->writer.db && db_socket(s->writer.db) >= 0)
+		fds[count++] = (struct pollfd){ .fd = db_socket(s->writer.db),
+			.events = db_events(s->writer.db) };
 	return count;
-}
-
-struct db *
-flow_writer(const struct flow_state *s)
-{
-	return s->writer ? s->writer : s->run->db;
 }
 
 void
@@ -119,7 +109,7 @@ flow_store_send(struct flow_state *s)
 	struct flow_flight f = { .claims = false };
 
 	/* Over one connection all travels together. */
-	if (!s->writer && (writes_are_away || reads_are_away))
+	if (!s->writer.db && (writes_are_away || reads_are_away))
 		writes_are_away = reads_are_away = true;
 	if (!reads_are_away) {
 		f.looks = s->lanes && s->phase == FLOW_MAIN && !s->claim.is_repeat &&
@@ -128,7 +118,7 @@ flow_store_send(struct flow_state *s)
 	}
 	if (!writes_are_away) {
 		f.settles = !flow_notes_are_behind(s) &&
-			    flow_store_must_settle(s, f.claims && !s->writer, now_ms);
+			    flow_store_must_settle(s, f.claims && !s->writer.db, now_ms);
 		f.releases = s->back.count > 0 && s->release_not_before_ms <= now_ms;
 		f.notes = flow_notes_are_due(s, now_ms) || f.settles;
 	}
@@ -164,11 +154,11 @@ void
 flow_store_take(struct flow_state *s)
 {
 	db_pump(s->run->db, NULL);
-	if (s->writer)
-		db_pump(s->writer, NULL);
+	if (s->writer.db)
+		db_pump(s->writer.db, NULL);
 	if (s->note_unit.state != DB_UNIT_IDLE && s->note_unit.state != DB_UNIT_SENT)
 		flow_notes_take(s);
-	if (s->settling && s->settle_unit.state != DB_UNIT_SENT)
+	if (s->writer.settling && s->writer.unit.state != DB_UNIT_SENT)
 		flow_settle_take(s);
 	if (s->releasing.count > 0 && s->release_unit.state != DB_UNIT_SENT)
 		flow_release_take(s);
@@ -213,7 +203,7 @@ flow_store_is_idle(const struct flow_state *s)
 static bool
 flow_store_writes_are_away(const struct flow_state *s)
 {
-	return s->settling || s->releasing.count > 0 || s->note_unit.state == DB_UNIT_SENT;
+	return s->writer.settling || s->releasing.count > 0 || s->note_unit.state == DB_UNIT_SENT;
 }
 
 static bool
@@ -264,7 +254,7 @@ flow_connect(struct flow_state *s)
 	struct err e = { .code = ERR_OK };
 	int64_t now_ms = clock_mono_ms();
 
-	flow_keep_writer(s);
+	flow_writer_keep(s, !flow_store_writes_are_away(s));
 	if (db_is_connected(s->run->db))
 		return true;
 	if (now_ms > s->run->hard_end_ms) {
@@ -282,30 +272,6 @@ flow_connect(struct flow_state *s)
 		s->reconnect_pause_ms = FLOW_RECONNECT_MAX_MS;
 	s->reconnect_ms = clock_mono_ms() + s->reconnect_pause_ms;
 	return false;
-}
-
-/*
- * Opens the second connection once claims are full ones; one that cannot be had, or is lost, leaves
- * everything to the first.
- */
-static void
-flow_keep_writer(struct flow_state *s)
-{
-	bool is_worth_it = s->lanes && s->batch_size >= FLOW_BATCH_BACKLOG;
-
-	if (s->writer && !db_is_connected(s->writer)) {
-		db_destroy(s->writer);
-		s->writer = NULL;
-		s->is_writer_lost = true;
-	}
-	if (s->writer || s->is_writer_lost || !is_worth_it || flow_store_writes_are_away(s))
-		return;
-	s->writer = db_create(s->run->conf);
-	if (db_connect(s->writer, NULL) == 0)
-		return;
-	db_destroy(s->writer);
-	s->writer = NULL;
-	s->is_writer_lost = true;
 }
 
 /* No database until the hard end: nothing more can be written. */
