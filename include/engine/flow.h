@@ -57,6 +57,7 @@ enum {
 	FLOW_SETTLE_ARGS_MAX = 4,
 	FLOW_CARRIERS_MAX = 4,
 	FLOW_BULK_MAX = 4 << 20, /* bytes of bulk in one settlement */
+	FLOW_WRITERS_MAX = 8,
 };
 
 /* One claimed row on its way. */
@@ -257,6 +258,13 @@ struct flow_limits {
 	int64_t wait_max_ms; /* a claimed row begins within this time or is handed back; 0: 20 s */
 	const char *settle_args[FLOW_SETTLE_ARGS_MAX];
 	int settle_args_count;
+	/*
+	 * Settlements that may be in the air at once, each over a connection of its own, the first
+	 * over the run's; 0: 1, and FLOW_WRITERS_MAX at most.  More than one is for flows that go
+	 * on and have no notes, where settling an item touches nothing that settling another does:
+	 * what is in the air at once may be committed in any order.
+	 */
+	int writers_max;
 	/* Laned. */
 	const char *queues; /* to serve, an array literal; NULL: all that are not paused */
 	/* Look again so long after all is drained, to the run's end, or until it has lasted so

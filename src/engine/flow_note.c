@@ -87,7 +87,7 @@ flow_notes_send(struct flow_state *s)
 		.args_count = FLOW_NOTE_ARRAYS,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(flow_writer_db(s), &s->note_unit, NULL);
+	db_send(flow_writer_db(s, &s->writers[0]), &s->note_unit, NULL);
 }
 
 void

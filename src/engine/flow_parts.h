@@ -112,8 +112,9 @@ struct flow_settlement {
 /* A connection for what is written, and the settlement that is on its way over it. */
 struct flow_writer {
 	/*
-	 * While a laned flow has a backlog, a second connection, so that the server settles on one
-	 * core what it claims on another; NULL: everything travels over the run's.
+	 * The first one's is NULL while it uses the run's: a laned flow with a backlog has another,
+	 * so that the server settles on one core what it claims on another.  The others', while
+	 * they are not open.
 	 */
 	struct db *db;
 	struct flow_settlement *settling; /* NULL: none */
@@ -227,8 +228,9 @@ struct flow_state {
 	int64_t stops_asked_ms;
 	const char *note_args[FLOW_NOTE_ARRAYS], *stop_args[2];
 
-	struct flow_writer writer;
-	bool is_writer_lost;           /* and none is tried for again */
+	struct flow_writer writers[FLOW_WRITERS_MAX];
+	int writers_max;
+	bool is_writer_lost;           /* and none is opened any more */
 	struct flow_settlement *again; /* to be tried again */
 	int settle_arrays_count;
 	struct db_unit release_unit;
@@ -301,11 +303,25 @@ bool flow_store_is_idle(const struct flow_state *);
 void flow_close(struct flow_state *, struct flow_list *items);
 
 /* flow_writer.c */
-/* The connection for what is written: ends, notes, what is handed back. */
-struct db *flow_writer_db(const struct flow_state *);
-/* Gives up a connection that was lost, opens one that pays. */
-void flow_writer_keep(struct flow_state *, bool may_open);
-void flow_writer_finish(struct flow_state *);
+void flow_writers_init(struct flow_state *);
+void flow_writers_finish(struct flow_state *);
+/* The connection that ${writer} uses.  The first one's is also for notes and what is handed back.
+ */
+struct db *flow_writer_db(const struct flow_state *, const struct flow_writer *);
+/* What to wait for besides the run's connection; how many. */
+int flow_writers_poll_fds(const struct flow_state *, struct pollfd *fds);
+/* Gives up connections that were lost, opens one for the first writer where it pays. */
+void flow_writers_keep(struct flow_state *, bool may_open_first);
+/* Whether a settlement could be sent over another writer than the first by now. */
+bool flow_writers_have_room(struct flow_state *);
+/* Sends what is left to settle over the further writers, as far as they go. */
+void flow_writers_settle(struct flow_state *, int64_t now_ms);
+/* Reads and writes over the connections besides the run's what can be without waiting. */
+void flow_writers_pump(struct flow_state *);
+/* Takes what has been answered. */
+void flow_writers_take(struct flow_state *);
+/* Whether a settlement is in the air. */
+bool flow_writers_are_away(const struct flow_state *);
 
 /* flow_claim.c */
 /* Whether to claim now, and what: prepares s->claim unless the last one is to be repeated. */
@@ -321,8 +337,8 @@ int64_t flow_claim_timeout_max_ms(const struct run *);
 /* Whether something that failed before is to be sent again by now. */
 bool flow_settle_is_due(const struct flow_state *, int64_t now_ms);
 /* Sends what failed before and is due again, else what has ended since. */
-void flow_settle_send(struct flow_state *);
-void flow_settle_take(struct flow_state *);
+void flow_settle_send(struct flow_state *, struct flow_writer *);
+void flow_settle_take(struct flow_state *, struct flow_writer *);
 void flow_release_send(struct flow_state *);
 void flow_release_take(struct flow_state *);
 

@@ -20,6 +20,7 @@
 enum {
 	FLOW_SETTLE_ROWS_MAX = 2000,
 	FLOW_SETTLE_TRIES = 5,
+	FLOW_SHARE_MIN = 64 << 10, /* bytes of bulk that one statement takes sooner than two */
 };
 
 static const char *const flow_verdict_name[VERDICT__MAX] = {
@@ -39,7 +40,9 @@ static const char *const flow_verdict_name[VERDICT__MAX] = {
 };
 
 static struct flow_settlement *flow_settle_next(struct flow_state *);
-static void flow_settle_load(struct flow_state *, struct flow_list *);
+static size_t flow_settle_share(const struct flow_state *);
+static size_t flow_settle_bulk(const struct flow_list *);
+static void flow_settle_load(struct flow_state *, struct flow_list *, size_t share);
 static void flow_settle_fill(
     const struct flow_state *, struct flow_writer *, const struct flow_list *);
 static void flow_settle_add_bulks(struct text *, const struct flow_list *);
@@ -61,16 +64,15 @@ flow_settle_is_due(const struct flow_state *s, int64_t now_ms)
 }
 
 void
-flow_settle_send(struct flow_state *s)
+flow_settle_send(struct flow_state *s, struct flow_writer *w)
 {
 	struct flow_settlement *next = flow_settle_next(s);
-	struct flow_writer *w = &s->writer;
 
 	if (!next && s->ended.count == 0)
 		return;
 	if (!next) {
 		next = mem_zero(1, sizeof *next);
-		flow_settle_load(s, &next->items);
+		flow_settle_load(s, &next->items, flow_settle_share(s));
 	}
 	flow_settle_fill(s, w, &next->items);
 	w->settling = next;
@@ -80,13 +82,12 @@ flow_settle_send(struct flow_state *s)
 		.args_count = s->settle_arrays_count + s->limits->settle_args_count,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(flow_writer_db(s), &w->unit, NULL);
+	db_send(flow_writer_db(s, w), &w->unit, NULL);
 }
 
 void
-flow_settle_take(struct flow_state *s)
+flow_settle_take(struct flow_state *s, struct flow_writer *w)
 {
-	struct flow_writer *w = &s->writer;
 	struct flow_settlement *settled = w->settling;
 
 	w->settling = NULL;
@@ -139,7 +140,7 @@ flow_release_send(struct flow_state *s)
 		.args_count = 2,
 		.timeout_ms = run_statement_ms(s->run),
 	};
-	db_send(flow_writer_db(s), &s->release_unit, NULL);
+	db_send(flow_writer_db(s, &s->writers[0]), &s->release_unit, NULL);
 }
 
 void
@@ -173,16 +174,49 @@ flow_settle_next(struct flow_state *s)
 	return NULL;
 }
 
-/* Moves what has ended onto ${to}, as far as one statement goes. */
+/*
+ * How much bulk the next settlement takes: what would be a writer's if all that is written by now,
+ * or is to be, were shared out evenly among those that are open.
+ */
+static size_t
+flow_settle_share(const struct flow_state *s)
+{
+	size_t bulk = flow_settle_bulk(&s->ended), writers = 1;
+
+	for (int i = 0; i < s->writers_max; i++) {
+		const struct flow_writer *w = &s->writers[i];
+
+		writers += i > 0 && w->db;
+		if (w->settling)
+			bulk += flow_settle_bulk(&w->settling->items);
+	}
+	if (writers == 1 || bulk / writers > FLOW_BULK_MAX)
+		return FLOW_BULK_MAX;
+	return bulk / writers > FLOW_SHARE_MIN ? bulk / writers : FLOW_SHARE_MIN;
+}
+
+static size_t
+flow_settle_bulk(const struct flow_list *items)
+{
+	size_t bulk = 0;
+
+	for (const struct flow_item *i = items->first; i; i = i->next)
+		bulk += i->item.bulk_len;
+	return bulk;
+}
+
+/* Moves what has ended onto ${to}: ${share} of bulk, to the nearest item, as one statement goes. */
 static void
-flow_settle_load(struct flow_state *s, struct flow_list *to)
+flow_settle_load(struct flow_state *s, struct flow_list *to, size_t share)
 {
 	size_t bulk = 0;
 
 	while (s->ended.count > 0 && to->count < FLOW_SETTLE_ROWS_MAX) {
-		bulk += s->ended.first->item.bulk_len;
-		if (to->count > 0 && bulk > FLOW_BULK_MAX)
+		size_t more = s->ended.first->item.bulk_len;
+
+		if (to->count > 0 && (bulk + more / 2 > share || bulk + more > FLOW_BULK_MAX))
 			return;
+		bulk += more;
 		flow_list_push(to, flow_list_shift(&s->ended));
 	}
 }

@@ -25,6 +25,7 @@ enum {
 /* What goes together. */
 struct flow_flight {
 	bool notes, settles, releases; /* writes ... */
+	bool settles_more;             /* ... over the further writers */
 	bool looks, claims;            /* ... and reads, which take rows, too */
 };
 
@@ -48,6 +49,7 @@ flow_store_init(struct flow_state *s)
 	s->wrapped_ms = s->aged_ms = clock_mono_ms();
 	while (s->flow->settles[s->settle_arrays_count] != SETTLE_END)
 		s->settle_arrays_count++;
+	flow_writers_init(s);
 	if (s->flow->is_laned) {
 		s->lanes = mem_zero(1, sizeof *s->lanes);
 		s->lanes->is_wanted = true;
@@ -68,7 +70,7 @@ flow_store_finish(struct flow_state *s)
 		text_finish(&s->notes[1].arrays[i]);
 	}
 	flow_lanes_finish(s);
-	flow_writer_finish(s);
+	flow_writers_finish(s);
 }
 
 int
@@ -94,10 +96,7 @@ flow_store_poll_fds(const struct flow_state *s, struct pollfd *fds)
 	if (db_socket(s->run->db) >= 0)
 		fds[count++] =
 		    (struct pollfd){ .fd = db_socket(s->run->db), .events = db_events(s->run->db) };
-	if (s->writer.db && db_socket(s->writer.db) >= 0)
-		fds[count++] = (struct pollfd){ .fd = db_socket(s->writer.db),
-			.events = db_events(s->writer.db) };
-	return count;
+	return count + flow_writers_poll_fds(s, fds + count);
 }
 
 void
@@ -109,7 +108,7 @@ flow_store_send(struct flow_state *s)
 	struct flow_flight f = { .claims = false };
 
 	/* Over one connection all travels together. */
-	if (!s->writer.db && (writes_are_away || reads_are_away))
+	if (!s->writers[0].db && (writes_are_away || reads_are_away))
 		writes_are_away = reads_are_away = true;
 	if (!reads_are_away) {
 		f.looks = s->lanes && s->phase == FLOW_MAIN && !s->claim.is_repeat &&
@@ -118,11 +117,12 @@ flow_store_send(struct flow_state *s)
 	}
 	if (!writes_are_away) {
 		f.settles = !flow_notes_are_behind(s) &&
-			    flow_store_must_settle(s, f.claims && !s->writer.db, now_ms);
+			    flow_store_must_settle(s, f.claims && !s->writers[0].db, now_ms);
 		f.releases = s->back.count > 0 && s->release_not_before_ms <= now_ms;
 		f.notes = flow_notes_are_due(s, now_ms) || f.settles;
 	}
-	if (!f.looks && !f.claims && !f.settles && !f.releases && !f.notes &&
+	f.settles_more = flow_store_must_settle(s, false, now_ms) && flow_writers_have_room(s);
+	if (!f.looks && !f.claims && !f.settles && !f.settles_more && !f.releases && !f.notes &&
 	    now_ms - s->run->renewed_ms < RUN_RENEW_MS)
 		return;
 	if (!flow_connect(s))
@@ -139,7 +139,7 @@ flow_store_fly(struct flow_state *s, const struct flow_flight *f, int64_t now_ms
 	if (f->notes)
 		flow_notes_send(s);
 	if (f->settles)
-		flow_settle_send(s);
+		flow_settle_send(s, &s->writers[0]);
 	if (f->releases)
 		flow_release_send(s);
 	if (s->flow->has_notes && s->stop_unit.state != DB_UNIT_SENT)
@@ -148,18 +148,19 @@ flow_store_fly(struct flow_state *s, const struct flow_flight *f, int64_t now_ms
 		flow_lanes_send(s);
 	if (f->claims)
 		flow_claim_send(s);
+	/* The first one takes its share at once; then it may turn out that one more is needed. */
+	if (f->settles || f->settles_more)
+		flow_writers_settle(s, now_ms);
 }
 
 void
 flow_store_take(struct flow_state *s)
 {
 	db_pump(s->run->db, NULL);
-	if (s->writer.db)
-		db_pump(s->writer.db, NULL);
+	flow_writers_pump(s);
 	if (s->note_unit.state != DB_UNIT_IDLE && s->note_unit.state != DB_UNIT_SENT)
 		flow_notes_take(s);
-	if (s->writer.settling && s->writer.unit.state != DB_UNIT_SENT)
-		flow_settle_take(s);
+	flow_writers_take(s);
 	if (s->releasing.count > 0 && s->release_unit.state != DB_UNIT_SENT)
 		flow_release_take(s);
 	if (s->stop_unit.state != DB_UNIT_IDLE && s->stop_unit.state != DB_UNIT_SENT)
@@ -197,13 +198,16 @@ flow_store_is_idle(const struct flow_state *s)
 {
 	return !s->again && !s->claim.is_repeat && s->notes[0].count == 0 &&
 	       s->notes[1].count == 0 && !flow_store_writes_are_away(s) &&
-	       !flow_store_reads_are_away(s) && s->run->renewal.state != DB_UNIT_SENT;
+	       !flow_writers_are_away(s) && !flow_store_reads_are_away(s) &&
+	       s->run->renewal.state != DB_UNIT_SENT;
 }
 
+/* Over the connection of the first writer. */
 static bool
 flow_store_writes_are_away(const struct flow_state *s)
 {
-	return s->writer.settling || s->releasing.count > 0 || s->note_unit.state == DB_UNIT_SENT;
+	return s->writers[0].settling || s->releasing.count > 0 ||
+	       s->note_unit.state == DB_UNIT_SENT;
 }
 
 static bool
@@ -254,7 +258,7 @@ flow_connect(struct flow_state *s)
 	struct err e = { .code = ERR_OK };
 	int64_t now_ms = clock_mono_ms();
 
-	flow_writer_keep(s, !flow_store_writes_are_away(s));
+	flow_writers_keep(s, !flow_store_writes_are_away(s));
 	if (db_is_connected(s->run->db))
 		return true;
 	if (now_ms > s->run->hard_end_ms) {

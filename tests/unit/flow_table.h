@@ -1,9 +1,6 @@
 /*
- * flow_table - a table, a vendor and a clock for the flow, all in memory: what the flow says to
- * db, http and run comes here, and time passes only while it waits.
- *
- * The table does what sql/README.md asks of a flow's statements.  At each step it is checked that
- * the turn before was committed, and that the lease lasts for longer than this one may take.
+ * flow_table - a table for the flow, in memory, that does what sql/README.md asks of a flow's
+ * statements.  No row may be in two settlements at once.
  */
 #ifndef CRONWARD_TESTS_UNIT_FLOW_TABLE_H
 #define CRONWARD_TESTS_UNIT_FLOW_TABLE_H
@@ -29,7 +26,8 @@
 
 enum {
 	TABLE_ROWS_MAX = 64,
-	TABLE_UNITS_MAX = 8,
+	TABLE_UNITS_MAX = 8, /* of one connection */
+	TABLE_LINKS_MAX = 16,
 	TABLE_WAITS_MAX = 100000, /* more of them: the flow does not end */
 	TABLE_TIMEOUT_S = 5,
 	TABLE_ID_MAX = 40,
@@ -45,32 +43,44 @@ struct table_row {
 	bool is_stolen;   /* somebody else claims it once its first turn is written */
 	/* What the table knows. */
 	char id[TABLE_ID_MAX], token[TABLE_ID_MAX];
-	bool is_over;
+	bool is_over, is_in_the_air;
 	int64_t lease_ends_ms;
 	int written, released;
 	/* What the worker has seen. */
 	int began, forgotten;
 };
 
+/* A connection to it. */
+struct db {
+	bool is_open;
+	struct db_unit *units[TABLE_UNITS_MAX];
+	int units_count;
+};
+
 static struct table {
 	int64_t now_ms;
 	struct table_row rows[TABLE_ROWS_MAX];
 	int rows_count;
-	struct db_unit *units[TABLE_UNITS_MAX];
-	int units_count;
+	struct db *links[TABLE_LINKS_MAX];
+	int links_count;
 	struct {
 		void *owner;
 		int64_t at_ms;
 	} replies[TABLE_ROWS_MAX];
 	int replies_count, waits;
-	int64_t reply_ms; /* that the vendor takes */
-	/* Faults: the answer to the first settlement is lost; those that hold this name are
-	 * refused. */
-	bool loses_settlement;
-	const char *refused;
+	int64_t reply_ms;  /* that the vendor takes */
+	int64_t settle_ms; /* that a settlement takes */
+	/* Faults. */
+	int loses_settlement;           /* this one is committed, and its connection lost; from 1 */
+	const char *refused;            /* settlements that hold this text are */
+	int links_limit;                /* connections that may be open; 0: any number */
+	int64_t gone_ms, back_again_ms; /* nothing is committed, and no connection is there */
 	/* What was seen. */
-	struct text steps; /* "A1 B1 A2 " */
+	struct text steps;   /* "A1 B1 A2 " */
+	struct text settled; /* "AB C ": which rows travelled together, as they were sent */
 	int settlements, lost_leases;
+	int links_open, links_most, links_asked; /* connections: now, at once, tried for */
+	int in_the_air, in_the_air_most;         /* settlements */
 	size_t bulk_most;
 } table;
 
@@ -251,12 +261,10 @@ table_release(const char *const *args)
 	return table_answer(NULL, 0);
 }
 
-/* Answers ${unit}, or does with it what a fault would. */
+/* Answers ${unit}, which may be refused. */
 static void
 table_take(struct db_unit *unit)
 {
-	bool is_settlement = unit->sql == SQL_JOB_QUEUE_SETTLE;
-
 	unit->state = DB_UNIT_DONE;
 	if (unit->sql == SQL_JOB_QUEUE_LOOK) {
 		unit->result = table_look();
@@ -264,237 +272,38 @@ table_take(struct db_unit *unit)
 		unit->result = table_claim(unit->args);
 	} else if (unit->sql == SQL_JOB_QUEUE_RELEASE) {
 		unit->result = table_release(unit->args);
-	} else if (is_settlement && table.refused && strstr(unit->args[3], table.refused)) {
+	} else if (table.refused && strstr(unit->args[3], table.refused)) {
 		unit->state = DB_UNIT_FAILED;
 		err_set(&unit->err, ERR_DATABASE, "it is refused");
 	} else {
-		assert_true(is_settlement);
+		assert_int_equal(unit->sql, SQL_JOB_QUEUE_SETTLE);
 		unit->result = table_settle(unit->args);
 		table.settlements++;
 		if (strlen(unit->args[3]) > table.bulk_most)
 			table.bulk_most = strlen(unit->args[3]);
 	}
-	if (!is_settlement || !table.loses_settlement)
-		return;
-	table.loses_settlement = false;
-	unit->state = DB_UNIT_LOST;
-	PQclear(unit->result);
 }
 
-/* db */
-
-struct db *
-db_create(const struct conf *conf)
+/* A settlement is sent, or ends. */
+static void
+table_lift(const struct db_unit *unit, bool is_sent)
 {
-	(void)conf;
-	return NULL;
-}
+	const char *ids = unit->args[0];
+	char id[TABLE_ID_MAX];
 
-void
-db_destroy(struct db *db)
-{
-	(void)db;
-}
+	while (table_next(&ids, id)) {
+		struct table_row *row = table_find(id);
 
-int
-db_connect(struct db *db, struct err *e)
-{
-	(void)e;
-	return db ? 0 : -1;
-}
-
-bool
-db_is_connected(const struct db *db)
-{
-	return db != NULL;
-}
-
-int
-db_socket(const struct db *db)
-{
-	(void)db;
-	return -1;
-}
-
-short
-db_events(const struct db *db)
-{
-	(void)db;
-	return 0;
-}
-
-int
-db_send(struct db *db, struct db_unit *unit, struct err *e)
-{
-	(void)db;
-	(void)e;
-	assert_true(table.units_count < TABLE_UNITS_MAX);
-	unit->state = DB_UNIT_SENT;
-	unit->sent_ms = table.now_ms;
-	table.units[table.units_count++] = unit;
-	return 0;
-}
-
-int
-db_pump(struct db *db, struct err *e)
-{
-	(void)db;
-	(void)e;
-	for (int i = 0; i < table.units_count; i++)
-		table_take(table.units[i]);
-	table.units_count = 0;
-	return 0;
-}
-
-PGresult *
-db_query_within(struct db *db, struct db_unit *unit, struct err *e)
-{
-	(void)db;
-	(void)e;
-	assert_int_equal(unit->sql, SQL_JOB_QUEUE_LOOK);
-	return table_look();
-}
-
-const char *
-db_text(const PGresult *rows, int row, const char *column)
-{
-	int number = PQfnumber(rows, column);
-
-	assert_true(number >= 0);
-	return PQgetisnull(rows, row, number) ? NULL : PQgetvalue(rows, row, number);
-}
-
-int64_t
-db_number(const PGresult *rows, int row, const char *column)
-{
-	const char *text = db_text(rows, row, column);
-
-	return text ? strtoll(text, NULL, 10) : 0;
-}
-
-bool
-db_bool(const PGresult *rows, int row, const char *column)
-{
-	return *db_text(rows, row, column) == 't';
-}
-
-bool
-db_err_is_transient(const struct err *e)
-{
-	(void)e;
-	return false;
-}
-
-/* http */
-
-unsigned
-http_inflight(const struct http *h)
-{
-	(void)h;
-	/* One more than there are, so that it is http that the flow waits for. */
-	return (unsigned)table.replies_count + 1;
-}
-
-int
-http_start(struct http *h, const struct http_request *q, void *owner)
-{
-	(void)h;
-	(void)q;
-	table.replies[table.replies_count].owner = owner;
-	table.replies[table.replies_count++].at_ms = table.now_ms + table.reply_ms;
-	return 0;
-}
-
-void
-http_wait_for(struct http *h, const struct pollfd *fds, int count, int timeout_ms)
-{
-	int64_t until_ms = table.now_ms + timeout_ms;
-
-	(void)h;
-	(void)fds;
-	(void)count;
-	if (++table.waits > TABLE_WAITS_MAX)
-		fail_msg("the flow does not end: %s", table.steps.at);
-	for (int i = 0; i < table.replies_count; i++)
-		if (table.replies[i].at_ms < until_ms)
-			until_ms = table.replies[i].at_ms;
-	if (table.units_count > 0 && until_ms > table.now_ms)
-		until_ms = table.now_ms + 1;
-	table.now_ms = until_ms;
-}
-
-bool
-http_next(struct http *h, struct http_reply *ret_reply, void **ret_owner)
-{
-	(void)h;
-	if (table.replies_count == 0 || table.replies[0].at_ms > table.now_ms)
-		return false;
-	*ret_reply = (struct http_reply){ .status = 200, .body = "" };
-	*ret_owner = table.replies[0].owner;
-	table.replies_count--;
-	memmove(
-	    table.replies, table.replies + 1, (size_t)table.replies_count * sizeof *table.replies);
-	return true;
-}
-
-void
-http_end_all(struct http *h)
-{
-	(void)h;
-}
-
-void
-http_end(struct http *h, const void *owner)
-{
-	(void)h;
-	(void)owner;
-}
-
-/* run, log, clock */
-
-bool
-run_may_start(const struct run *r, int64_t item_ms)
-{
-	return r->err.code == ERR_OK && table.now_ms < r->soft_end_ms &&
-	       table.now_ms + item_ms <= r->hard_end_ms;
-}
-
-PGresult *
-run_query(struct run *r, enum sql_id sql, const char *const *args, int args_count)
-{
-	(void)r;
-	(void)args;
-	(void)args_count;
-	assert_int_equal(sql, SQL_JOB_QUEUE_BURY);
-	return table_answer(NULL, 0);
-}
-
-int
-run_renew(struct run *r)
-{
-	r->renewed_ms = table.now_ms;
-	return 0;
-}
-
-int
-run_statement_ms(const struct run *r)
-{
-	(void)r;
-	return RUN_STATEMENT_MAX_MS;
-}
-
-void
-log_message(enum log_level level, const char *event, const char *fmt, ...)
-{
-	(void)level;
-	(void)fmt;
-	table.lost_leases += strcmp(event, "lost_leases") == 0;
-}
-
-int64_t
-clock_mono_ms(void)
-{
-	return table.now_ms;
+		assert_true(row->is_in_the_air != is_sent);
+		row->is_in_the_air = is_sent;
+		if (is_sent)
+			text_add_text(&table.settled, row->name);
+	}
+	if (is_sent)
+		text_add_char(&table.settled, ' ');
+	table.in_the_air += is_sent ? 1 : -1;
+	if (table.in_the_air > table.in_the_air_most)
+		table.in_the_air_most = table.in_the_air;
 }
 
 #endif

@@ -1,0 +1,219 @@
+/* Items that go on, with several settlements in the air. */
+#include "flow_work.h"
+
+enum {
+	PAGE_BYTES = 100 << 10, /* so large that two are shared out */
+};
+
+static void
+another_is_opened_when_all_are_busy_and_not_before(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 3 },
+		{ .name = "B", .turns = 3, .rest_ms = 15 },
+	};
+
+	(void)state;
+	assert_int_equal(work(rows, 2, (struct flow_limits){ .writers_max = 3 }, 2), 0);
+	assert_int_equal(run.succeeded, 2);
+	assert_int_equal(table.links_asked, 1);
+	assert_string_equal(table.settled.at, "AB A A B B ");
+}
+
+static void
+several_are_in_the_air_and_never_more(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 9 },
+		{ .name = "B", .turns = 9, .rest_ms = 1 },
+		{ .name = "C", .turns = 9, .rest_ms = 2 },
+		{ .name = "D", .turns = 9, .rest_ms = 3 },
+		{ .name = "E", .turns = 9, .rest_ms = 4 },
+	};
+
+	(void)state;
+	table.settle_ms = 10;
+	assert_int_equal(work(rows, 5, (struct flow_limits){ .writers_max = 3 }, 5), 0);
+	assert_int_equal(run.succeeded, 5);
+	assert_int_equal(run.tally[0], 45);
+	assert_int_equal(table.in_the_air_most, 3);
+	assert_int_equal(table.links_asked, 3);
+	assert_int_equal(table.lost_leases, 0);
+}
+
+/* The second one is opened for B, C and D while A is in the air, and takes half of the four. */
+static void
+what_has_ended_is_shared_out_evenly(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 2, .bulk_len = PAGE_BYTES },
+		{ .name = "B", .turns = 4, .bulk_len = PAGE_BYTES, .rest_ms = 5 },
+		{ .name = "C", .turns = 4, .bulk_len = PAGE_BYTES, .rest_ms = 5 },
+		{ .name = "D", .turns = 4, .bulk_len = PAGE_BYTES, .rest_ms = 5 },
+	};
+
+	(void)state;
+	table.settle_ms = 10;
+	assert_int_equal(work(rows, 4, (struct flow_limits){ .writers_max = 2 }, 4), 0);
+	assert_string_equal(table.settled.at, "ABCD A BC D B C D BC D ");
+}
+
+static void
+small_ends_are_not_worth_a_statement_each(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 2 },
+		{ .name = "B", .turns = 4, .rest_ms = 5 },
+		{ .name = "C", .turns = 4, .rest_ms = 5 },
+		{ .name = "D", .turns = 4, .rest_ms = 5 },
+	};
+
+	(void)state;
+	table.settle_ms = 10;
+	assert_int_equal(work(rows, 4, (struct flow_limits){ .writers_max = 2 }, 4), 0);
+	assert_string_equal(table.settled.at, "ABCD A BCD BCD BCD ");
+}
+
+/* One place: whose page is written goes behind all that wait. */
+static void
+turns_stay_fair(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 3, .bulk_len = PAGE_BYTES },
+		{ .name = "B", .turns = 3, .bulk_len = PAGE_BYTES },
+		{ .name = "C", .turns = 3, .bulk_len = PAGE_BYTES },
+		{ .name = "D", .turns = 3, .bulk_len = PAGE_BYTES },
+		{ .name = "E", .turns = 3, .bulk_len = PAGE_BYTES },
+	};
+
+	(void)state;
+	table.reply_ms = 3;
+	table.settle_ms = 7;
+	assert_int_equal(work(rows, 5, (struct flow_limits){ .writers_max = 3 }, 1), 0);
+	assert_string_equal(table.steps.at, "A1 B1 C1 D1 E1 A2 B2 C2 D2 E2 A3 B3 C3 D3 E3 ");
+	assert_int_equal(table.in_the_air_most, 3);
+}
+
+static const struct table_row many_rows[] = {
+	{ .name = "A", .turns = 6, .bulk_len = PAGE_BYTES },
+	{ .name = "B", .turns = 6, .bulk_len = PAGE_BYTES, .rest_ms = 2 },
+	{ .name = "C", .turns = 6, .bulk_len = PAGE_BYTES, .rest_ms = 4 },
+	{ .name = "D", .turns = 6, .bulk_len = PAGE_BYTES, .rest_ms = 6 },
+};
+
+/* Whichever it is, and however many are in the air: the others write what it had. */
+static void
+one_that_is_lost_is_replaced_by_none(void **state)
+{
+	(void)state;
+	for (int lost = 1; lost <= 12; lost++) {
+		table_end(state);
+		table_make(state);
+		table.settle_ms = 10;
+		table.loses_settlement = lost;
+		assert_int_equal(
+		    work(many_rows, 4, (struct flow_limits){ .writers_max = 3 }, 4), 0);
+		assert_int_equal(run.succeeded, 4);
+		assert_int_equal(table.loses_settlement, 0);
+		assert_int_equal(table.lost_leases, 0);
+		/* The run's own is connected again. */
+		assert_true(table.links_asked <= 4);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(table.rows[i].written, 6);
+	}
+}
+
+static void
+one_that_cannot_be_had_is_asked_for_once(void **state)
+{
+	(void)state;
+	table.settle_ms = 10;
+	table.links_limit = 2;
+	assert_int_equal(work(many_rows, 4, (struct flow_limits){ .writers_max = 8 }, 4), 0);
+	assert_int_equal(run.succeeded, 4);
+	assert_int_equal(table.in_the_air_most, 2);
+	assert_int_equal(table.links_asked, 3);
+}
+
+static void
+all_that_were_lost_are_written_when_the_database_is_back(void **state)
+{
+	(void)state;
+	table.settle_ms = 10;
+	table.gone_ms = table.now_ms + 45;
+	table.back_again_ms = table.now_ms + 2000;
+	assert_int_equal(work(many_rows, 4, (struct flow_limits){ .writers_max = 3 }, 4), 0);
+	assert_int_equal(table.links_most, 3);
+	assert_int_equal(run.succeeded, 4);
+	assert_int_equal(table.lost_leases, 0);
+	assert_in_range(table.now_ms - run.mono_began_ms, 2000, 4000);
+}
+
+static void
+all_that_were_lost_are_let_go_of_at_the_hard_end(void **state)
+{
+	(void)state;
+	table.settle_ms = 10;
+	table.gone_ms = table.now_ms + 45;
+	table.back_again_ms = INT64_MAX;
+	run.soft_end_ms = table.now_ms + 500;
+	run.hard_end_ms = table.now_ms + 9000;
+	assert_int_equal(work(many_rows, 4, (struct flow_limits){ .writers_max = 3 }, 4), -1);
+	assert_int_equal(run.err.code, ERR_DATABASE);
+	assert_int_equal(run.succeeded, 0);
+	assert_in_range(table.now_ms - run.mono_began_ms, 9000, 9500);
+}
+
+/* B's second page, wherever it travels, and nothing that travels with it or beside it. */
+static void
+a_value_that_is_refused_is_found(void **state)
+{
+	(void)state;
+	table.settle_ms = 10;
+	table.refused = "[\"B\",2";
+	assert_int_equal(work(many_rows, 4, (struct flow_limits){ .writers_max = 2 }, 4), -1);
+	assert_int_equal(table.rows[1].written, 1);
+	assert_int_equal(table.rows[1].released, 0);
+	for (int i = 0; i < 4; i++)
+		if (i != 1)
+			assert_int_equal(table.rows[i].released, 1);
+	assert_int_equal(table.lost_leases, 0);
+}
+
+/* What is in the air then is written, and handed back. */
+static void
+at_the_end_all_are_waited_for(void **state)
+{
+	(void)state;
+	table.settle_ms = 40;
+	run.soft_end_ms = table.now_ms + 100;
+	assert_int_equal(work(many_rows, 4, (struct flow_limits){ .writers_max = 3 }, 4), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(table.rows[i].released, 1);
+		assert_in_range(table.rows[i].written, 1, 5);
+	}
+	assert_int_equal(table.in_the_air_most, 3);
+	assert_int_equal(run.processed, 0);
+	assert_in_range(table.now_ms - run.mono_began_ms, 100, 190);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, table_make, table_end)
+	const struct CMUnitTest tests[] = {
+		TEST(another_is_opened_when_all_are_busy_and_not_before),
+		TEST(several_are_in_the_air_and_never_more),
+		TEST(what_has_ended_is_shared_out_evenly),
+		TEST(small_ends_are_not_worth_a_statement_each),
+		TEST(turns_stay_fair),
+		TEST(one_that_is_lost_is_replaced_by_none),
+		TEST(one_that_cannot_be_had_is_asked_for_once),
+		TEST(all_that_were_lost_are_written_when_the_database_is_back),
+		TEST(all_that_were_lost_are_let_go_of_at_the_hard_end),
+		TEST(a_value_that_is_refused_is_found),
+		TEST(at_the_end_all_are_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
