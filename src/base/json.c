@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ static void json_open(struct json_scan *s);
 static void json_key(struct json_scan *s);
 static bool json_close(struct json_scan *s);
 static void json_string(struct json_scan *s);
+static void json_plain(struct json_scan *s);
 static void json_escape(struct json_scan *s);
 static bool json_hex(struct json_scan *s, uint32_t *ret_unit);
 static void json_number(struct json_scan *s);
@@ -152,25 +154,47 @@ static void
 json_string(struct json_scan *s)
 {
 	const char *from = ++s->at;
+	bool is_ascii = true;
 
 	while (s->at < s->end && !s->fault) {
-		unsigned char c = (unsigned char)*s->at;
+		unsigned char c;
 
+		json_plain(s);
+		if (s->at == s->end)
+			break;
+		c = (unsigned char)*s->at;
 		if (c < 0x20) {
 			s->fault = "a string holds a control character";
 		} else if (c == '"') {
-			if (!text_is_utf8(from, (size_t)(s->at - from)))
+			if (!is_ascii && !text_is_utf8(from, (size_t)(s->at - from)))
 				s->fault = "a string is not valid UTF-8";
 			s->at++;
 			return;
 		} else if (c == '\\') {
 			json_escape(s);
 		} else {
+			is_ascii = is_ascii && c < 0x80;
 			s->at++;
 		}
 	}
 	if (!s->fault)
 		s->fault = "a string has no end";
+}
+
+/* Passes over ASCII of a string that nothing is to be said about, as far as there are 8 bytes. */
+static void
+json_plain(struct json_scan *s)
+{
+	const uint64_t ones = UINT64_MAX / UINT8_MAX;
+	uint64_t w, odd;
+
+	for (; s->end - s->at >= (ptrdiff_t)sizeof(w); s->at += sizeof(w)) {
+		memcpy(&w, s->at, sizeof(w));
+		/* In each the top bit of some byte is set where one is below ' ', '"' or '\\'. */
+		odd = (w - ones * ' ') | ((w ^ ones * '"') - ones) | ((w ^ ones * '\\') - ones);
+		if ((w | odd) & ones * 0x80)
+			return;
+	}
 }
 
 static void

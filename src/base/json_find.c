@@ -165,10 +165,17 @@ json_rest_value(struct json_rest *r)
 static void
 json_rest_string(struct json_rest *r)
 {
-	for (r->at++; r->at < r->end && *r->at != '"'; r->at++)
-		if (*r->at == '\\' && r->at + 1 < r->end)
-			r->at++;
-	json_rest_take(r, '"');
+	const char *from = ++r->at, *escape;
+
+	while ((r->at = memchr(from, '"', (size_t)(r->end - from)))) {
+		for (escape = r->at; escape > from && escape[-1] == '\\'; escape--)
+			;
+		r->at++;
+		if ((r->at - escape) % 2 == 1)
+			return;
+		from = r->at;
+	}
+	r->at = r->end;
 }
 
 static void

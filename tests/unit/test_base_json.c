@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -83,6 +84,29 @@ bounds_depth_and_numbers(void **state)
 	assert_non_null(json_fault(text, sizeof(text), NULL));
 }
 
+/* Each byte at each place of a string, which is read in pieces of several. */
+static void
+looks_at_every_byte_of_a_string(void **state)
+{
+	char text[24];
+
+	(void)state;
+	for (size_t at = 1; at < sizeof(text) - 1; at++) {
+		for (int c = 0; c <= 255; c++) {
+			bool is_plain = c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+			size_t fault_at;
+
+			memset(text, 'a', sizeof(text));
+			text[0] = text[sizeof(text) - 1] = '"';
+			text[at] = (char)c;
+			assert_int_equal(
+			    json_fault(text, sizeof(text), &fault_at) == NULL, is_plain);
+			if (c == '\0')
+				assert_int_equal(fault_at, at);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -91,6 +115,7 @@ main(void)
 		cmocka_unit_test(refuses_the_rest),
 		cmocka_unit_test(says_where),
 		cmocka_unit_test(bounds_depth_and_numbers),
+		cmocka_unit_test(looks_at_every_byte_of_a_string),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,8 @@ finds_first_elements(void **state)
 	assert_span(json_first(span(" [ {\"a\":[1]} , 2]")), "{\"a\":[1]}");
 	assert_span(json_first(span("[1]")), "1");
 	assert_span(json_first(span("[\"]\"]")), "\"]\"");
+	assert_span(json_first(span("[\"\\\\\",1]")), "\"\\\\\"");
+	assert_span(json_first(span("[\"\\\\\\\",\\\"\",1]")), "\"\\\\\\\",\\\"\"");
 	assert_span(json_first(span("[ ]")), NULL);
 	assert_span(json_first(span("{\"a\":1}")), NULL);
 }
