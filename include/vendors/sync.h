@@ -67,7 +67,9 @@ enum sync_outcome {
 	SYNC_RESTART, /* page or since are not known any more: read the whole */
 	SYNC_SMALLER, /* the answer was too long: ask for smaller pages */
 	SYNC_LIMITED, /* too many requests: again after wait_s */
-	SYNC_EXPIRED, /* the access token is not accepted (any more): refresh it */
+	/* The access token is not accepted (any more): refresh it; without a refresh token this is
+	 * what REVOKED is. */
+	SYNC_EXPIRED,
 	SYNC_REVOKED, /* nor will it be: the user has to connect again */
 	SYNC_FAILED,  /* no answer, or an error of theirs: may be asked again */
 	SYNC_REFUSED, /* asked again it would say the same: no permission, or a defect of ours */
