@@ -137,8 +137,7 @@ fuzz_items(struct json_span items, const struct http_reply *reply)
 	if (items.len == 0)
 		return;
 	must(items.at >= reply->body && items.at + items.len <= reply->body + reply->body_len);
-	must(items.at[strspn(items.at, " \t\r\n")] == '[');
-	must(!json_fault(items.at, items.len, NULL));
+	must(*items.at == '[' && !json_fault(items.at, items.len, NULL));
 	while (json_next(items, &item))
 		must(item.at > items.at && item.at + item.len < items.at + items.len);
 }
@@ -159,7 +158,8 @@ fuzz_goes_on(struct arena *a, struct sync_ask ask, const struct sync_vendor *ven
 		fuzz_is_visible(answer->since, FUZZ_PLACE_MAX);
 		ask.since = answer->since;
 	}
-	must(!answer->etag || strlen(answer->etag) <= FUZZ_PLACE_MAX);
+	if (answer->etag)
+		fuzz_is_visible(answer->etag, FUZZ_PLACE_MAX);
 	ask.etag = answer->etag;
 	http_request_reset(q);
 	vendor->ask(a, &ask, q);
