@@ -323,6 +323,23 @@ SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
   FROM (SELECT) one
   LEFT JOIN (SELECT at, id FROM c ORDER BY at DESC, id DESC LIMIT 1) last ON true;
 
+-- name: health_prune
+WITH c AS MATERIALIZED (
+	SELECT id, lastcheck
+	  FROM whatsapp_health
+	 WHERE lastcheck < $2::timestamptz - make_interval(days => $3::int)
+	   AND lastcheck >= COALESCE((SELECT a.at FROM cronward_adopted a WHERE a.name = 'whatsapp_health'), '-infinity')
+	   AND (lastcheck, id) > (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::bigint)
+	 ORDER BY lastcheck, id
+	 LIMIT $1::int
+), moved AS (
+	DELETE FROM whatsapp_health x WHERE x.id = ANY (ARRAY(SELECT id FROM c)) RETURNING x.id
+)
+SELECT (SELECT count(*) FROM moved) AS moved, (SELECT count(*) FROM c) AS seen,
+       (extract(epoch FROM last.lastcheck) * 1000000)::bigint AS cursor_at, last.id AS cursor_id
+  FROM (SELECT) one
+  LEFT JOIN (SELECT lastcheck, id FROM c ORDER BY lastcheck DESC, id DESC LIMIT 1) last ON true;
+
 -- name: denied_prune
 -- Whole minutes; there are few rows in one.
 WITH c AS MATERIALIZED (

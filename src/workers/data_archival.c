@@ -6,8 +6,9 @@
  *
  * Tables: platform_events, platform_notifications and their archives, webhook_deliveries,
  * webhook_attempts, jobs, job_logs, job_dependencies, job_requests, email_queue,
- * webhook_events, whatsapp_webhook_logs, inventory_reservations, cron_job_executions, cron_denied,
- * audit_log.
+ * webhook_events, whatsapp_webhook_logs, whatsapp_health, inventory_reservations,
+ * cron_job_executions, cron_denied, audit_log.  integration_items are not pruned: they are what a
+ * vendor lists, and go with it.
  * SQL: sql/data_archival.sql.  Tests: tests/integration/data_archival.test.mjs, retention.test.mjs.
  */
 #include "base/conf.h"
@@ -41,6 +42,7 @@ enum {
 	ARCHIVAL_EXECUTIONS,
 	ARCHIVAL_AUDIT,
 	ARCHIVAL_DENIED,
+	ARCHIVAL_HEALTH,
 	ARCHIVAL__MAX
 };
 
@@ -70,6 +72,7 @@ const struct worker worker_data_archival = {
 		[ARCHIVAL_EXECUTIONS] = "pruned_executions",
 		[ARCHIVAL_AUDIT] = "pruned_audit",
 		[ARCHIVAL_DENIED] = "pruned_denied",
+		[ARCHIVAL_HEALTH] = "pruned_whatsapp_health",
 	},
 	.work = data_archival_work,
 	.reply = data_archival_reply,
@@ -120,6 +123,8 @@ data_archival_work(struct run *r)
 		    ARCHIVAL_WEBHOOK_EVENTS, false, UUID_MIN },
 		{ SQL_DATA_ARCHIVAL_WHATSAPP_LOGS_PRUNE, batch, c->whatsapp_log_retention_d,
 		    ARCHIVAL_WHATSAPP_LOGS, false, UUID_MIN },
+		{ SQL_DATA_ARCHIVAL_HEALTH_PRUNE, batch, c->whatsapp_health_retention_d,
+		    ARCHIVAL_HEALTH, false, "0" },
 		{ SQL_DATA_ARCHIVAL_RESERVATIONS_PRUNE, batch, c->reservation_retention_d,
 		    ARCHIVAL_RESERVATIONS, false, UUID_MIN },
 	};

@@ -35,6 +35,7 @@ static const struct conf_setting label = {
 	.kind = &conf_label,
 	.allowed = "a word",
 	.offset = offsetof(struct conf, region),
+	.max = 64,
 };
 
 /* Reads ${value}, which must be right, and wants it shown as ${shown}. */
