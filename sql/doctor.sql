@@ -208,6 +208,16 @@ SELECT x.name AS provider,
  ORDER BY x.name
  LIMIT 20;
 
+-- name: integrations
+-- Of each provider, of the first 100000: those whose tokens can be refreshed at all, those that wait for new ones,
+-- and whether any has a token.  The ORDER BY keeps it to one walk along an index.
+SELECT provider, count(*) FILTER (WHERE status = 'active' AND refresh_token <> '') AS refreshed,
+       count(*) FILTER (WHERE status = 'needs_reauth') AS reauth,
+       count(*) FILTER (WHERE access_token <> '' OR refresh_token <> '') AS with_token
+  FROM (SELECT provider, status, access_token, refresh_token FROM user_integrations ORDER BY id LIMIT 100000) i
+ GROUP BY provider
+ ORDER BY provider;
+
 -- name: mail
 -- Mails that wait, up to 1000.
 SELECT LEAST(count(*), 1000) AS waits, count(*) > 1000 AS is_more

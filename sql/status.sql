@@ -109,6 +109,49 @@ SELECT 'jobs', (SELECT count(*) FROM job WHERE NOT is_leased), (SELECT count(*) 
 		 ORDER BY j.waits_until, j.id LIMIT 1) f
          WHERE NOT EXISTS (SELECT FROM job_queues q WHERE q.name = l.queue AND q.paused));
 
+-- name: integrations
+-- By lanes, a provider and a priority; what was synced is due again a minute later, for whoever calls next.
+-- WhatsApp's connections are in no queue: each run checks them all.
+WITH RECURSIVE lane AS (
+	(SELECT provider, priority, 1 AS n
+	   FROM user_integrations
+	  WHERE waits_until IS NOT NULL
+	  ORDER BY provider, priority, waits_until, id LIMIT 1)
+	UNION ALL
+	SELECT x.provider, x.priority, l.n + 1
+	  FROM lane l
+	 CROSS JOIN LATERAL (
+		SELECT provider, priority
+		  FROM user_integrations
+		 WHERE waits_until IS NOT NULL AND (provider, priority) > (l.provider, l.priority)
+		 ORDER BY provider, priority, waits_until, id LIMIT 1) x
+	 WHERE l.n < 500
+), l AS MATERIALIZED (
+	SELECT provider, priority FROM lane
+), head AS MATERIALIZED (
+	SELECT f.is_leased, f.waits_until
+	  FROM l
+	 CROSS JOIN LATERAL (
+		SELECT i.waits_until, COALESCE(i.lease_until > clock_timestamp(), false) AS is_leased
+		  FROM user_integrations i
+		 WHERE i.provider = l.provider AND i.priority = l.priority AND i.waits_until <= (SELECT clock_timestamp())
+		 ORDER BY i.waits_until, i.id LIMIT $1::int + 1) f
+	 LIMIT $1::int + 1
+)
+SELECT 'user_integrations' AS name, (SELECT count(*) FROM head WHERE NOT is_leased) AS due,
+       (SELECT count(*) FROM head) > $1::int AS due_is_more,
+       (SELECT count(*) FROM head WHERE is_leased) AS leased,
+       (SELECT count(*) FROM (
+		SELECT FROM l
+		 CROSS JOIN LATERAL (
+			SELECT FROM user_integrations i
+			 WHERE i.provider = l.provider AND i.priority = l.priority
+			   AND i.waits_until > (SELECT clock_timestamp()) AND i.waits_until < 'infinity'
+			 ORDER BY i.waits_until, i.id LIMIT $1::int + 1) f
+		 LIMIT $1::int + 1) x) AS waiting,
+       NULL::bigint AS parked, NULL::bigint AS dead,
+       (SELECT extract(epoch FROM clock_timestamp() - min(waits_until))::bigint FROM head WHERE NOT is_leased) AS oldest_s;
+
 -- name: rest
 -- Endpoints that get nothing, queues that are paused, and the calls refused in the last hour by code.
 SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,

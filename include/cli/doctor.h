@@ -75,6 +75,9 @@ void doctor_jobs(struct doctor *);
 /* doctor_shop.c */
 void doctor_events(struct doctor *);
 void doctor_mail(struct doctor *);
+/* doctor_integrations.c */
+void doctor_integrations(struct doctor *);
+void doctor_whatsapp(struct doctor *);
 /* doctor_secrets.c */
 void doctor_secrets(struct doctor *);
 /* doctor_keys.c */

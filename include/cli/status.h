@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 enum {
-	STATUS_QUEUES = 4, /* statements that tell of queues */
+	STATUS_QUEUES = 5, /* statements that tell of queues */
 };
 
 struct status {

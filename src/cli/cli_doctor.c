@@ -51,6 +51,8 @@ static const struct doctor_check doctor_checks[] = {
 	{ "jobs", doctor_jobs },
 	{ "events", doctor_events },
 	{ "mail", doctor_mail },
+	{ "integrations", doctor_integrations },
+	{ "whatsapp", doctor_whatsapp },
 	{ "secrets", doctor_secrets },
 	{ "keys", doctor_keys },
 	{ "pools", doctor_pools },

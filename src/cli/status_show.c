@@ -47,8 +47,8 @@ static json_t *status_json_parsed(const PGresult *, int row, const char *column)
 
 /* Each gives rows of the same columns. */
 static const enum sql_id status_queues[STATUS_QUEUES] = { SQL_STATUS_QUEUES,
-	SQL_STATUS_LANES_EVENTS_QUEUE, SQL_STATUS_LANES_WHATSAPP_QUEUE,
-	SQL_STATUS_LANES_MAIL_QUEUE };
+	SQL_STATUS_LANES_EVENTS_QUEUE, SQL_STATUS_LANES_WHATSAPP_QUEUE, SQL_STATUS_LANES_MAIL_QUEUE,
+	SQL_STATUS_INTEGRATIONS };
 
 int
 status_read(struct cli_session *s, struct status *ret_status, struct err *e)

@@ -34,7 +34,7 @@ test('a healthy installation has nothing that fails, and everything is looked at
   assert.deepEqual(found.findings.filter((one) => one.level === 'fail'), []);
   assert.deepEqual([...new Set(found.findings.map((one) => one.check))],
     ['settings', 'database', 'server', 'encryption', 'pooler', 'clock', 'schema', 'role', 'privileges', 'connections', 'transactions', 'vacuum',
-      'locks', 'runs', 'jobs', 'events', 'mail', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
+      'locks', 'runs', 'jobs', 'events', 'mail', 'integrations', 'whatsapp', 'secrets', 'keys', 'pools', 'files', 'front', 'allowlist', 'egress', 'names', 'proxies']);
   const plain = await stand.cli(['doctor']);
   assert.equal(plain.code, 0, plain.stdout);
   const lines = plain.stdout.trim().split('\n');
@@ -90,6 +90,27 @@ test('inbound events without a handler, and handlers without their function', as
   await stand.db.rows(one.todo.replace('a function, or a URL', 'https://shop.example/whatsapp'));
   (await doctor()).one('events', 'ok');
   await stand.db.rows('DROP SCHEMA nowhere CASCADE; TRUNCATE webhook_events, whatsapp_webhook_logs, event_handlers');
+});
+
+test('integrations whose tokens cannot be sealed or refreshed, and those that wait for new ones', async () => {
+  const ring = { ENCRYPTION_KEYS: `k1:${'A'.repeat(43)}=` };
+  assert.equal((await doctor()).one('integrations', 'ok').found, 'there are none');
+  await stand.db.rows(`INSERT INTO user_integrations (user_id, provider, status, access_token, refresh_token)
+    SELECT gen_random_uuid(), provider, status, 'a', refresh FROM (VALUES ('github', 'active', NULL), ('slack', 'active', 'r'), ('slack', 'active', 'r'),
+      ('notion', 'needs_reauth', 'r'), ('google_calendar', 'active', 'r')) i (provider, status, refresh)`);
+  assert.match((await doctor()).one('integrations', 'fail').found, /^5 integrations have tokens, and there is no key/);
+  let found = await doctor({ env: { ...ring, GOOGLE_CLIENT_ID: 'us.example' } });
+  found.none('integrations', 'fail');
+  assert.match(found.one('integrations', 'warn', /^slack/).found, /2 have refresh tokens, and SLACK_CLIENT_ID is not set/);
+  assert.match(found.one('integrations', 'warn', /^google/).found, /GOOGLE_CLIENT_SECRET is not set/);
+  assert.match(found.one('integrations', 'warn', /^notion/).todo, /--provider notion --status needs_reauth$/);
+  await stand.db.rows(`DELETE FROM user_integrations WHERE status = 'needs_reauth'`);
+  found = await doctor({ env: { ...ring, GOOGLE_CLIENT_ID: 'us', GOOGLE_CLIENT_SECRET: 'x'.repeat(20), SLACK_CLIENT_ID: 'us', SLACK_CLIENT_SECRET: 'y'.repeat(20) } });
+  assert.equal(found.one('integrations', 'ok').found, 'tokens can be sealed, and refreshed');
+  await stand.db.rows('TRUNCATE user_integrations');
+  assert.match((await doctor({ env: { META_APP_ID: '1' } })).one('whatsapp', 'warn').found, /^META_APP_ID is set without META_APP_SECRET/);
+  (await doctor({ env: { META_APP_ID: '1', META_APP_SECRET: 'z'.repeat(32) } })).one('whatsapp', 'ok', /in the application's name/);
+  (await doctor()).one('whatsapp', 'ok', /META_APP_ID is unset/);
 });
 
 test('mail that waits while it cannot be sent', async () => {

@@ -112,7 +112,7 @@ test('jobs: due, waiting, leased, parked and dead over all queues; those that ar
 });
 
 test('events, mail and holds: due, waiting, leased and dead over all providers and priorities', async (t) => {
-  t.after(() => stand.db.rows('TRUNCATE webhook_events, whatsapp_webhook_logs, email_queue, inventory_items CASCADE'));
+  t.after(() => stand.db.rows('TRUNCATE webhook_events, whatsapp_webhook_logs, email_queue, inventory_items, user_integrations CASCADE'));
   const row = (hours, lease, deadAt, more = '') => `(${hours === null ? 'NULL' : `now() + interval '${hours} h'`}, ${lease ? `now() + interval '${lease}'` : 'NULL'}, ${deadAt}${more})`;
   for (const [table, names, ...rows] of [
     ['webhook_events', ', status, provider, event_id, attempts, archived', row(-1, '', 'NULL', `, 'pending', 'a', '1', 0, false`), row(-2, '', 'NULL', `, 'failed', 'a', '2', 1, false`),
@@ -123,6 +123,9 @@ test('events, mail and holds: due, waiting, leased and dead over all providers a
       row(-6, '1 min', 'NULL', `, 'processing', 'a@example.com', 0`), row(2, '', 'NULL', `, 'pending', 'a@example.com', 0`)]])
     await asTheyStand(table, `INSERT INTO ${table} (waits_until, lease_until, dead_at${names}) VALUES ${rows}`);
   await stand.db.rows(`INSERT INTO email_queue (to_address, status, dead_at) SELECT 'a@example.com', 'failed', now() FROM generate_series(1, 10001)`);
+  await stand.db.rows(`INSERT INTO user_integrations (user_id, provider, priority, access_token, waits_until, lease_until)
+    SELECT gen_random_uuid(), p, n, 'x', now() + h * interval '1 hour', now() + l * interval '1 min'
+      FROM (VALUES ('github', 0, -1, NULL), ('slack', 5, -8, NULL), ('slack', 0, -9, 1), ('notion', 0, 1, NULL), ('notion', 0, NULL, NULL)) v (p, n, h, l)`);
   const item = await stand.db.value(`INSERT INTO inventory_items (sku, on_hand) VALUES ('x', 9) RETURNING id`);
   await stand.db.rows(`INSERT INTO inventory_reservations (item_id, quantity, status, expires_at) SELECT $1, 1, s, now() + h * interval '1 hour'
     FROM (VALUES ('active', -1), ('active', -7), ('active', 1), ('expired', -9)) v (s, h)`, [item]);
@@ -133,6 +136,7 @@ test('events, mail and holds: due, waiting, leased and dead over all providers a
   };
   assert.deepEqual(seen('webhook_events'), { due: 3, waiting: 1, leased: 1, parked: null, dead: 1, hours: 5 });
   assert.deepEqual(seen('whatsapp_webhook_logs'), { due: 1, waiting: 1, leased: 0, parked: null, dead: 0, hours: 3 });
+  assert.deepEqual(seen('user_integrations'), { due: 2, waiting: 1, leased: 1, parked: null, dead: null, hours: 8 });
   assert.deepEqual(seen('email_queue'), { due: 2, waiting: 1, leased: 1, parked: null, dead: '10000+', hours: 4 });
   assert.deepEqual(seen('inventory_reservations'), { due: 2, waiting: 1, leased: null, parked: null, dead: null, hours: 7 });
   assert.match(await text(), /^email_queue +2 +1 +1 +- +10000\+ +4 h$/m);
