@@ -171,8 +171,11 @@ test('jobs that an application had before are never run, retried or changed', as
   assert.deepEqual(await stand.db.rows('SELECT * FROM jobs WHERE id = ANY ($1) ORDER BY id', [old.map((row) => row.id)]), old);
 });
 
-// A shop that has received events and kept stock itself.
+// A shop that has received events, kept stock and read its users' accounts itself.
 const SHOP = `
+  CREATE TABLE user_integrations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL, provider text NOT NULL, status text NOT NULL DEFAULT 'active',
+    access_token text, refresh_token text, token_expires_at timestamptz, scopes text NOT NULL);
+  INSERT INTO user_integrations (user_id, provider, status, access_token, scopes) VALUES (gen_random_uuid(), 'github', 'active', 'a', 'repo'), (gen_random_uuid(), 'slack', 'needs_reauth', 'b', '');
   CREATE TABLE webhook_events (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), provider text NOT NULL, event_id text NOT NULL, event_type text NOT NULL DEFAULT '',
     payload jsonb, status text NOT NULL DEFAULT 'pending', retry_count integer NOT NULL DEFAULT 0, next_retry_at timestamptz, archived boolean NOT NULL DEFAULT false,
     error_message text, created_at timestamptz NOT NULL DEFAULT now());
@@ -199,6 +202,12 @@ test('events that a shop had before are never due; its stock is its own to count
   await assert.rejects(stand.db.rows(`INSERT INTO webhook_events (provider, event_id) VALUES ('cbe', '1')`), /webhook_events_once/);
   await stand.db.rows(`INSERT INTO webhook_events (provider, event_id) VALUES ('cbe', '2'); INSERT INTO whatsapp_webhook_logs (eventtype, event_id) VALUES ('messages', 'x')`);
   for (const table of ['webhook_events', 'whatsapp_webhook_logs']) assert.equal(await stand.db.value(`SELECT count(waits_until)::int FROM ${table}`), 1, table);
+
+  // Accounts that it reads itself stay its own, until somebody connects one anew, or connects another.
+  const accounts = async () => (await stand.db.rows('SELECT access_token AS token FROM user_integrations WHERE waits_until IS NOT NULL ORDER BY 1')).map(({ token }) => token);
+  assert.deepEqual(await accounts(), []);
+  await stand.db.rows(`UPDATE user_integrations SET access_token = access_token || '2'; INSERT INTO user_integrations (user_id, provider, access_token, scopes) VALUES (gen_random_uuid(), 'github', 'c', 'repo')`);
+  assert.deepEqual(await accounts(), ['b2', 'c']);
 
   const stock = async () => Object.values(await stand.db.one('SELECT on_hand, reserved FROM inventory_items'));
   assert.deepEqual(await stock(), [10, 7]);
