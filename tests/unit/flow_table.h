@@ -70,6 +70,7 @@ static struct table {
 	int replies_count, waits;
 	int64_t reply_ms;  /* that the vendor takes */
 	int64_t settle_ms; /* that a settlement takes */
+	int64_t look_ms;   /* that other statements take */
 	/* Faults. */
 	int loses_settlement;           /* this one is committed, and its connection lost; from 1 */
 	const char *refused;            /* settlements that hold this text are */
@@ -79,6 +80,9 @@ static struct table {
 	struct text steps;   /* "A1 B1 A2 " */
 	struct text settled; /* "AB C ": which rows travelled together, as they were sent */
 	int settlements, lost_leases;
+	int links_made;             /* connections that were wanted ... */
+	int links_after_loss;       /* ... by the time one was lost with a settlement ... */
+	const struct db *lost_link; /* ... this one */
 	int links_open, links_most, links_asked; /* connections: now, at once, tried for */
 	int in_the_air, in_the_air_most;         /* settlements */
 	size_t bulk_most;

@@ -37,6 +37,7 @@ db_create(const struct conf *conf)
 	(void)conf;
 	assert_true(table.links_count < TABLE_LINKS_MAX);
 	table.links[table.links_count++] = db;
+	table.links_made++;
 	return db;
 }
 
@@ -103,7 +104,8 @@ db_send(struct db *db, struct db_unit *unit, struct err *e)
 static int64_t
 world_answer_ms(const struct db_unit *unit)
 {
-	return unit->sent_ms + (unit->sql == SQL_JOB_QUEUE_SETTLE ? table.settle_ms : 0);
+	return unit->sent_ms +
+	       (unit->sql == SQL_JOB_QUEUE_SETTLE ? table.settle_ms : table.look_ms);
 }
 
 int
@@ -118,6 +120,8 @@ db_pump(struct db *db, struct err *e)
 		table_take(unit);
 		if (table.loses_settlement > 0 && table.settlements == table.loses_settlement) {
 			table.loses_settlement = 0;
+			table.lost_link = db;
+			table.links_after_loss = table.links_made;
 			PQclear(unit->result);
 			world_close(db);
 			break;

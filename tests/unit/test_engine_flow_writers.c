@@ -20,6 +20,22 @@ another_is_opened_when_all_are_busy_and_not_before(void **state)
 	assert_string_equal(table.settled.at, "AB A A B B ");
 }
 
+/* What keeps the first one then is soon over. */
+static void
+none_is_opened_for_a_look(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 40, .rest_ms = 7 },
+		{ .name = "B", .turns = 1 },
+	};
+
+	(void)state;
+	table.look_ms = 20;
+	assert_int_equal(work(rows, 2, (struct flow_limits){ .writers_max = 3 }, 2), 0);
+	assert_int_equal(run.succeeded, 2);
+	assert_int_equal(table.links_asked, 1);
+}
+
 static void
 several_are_in_the_air_and_never_more(void **state)
 {
@@ -106,7 +122,7 @@ static void
 one_that_is_lost_is_replaced_by_none(void **state)
 {
 	(void)state;
-	for (int lost = 1; lost <= 12; lost++) {
+	for (int lost = 1; lost <= 20; lost++) {
 		table_end(state);
 		table_make(state);
 		table.settle_ms = 10;
@@ -116,11 +132,30 @@ one_that_is_lost_is_replaced_by_none(void **state)
 		assert_int_equal(run.succeeded, 4);
 		assert_int_equal(table.loses_settlement, 0);
 		assert_int_equal(table.lost_leases, 0);
-		/* The run's own is connected again. */
-		assert_true(table.links_asked <= 4);
+		/* The run's own is connected again, and no other one opened. */
+		if (table.lost_link != run.db)
+			assert_int_equal(table.links_made, table.links_after_loss);
 		for (int i = 0; i < 4; i++)
 			assert_int_equal(table.rows[i].written, 6);
 	}
+}
+
+/* Two are needed, and three allowed: B's is lost. */
+static void
+none_is_opened_after_a_loss(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 40 },
+		{ .name = "B", .turns = 9, .rest_ms = 5 },
+	};
+
+	(void)state;
+	table.settle_ms = 10;
+	table.loses_settlement = 3;
+	assert_int_equal(work(rows, 2, (struct flow_limits){ .writers_max = 3 }, 2), 0);
+	assert_int_equal(run.succeeded, 2);
+	assert_ptr_not_equal(table.lost_link, run.db);
+	assert_int_equal(table.links_made, 2);
 }
 
 static void
@@ -197,22 +232,43 @@ at_the_end_all_are_waited_for(void **state)
 	assert_in_range(table.now_ms - run.mono_began_ms, 100, 190);
 }
 
+/* B ends while A is being written, and waits for that. */
+static void
+none_is_opened_for_what_is_left(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 9 },
+		{ .name = "B", .turns = 9, .rest_ms = 20 },
+	};
+
+	(void)state;
+	table.reply_ms = 50;
+	table.settle_ms = 30;
+	run.soft_end_ms = table.now_ms + 110;
+	assert_int_equal(work(rows, 2, (struct flow_limits){ .writers_max = 3 }, 2), 0);
+	assert_string_equal(table.settled.at, "AB A B ");
+	assert_int_equal(table.links_asked, 1);
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, table_make, table_end)
 	const struct CMUnitTest tests[] = {
 		TEST(another_is_opened_when_all_are_busy_and_not_before),
+		TEST(none_is_opened_for_a_look),
 		TEST(several_are_in_the_air_and_never_more),
 		TEST(what_has_ended_is_shared_out_evenly),
 		TEST(small_ends_are_not_worth_a_statement_each),
 		TEST(turns_stay_fair),
 		TEST(one_that_is_lost_is_replaced_by_none),
+		TEST(none_is_opened_after_a_loss),
 		TEST(one_that_cannot_be_had_is_asked_for_once),
 		TEST(all_that_were_lost_are_written_when_the_database_is_back),
 		TEST(all_that_were_lost_are_let_go_of_at_the_hard_end),
 		TEST(a_value_that_is_refused_is_found),
 		TEST(at_the_end_all_are_waited_for),
+		TEST(none_is_opened_for_what_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
