@@ -1,9 +1,11 @@
 // whatsapp-health-check: its route, and what it does.
 import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 import { holdLock } from '../lib/callers.mjs';
 import { Health, JOB, scenarios } from '../lib/health.mjs';
 import { Meta } from '../lib/meta.mjs';
+import { until } from '../lib/wait.mjs';
 
 const ROUTE = '/api/v1/jobs/whatsapp-health-check';
 const vendor = await Meta.start();
@@ -51,3 +53,142 @@ test('without the secret it tells nothing and does nothing; in the address it is
 });
 
 scenarios(test, health);
+
+async function addMany(count, more = {}) {
+  const names = Object.keys(more).map((name) => `, ${name}`).join(''), values = Object.values(more);
+  await db.rows(`INSERT INTO whatsapp_connections (phonenumberid${names}) SELECT $1${values.map((_, i) => `, $${i + 2}`).join('')} FROM generate_series(1, ${count})`,
+    [vendor.credentials.phone_number_id, ...values]);
+  await db.rows('INSERT INTO whatsapp_configs SELECT id, $1 FROM whatsapp_connections', [vendor.credentials.access_token]);
+}
+const counts = () => db.one(
+  `SELECT count(*)::int AS rows, count(DISTINCT connection_id)::int AS connections, count(*) FILTER (WHERE status <> 'unknown')::int AS known FROM whatsapp_health`);
+
+test('a vendor that is down is left alone after ten checks in a row; the rest is as it was, and the next run begins with it', async () => {
+  await addMany(100, { healthstatus: 'warning' });
+  await vendor.fault({ fault: '500', count: 1000 });
+  const reply = await health.run({ WHATSAPP_HEALTH_MAX_CONCURRENT: '8' });
+  const { rows, connections, known } = await counts();
+  assert.ok(rows >= 10 && rows < 10 + 8, `${rows} checks`);
+  assert.deepEqual([connections, known, reply.checked, reply.unknown, reply.run.more], [rows, 0, rows, rows, true]);
+  assert.equal((await vendor.requests()).length, rows);
+  assert.deepEqual(await db.rows('SELECT DISTINCT healthstatus, lasthealthcheckat, claim_token, lost FROM whatsapp_connections'), [{ healthstatus: 'warning', lasthealthcheckat: null, claim_token: null, lost: 0 }]);
+  assert.match(health.said, /vendor_closed.*Meta is left alone/);
+  await vendor.reset();
+  await vendor.fault({ fault: '429', after: 2 * 40 });
+  assert.equal((await health.run({ WHATSAPP_HEALTH_MAX_CONCURRENT: '1' })).healthy, 40);
+  assert.equal(await db.value(`SELECT count(*)::int FROM whatsapp_health WHERE status = 'healthy' AND connection_id IN (SELECT connection_id FROM whatsapp_health WHERE status = 'unknown' AND errorcode = '2')`), 0);
+});
+
+test('single failures among others end nothing', async () => {
+  await addMany(60);
+  for (let n = 0; n < 6; n++) await vendor.fault({ fault: 'reset', after: n * 12 });
+  const reply = await health.run({ WHATSAPP_HEALTH_MAX_CONCURRENT: '4' });
+  assert.deepEqual([reply.checked, reply.run.more], [60, false]);
+  assert.ok(reply.unknown >= 1 && reply.unknown <= 6, `${reply.unknown} unknown`);
+});
+
+for (const [what, begin] of [
+  ["the application's limit", () => vendor.fault({ fault: '429', after: 10 })],
+  ['what the application may use, used up', async () => { vendor.appUsage = 100; }],
+])
+  test(`${what}: everything is left alone, and nothing is marked`, async () => {
+    await addMany(100, { healthstatus: 'error' });
+    await begin();
+    const reply = await health.run({ WHATSAPP_HEALTH_MAX_CONCURRENT: '4' });
+    assert.ok((await vendor.requests()).length <= 10 + 4 + 1, `${(await vendor.requests()).length} requests`);
+    assert.ok(reply.unknown >= 1 && reply.errors === 0 && reply.run.more, JSON.stringify(reply));
+    const waits = await db.rows(`SELECT c.healthstatus, c.waits_until > clock_timestamp() AS waits, h.errorcode FROM whatsapp_connections c JOIN whatsapp_health h ON h.connection_id = c.id WHERE h.status = 'unknown'`);
+    for (const { healthstatus: now, errorcode: code } of waits) assert.deepEqual([now, ['4', 'rate'].includes(code)], ['error', true], code);
+    assert.equal(await db.value(`SELECT count(*)::int FROM whatsapp_connections WHERE healthstatus = 'error' AND lasthealthcheckat IS NULL`), 100 - reply.healthy);
+  });
+
+test('a token is sealed by its first check; one that does not open marks nothing, and works again with its key', async () => {
+  const [one, other] = ['k1', 'k2'].map((id) => `${id}:${randomBytes(32).toString('base64')}`);
+  const id = await health.add({ healthstatus: 'warning' });
+  const token = () => db.value('SELECT accesstoken FROM whatsapp_configs WHERE connection_id = $1', [id]);
+  assert.equal((await health.run({ ENCRYPTION_KEYS: one })).healthy, 1);
+  assert.match(await token(), /^cw1\.k1\./);
+  const { lasthealthcheckat: at } = await health.row(id), requests = (await vendor.requests()).length;
+  const reply = await health.run({ ENCRYPTION_KEYS: other });
+  assert.deepEqual([reply.unknown, reply.errors], [1, 0]);
+  const [now, status, code, , text] = await health.last(id);
+  assert.deepEqual([now, status, code], ['healthy', 'unknown', 'sealed']);
+  assert.match(text, /whatsapp_configs\.accesstoken.*k1|k1/);
+  assert.deepEqual((await health.row(id)).lasthealthcheckat, at);
+  assert.equal((await vendor.requests()).length, requests);
+  assert.equal((await health.run({ ENCRYPTION_KEYS: `${other},${one}` })).healthy, 1);
+});
+
+// Runs it, and lets `change` happen while an answer is on its way.
+async function meanwhile(change) {
+  const before = vendor.all.length;
+  vendor.delayMs = 300;
+  const running = health.run();
+  await until(() => vendor.all.length > before);
+  await change();
+  const reply = await running;
+  vendor.delayMs = 0;
+  return reply;
+}
+
+test('a token that is changed while it is checked: what was found says nothing of the new one', async () => {
+  const bad = 'EAAexpiredxxxxxxxxxxxx';
+  vendor.add({ token: bad, dead: 463 });
+  const id = await health.add({ token: bad });
+  const { access_token: good } = vendor.credentials;
+  const reply = await meanwhile(() => db.rows('UPDATE whatsapp_configs SET accesstoken = $2 WHERE connection_id = $1', [id, good]));
+  assert.deepEqual([reply.checked, await health.checks(id), (await health.row(id)).healthstatus], [0, [], null]);
+  assert.equal((await health.run()).healthy, 1);
+});
+
+test('what is closed, or gets another number, while it is checked', async () => {
+  const id = await health.add();
+  await meanwhile(() => db.rows(`UPDATE whatsapp_connections SET status = 'closed'`));
+  assert.deepEqual([(await health.row(id)).waits_until, await health.checks(id)], [null, []]);
+  assert.equal((await health.run()).checked, 0, 'what is not active is not checked');
+  await db.rows(`UPDATE whatsapp_connections SET status = 'active'`);
+  const reply = await meanwhile(() => db.rows(`UPDATE whatsapp_connections SET phonenumberid = '99'`));
+  assert.deepEqual([reply.checked, await health.checks(id)], [0, []]);
+  assert.equal((await health.run()).errors, 1);
+  await db.rows('DELETE FROM whatsapp_connections');
+  assert.equal(await db.value('SELECT count(*)::int FROM whatsapp_configs'), 0, 'the token goes with it');
+  assert.equal((await health.checks(id)).length, 1, 'the record of its checks stays');
+});
+
+test('connections that were there before cronward came are checked, too; those that are not active are not', async () => {
+  const ids = [await health.add(), await health.add({ status: 'pending' })];
+  await db.rows('UPDATE whatsapp_connections SET waits_until = NULL');
+  assert.equal((await health.run()).checked, 1);
+  assert.deepEqual([(await health.checks(ids[0])).length, (await health.checks(ids[1])).length], [1, 0]);
+});
+
+test('what is more urgent goes first', async () => {
+  await addMany(20);
+  const urgent = await health.add({ priority: 5 });
+  await vendor.fault({ fault: '429', after: 2 });
+  await health.run({ WHATSAPP_HEALTH_MAX_CONCURRENT: '1' });
+  assert.equal(await db.value(`SELECT connection_id FROM whatsapp_health WHERE status = 'healthy'`), urgent);
+});
+
+test('a connection that was lost five times is left alone for a day, and its row says why', async () => {
+  const id = await health.add({ lost: 4, lease_until: new Date(Date.now() - 1000), claim_token: randomUUID() });
+  assert.equal((await health.run()).checked, 0);
+  const { wait_s: wait, lost } = await health.row(id);
+  assert.ok(wait > 86_000 && lost === 0, `${wait} s, lost ${lost}`);
+  assert.deepEqual((await health.last(id)).slice(0, 3), [null, 'unknown', 'poison']);
+});
+
+test('the queries of the seed', async () => {
+  await health.add();
+  await health.run();
+  const [check] = await db.rows(`SELECT * FROM whatsapp_health
+ORDER BY lastCheck DESC
+LIMIT 10;`);
+  assert.equal(check.status, 'healthy');
+  const [connection] = await db.rows(`SELECT id, wabaId, healthStatus, lastHealthCheckAt
+FROM whatsapp_connections
+ORDER BY lastHealthCheckAt DESC;`);
+  assert.deepEqual([connection.wabaid, connection.healthstatus], [vendor.credentials.waba_id, 'healthy']);
+  for (const query of [`SELECT COUNT(*) FROM whatsapp_connections WHERE status = 'active'`, 'SELECT COUNT(*) FROM whatsapp_configs WHERE accessToken IS NOT NULL'])
+    assert.equal(await db.value(query), 1);
+});
