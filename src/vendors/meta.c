@@ -51,6 +51,8 @@ enum {
 	SUBCODE_NO_OBJECT = 33,
 };
 
+static const int64_t META_TIME_MAX_S = 253402300799; /* the year 9999 */
+
 enum { META_KEPT_APP, META_KEPT_BUSINESS };
 
 static void meta_read_usage(const struct http_reply *, struct meta_answer *, int64_t *ret_wait_s);
@@ -219,9 +221,9 @@ meta_read_facts(const struct meta_request *request, const json_t *facts, struct 
 		return;
 	}
 	if (json_is_true(is_valid)) {
-		int64_t at = meta_number(json_object_get(facts, "expires_at"), INT64_MAX);
+		int64_t at = meta_number(json_object_get(facts, "expires_at"), META_TIME_MAX_S);
 		int64_t access_at =
-		    meta_number(json_object_get(facts, "data_access_expires_at"), INT64_MAX);
+		    meta_number(json_object_get(facts, "data_access_expires_at"), META_TIME_MAX_S);
 
 		answer->outcome = META_FINE;
 		answer->expires_at_s = at > 0 ? at : 0;

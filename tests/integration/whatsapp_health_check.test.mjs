@@ -122,7 +122,7 @@ test('a token is sealed by its first check; one that does not open marks nothing
 // Runs it, and lets `change` happen while an answer is on its way.
 async function meanwhile(change) {
   const before = vendor.all.length;
-  vendor.delayMs = 300;
+  vendor.delayMs = 150;
   const running = health.run();
   await until(() => vendor.all.length > before);
   await change();
