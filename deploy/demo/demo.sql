@@ -66,4 +66,15 @@ SELECT count(*) FROM held;
 UPDATE inventory_reservations SET expires_at = now() - interval '1 minute'
  WHERE item_id = '00000000-0000-4000-8000-0000000de101' AND status = 'active' AND quantity < 3;
 
+-- A number of WhatsApp's whose token nobody has stored, and an account at GitHub whose user has to connect it again:
+-- neither is a reason to ask anybody.  What was synced of it before is still there.
+INSERT INTO whatsapp_connections (id, wabaid, phonenumberid) VALUES ('00000000-0000-4000-8000-0000000de201', '102290129340398', '106540352242922')
+ON CONFLICT DO NOTHING;
+INSERT INTO user_integrations (id, user_id, provider, status, last_error)
+VALUES ('00000000-0000-4000-8000-0000000de301', '00000000-0000-4000-8000-0000000de302', 'github', 'needs_reauth', 'GitHub accepts the token no longer')
+ON CONFLICT DO NOTHING;
+INSERT INTO integration_items (integration_id, kind, external_id, data)
+SELECT '00000000-0000-4000-8000-0000000de301', 'issue', n::text, jsonb_build_object('id', n, 'title', 'Issue ' || n) FROM generate_series(1, 3) n
+ON CONFLICT DO NOTHING;
+
 COMMIT;

@@ -4,9 +4,11 @@
 
 # Each route, and the secret that it wants.
 DEMO_ROUTES=(/api/workers/webhookRetry /api/workers/notificationExpiry /api/workers/dataArchival /api/jobs/worker
-	/api/v1/jobs/webhook-retry /api/cron/retry-webhooks /api/cron/process-email-queue /api/cron/cleanup-reservations)
+	/api/v1/jobs/webhook-retry /api/cron/retry-webhooks /api/cron/process-email-queue /api/cron/cleanup-reservations
+	/api/v1/jobs/whatsapp-health-check '/api/cron/sync-integrations?interval=15min' '/api/cron/sync-integrations?interval=30min')
 DEMO_SECRETS=(CRON_JOB_API_KEY CRON_JOB_API_KEY CRON_JOB_API_KEY WORKER_SECRET_TOKEN
-	CRON_SECRET CRON_SECRET CRON_SECRET CRON_SECRET)
+	CRON_SECRET CRON_SECRET CRON_SECRET CRON_SECRET
+	CRON_SECRET CRON_SECRET CRON_SECRET)
 DEMO_MAIL=/api/cron/process-email-queue
 
 demo_run() {
@@ -143,7 +145,7 @@ demo_commands() {
 	say "or call the workers yourself:"
 	say "  . $VAR/cronward.env"
 	for i in "${!DEMO_ROUTES[@]}"; do
-		say "  curl -X POST http://localhost:$PORT_HTTP${DEMO_ROUTES[i]} \\"
+		say "  curl -X POST 'http://localhost:$PORT_HTTP${DEMO_ROUTES[i]}' \\"
 		say "    -H \"Authorization: Bearer \$${DEMO_SECRETS[i]}\""
 	done
 }

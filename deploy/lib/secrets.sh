@@ -8,7 +8,7 @@ SECRETS_RANDOM=(CRON_SECRET CRON_JOB_API_KEY WORKER_SECRET_TOKEN PAYMENT_WEBHOOK
 # Those, and the secret of each further provider of events; two are good while one is rotated.
 SECRETS=()
 # What only others can give.
-SECRETS_GIVEN=(RESEND_API_KEY)
+SECRETS_GIVEN=(RESEND_API_KEY GITHUB_CLIENT_SECRET NOTION_CLIENT_SECRET SLACK_CLIENT_SECRET GOOGLE_CLIENT_SECRET)
 
 secrets_make() {
 	local name previous

@@ -436,7 +436,7 @@ cli_overview(FILE *to)
 {
 	fputs("Usage: cronward COMMAND [ARGUMENT…]\n\nCommands:\n", to);
 	for (const struct cli_command *command = cli_commands; command->name; command++)
-		fprintf(to, "  %-9s %s\n", command->name, command->summary);
+		fprintf(to, "  %-13s %s\n", command->name, command->summary);
 	fprintf(to,
 	    "\n`cronward COMMAND --help` tells more.  Settings come from the environment:\n"
 	    "`cronward config` shows them.\n\n%s",
