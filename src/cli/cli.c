@@ -93,7 +93,7 @@ static const struct cli_command cli_commands[] = {
 	},
 	{
 	    .name = "dead",
-	    .summary = "list, replay or purge deliveries, events and mail that were given up",
+	    .summary = "list, replay or purge what was given up: webhooks, events, mail",
 	    .run = cli_dead,
 	    .help = dead_help,
 	},
