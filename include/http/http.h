@@ -45,7 +45,10 @@ struct http_request {
 	size_t body_len;
 	size_t reply_max;   /* bytes of the reply's body to read; 0: HTTP_REPLY_MAX */
 	int64_t timeout_ms; /* of the whole request */
-	bool inspect;       /* the reply tells about the server, too: hsts, certificate_ends_s */
+	/* Goes over a connection of its own: one that was used before may be closed just then, and
+	 * curl sends the request again, though its first sending may have been acted on. */
+	bool is_once;
+	bool inspect; /* the reply tells about the server, too: hsts, certificate_ends_s */
 	/* Names of headers whose values the reply is to have, in lower case with the colon. */
 	const char *keep[HTTP_KEPT_MAX];
 	unsigned headers_count;

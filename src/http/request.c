@@ -51,6 +51,7 @@ http_request_reset(struct http_request *q)
 	q->body_len = 0;
 	q->reply_max = 0;
 	q->timeout_ms = 0;
+	q->is_once = false;
 	q->inspect = false;
 	memset(q->keep, 0, sizeof(q->keep));
 	q->headers_count = 0;

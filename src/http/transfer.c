@@ -126,6 +126,7 @@ transfer_begin(struct transfer *t, const struct http_request *q)
 	t->inspect = q->inspect;
 	memcpy(t->keep, q->keep, sizeof(t->keep));
 	if (curl_easy_setopt(t->easy, CURLOPT_URL, q->url) == CURLE_OK &&
+	    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, q->is_once ? 1L : 0L) == CURLE_OK &&
 	    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, transfer_headers(t, q)) == CURLE_OK &&
 	    transfer_set_body(t, q) == CURLE_OK && transfer_set_method(t, q->method) == CURLE_OK &&
 	    transfer_set_timeout(t, q->timeout_ms) == CURLE_OK)

@@ -110,6 +110,38 @@ a_form_goes_as_it_is_and_with_its_own_type(void **state)
 	server_stop(&server);
 }
 
+/* Reads a second request, and closes without a word. */
+static void
+serve_once(struct server *s, int fd)
+{
+	if (server_read(s, fd)) {
+		server_say(fd, "HTTP/1.1 204 No Content\r\n\r\n");
+		server_read(s, fd);
+	}
+}
+
+static void
+what_must_not_be_repeated_is_not(void **state)
+{
+	struct http *h = client_create(&conf, 1);
+
+	(void)state;
+	server_start(&server, serve_once);
+	client_fill(&q, &server, "/", 5000);
+	assert_int_equal(client_send(h, &q).status, 204);
+	/* On the connection that is closed behind it, and then on another one. */
+	client_fill(&q, &server, "/", 5000);
+	assert_int_equal(client_send(h, &q).status, 204);
+	assert_int_equal(server.requests, 3);
+	client_fill(&q, &server, "/", 5000);
+	q.is_once = true;
+	assert_int_equal(client_send(h, &q).status, 204);
+	assert_int_equal(server.requests, 4);
+	assert_int_equal(server.connections, 3);
+	http_destroy(h);
+	server_stop(&server);
+}
+
 int
 main(void)
 {
@@ -117,6 +149,7 @@ main(void)
 		cmocka_unit_test(headers_that_are_asked_for_are_kept),
 		cmocka_unit_test(long_values_are_kept_as_far_as_there_is_room),
 		cmocka_unit_test(a_form_goes_as_it_is_and_with_its_own_type),
+		cmocka_unit_test(what_must_not_be_repeated_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
