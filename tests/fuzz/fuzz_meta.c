@@ -39,7 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(text_is_utf8(answer.says, strlen(answer.says)));
 	must(!strstr(answer.says, "12345678"));
 	must(!request.app_token || !strstr(answer.says, "abcdefghij"));
-	must(answer.outcome == META_LIMITED ? answer.wait_s >= 1 && answer.wait_s <= 24 * 3600
+	must(answer.outcome == META_LIMITED ? answer.wait_s >= 1 && answer.wait_s <= 86400
 					    : answer.wait_s == 0);
 	must(answer.app_usage >= -1 && answer.account_usage >= -1);
 	must(answer.code >= 0 && answer.subcode >= 0);

@@ -162,6 +162,29 @@ test('connections that were there before cronward came are checked, too; those t
   assert.deepEqual([(await health.checks(ids[0])).length, (await health.checks(ids[1])).length], [1, 0]);
 });
 
+test("an application's own tables: its connections are checked once they are adopted, and its tokens are sealed", async (t) => {
+  const theirs = await Health.create(vendor, { empty: true });
+  t.after(() => theirs.stand.end());
+  await theirs.db.rows(`CREATE TABLE whatsapp_connections (id uuid PRIMARY KEY, "wabaId" text, wabaid text, phonenumberid text, status text NOT NULL, name text NOT NULL);
+    CREATE TABLE whatsapp_configs (id int PRIMARY KEY, connection_id uuid NOT NULL UNIQUE REFERENCES whatsapp_connections, accesstoken text NOT NULL)`);
+  const { access_token: token, phone_number_id: number } = vendor.credentials, [active, closed] = [randomUUID(), randomUUID()];
+  await theirs.db.rows(`INSERT INTO whatsapp_connections (id, phonenumberid, status, name) VALUES ($1, $3, 'active', 'a'), ($2, $3, 'closed', 'b')`, [active, closed, number]);
+  await theirs.db.rows('INSERT INTO whatsapp_configs VALUES (1, $1, $3), (2, $2, $3)', [active, closed, token]);
+  const migrated = await theirs.stand.cli(['migrate', '--adopt'], { timeoutMs: 60_000 });
+  assert.equal(migrated.code, 0, migrated.stderr);
+  const reply = await theirs.run({ ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}` });
+  assert.deepEqual([reply.checked, reply.healthy, reply.run.more], [1, 1, false]);
+  assert.deepEqual(await theirs.db.rows('SELECT id, healthstatus FROM whatsapp_connections ORDER BY name'), [{ id: active, healthstatus: 'healthy' }, { id: closed, healthstatus: null }]);
+  assert.equal(await theirs.db.value(`SELECT count(*)::int FROM whatsapp_configs WHERE accesstoken LIKE 'cw1.k1.%'`), 2);
+});
+
+test('where the settings are at fault the run says so, and marks nothing', async () => {
+  const id = await health.add({ healthstatus: 'healthy' });
+  const { error } = await health.run({ META_BASE_URL: 'http://127.0.0.3:9', EGRESS_ALLOW: '127.0.0.2/32' }, { mayFail: true });
+  assert.match(error, /META_BASE_URL cannot be asked: .*127\.0\.0\.3/);
+  assert.deepEqual((await health.last(id)).slice(0, 3), ['healthy', 'unknown', 'ours']);
+});
+
 test('what is more urgent goes first', async () => {
   await addMany(20);
   const urgent = await health.add({ priority: 5 });

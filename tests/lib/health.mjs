@@ -7,11 +7,11 @@ export const JOB = 'whatsapp-health-check';
 
 export class Health {
   // Runs the worker on a stand of its own, where `vendor` answers.
-  static async create(vendor, { env = {}, cluster } = {}) {
+  static async create(vendor, { env = {}, cluster, empty } = {}) {
     const health = new Health();
     health.vendor = vendor;
     health.said = '';
-    health.stand = await Stand.create({ cluster, env: { META_BASE_URL: vendor.origin, EGRESS_ALLOW: '127.0.0.1/32,127.0.0.2/32', VENDOR_TIMEOUT_S: '1', ...env } });
+    health.stand = await Stand.create({ cluster, empty, env: { META_BASE_URL: vendor.origin, EGRESS_ALLOW: '127.0.0.1/32,127.0.0.2/32', VENDOR_TIMEOUT_S: '1', ...env } });
     health.db = health.stand.db;
     return health;
   }
