@@ -120,7 +120,7 @@ RETURNING d.id;
 -- name: settle
 -- Writes how turns ended ($1 ids, $2 tokens, $3 verdicts, $4 ms to the next try, $5 errors, $6 results, $7
 -- effects), and what they brought: $8, a JSON array whose element i is the page of item i, an array, or
--- null.  What goes on has its lease renewed, for $9 seconds from now.  Only what still has its token, and
+-- null.  What goes on has its lease renewed, for $9 seconds from now, and rests for its ms.  Only what still has its token, and
 -- is active, changes: rows are locked first, in the order of their ids, so that two settlements never wait for
 -- each other, and everything else is done for those that were found.
 --
@@ -244,7 +244,8 @@ WITH r AS MATERIALIZED (
 	UPDATE user_integrations d
 	   SET status = CASE WHEN l.verdict = 'dead' THEN 'needs_reauth' ELSE d.status END,
 	       cursor = CASE WHEN jsonb_typeof(l.result -> 'cursor') = 'object' THEN l.result -> 'cursor' ELSE d.cursor END,
-	       waits_until = CASE l.verdict WHEN 'go_on' THEN d.waits_until
+	       waits_until = CASE l.verdict WHEN 'go_on' THEN CASE WHEN l.retry_ms > 0 THEN clock_timestamp() + l.retry_ms * interval '1 millisecond'
+					ELSE d.waits_until END
 	                          WHEN 'done' THEN clock_timestamp() + interval '1 minute'
 	                          WHEN 'dead' THEN NULL
 	                          WHEN 'hold' THEN clock_timestamp() + GREATEST(
@@ -285,7 +286,7 @@ SELECT count(*) FILTER (WHERE verdict = 'done') AS done,
 
 -- name: release
 -- Hands back what was claimed and has not come to an end ($1 ids, $2 tokens): no try is counted.  What had
--- a turn meanwhile waits since its end, behind those that had none.
+-- a turn meanwhile waits since its end, behind those that had none, or for as long as it is to rest.
 WITH l AS MATERIALIZED (
 	SELECT d.id
 	  FROM user_integrations d JOIN unnest($1::uuid[], $2::uuid[]) AS r (id, token) ON d.id = r.id
@@ -295,5 +296,5 @@ WITH l AS MATERIALIZED (
 )
 UPDATE user_integrations d
    SET lease_until = NULL, claim_token = NULL,
-       waits_until = LEAST(GREATEST(d.waits_until, d.updated_at), clock_timestamp())
+       waits_until = GREATEST(d.waits_until, LEAST(d.updated_at, clock_timestamp()))
  WHERE d.id = ANY (ARRAY(SELECT id FROM l));

@@ -275,6 +275,9 @@ test('seal --all, rekey, --row: the secrets of job types, by name, of event hand
   const connection = await stand.db.value(`INSERT INTO whatsapp_connections (phonenumberid) VALUES ('1') RETURNING id`);
   await stand.db.rows(`INSERT INTO whatsapp_configs VALUES ($1, 'the token of a number'), ($2, NULL)`, [connection, bare]);
   const tokenOf = () => stand.db.value('SELECT accesstoken FROM whatsapp_configs WHERE connection_id = $1', [connection]);
+  const integration = await stand.db.value(`INSERT INTO user_integrations (user_id, provider, access_token, refresh_token) VALUES (gen_random_uuid(), 'github', 'an access token', 'a refresh token') RETURNING id`);
+  const tokensOf = async (key) => Object.entries(await stand.db.one('SELECT access_token, refresh_token FROM user_integrations'))
+    .map(([column, sealed]) => open(key, { table: 'user_integrations', column, row: integration }, sealed));
   const inConfig = { table: 'whatsapp_configs', column: 'accesstoken', row: connection };
   const typeOf = (name) => stand.db.value('SELECT secret FROM job_types WHERE job_type = $1', [name]);
   const keyOf = () => stand.db.value('SELECT apollo_api_key_encrypted FROM workspace_settings WHERE workspace_id = $1', [workspace]);
@@ -291,6 +294,7 @@ test('seal --all, rekey, --row: the secrets of job types, by name, of event hand
   assert.equal(await typeOf('unsigned'), '');
   assert.equal(open(k1, inHandler, await handlerOf()), 'the secret of a handler');
   assert.equal(open(k1, inConfig, await tokenOf()), 'the token of a number');
+  assert.deepEqual(await tokensOf(k1), ['an access token', 'a refresh token']);
 
   assert.equal((await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k2, k1) } })).code, 0);
   assert.equal(open(k2, inType(odd), await typeOf(odd)), `secret of ${odd}`);
@@ -298,6 +302,7 @@ test('seal --all, rekey, --row: the secrets of job types, by name, of event hand
   assert.equal(open(k2, inSettings, await keyOf()), 'the key of a workspace');
   assert.equal(open(k2, inHandler, await handlerOf()), 'the secret of a handler');
   assert.equal(open(k2, inConfig, await tokenOf()), 'the token of a number');
+  assert.deepEqual(await tokensOf(k2), ['an access token', 'a refresh token']);
 
   const doctor = (await stand.cli(['doctor'], { env: { ENCRYPTION_KEYS: ringOf(k1, k2) }, timeoutMs: 60_000 })).stdout;
   assert.match(doctor, /job_types\.secret: 2 sealed with key "2026-11_b", not with the newest/);
@@ -314,7 +319,7 @@ test('seal --all, rekey, --row: the secrets of job types, by name, of event hand
   const moved = await stand.cli(['rekey'], { env: { ENCRYPTION_KEYS: ringOf(k1, k2) } });
   assert.equal(moved.code, 1, 'a value of another type does not open');
   assert.match(moved.stderr, /job_types\.secret of row plain\.name: .*does not open/);
-  for (const table of ['job_types', 'event_handlers', 'workspace_settings', 'whatsapp_configs', 'whatsapp_connections']) await stand.db.rows(`DELETE FROM ${table}`);
+  for (const table of ['job_types', 'event_handlers', 'workspace_settings', 'whatsapp_configs', 'whatsapp_connections', 'user_integrations']) await stand.db.rows(`DELETE FROM ${table}`);
 });
 
 test('rekey: what cannot be opened is told, and the rest is done', async () => {

@@ -266,7 +266,12 @@ test('handed back: what had no turn keeps its place, what had one waits since th
   await settle([first], page([{ id: 1 }]));
   await release(rows);
   assert.equal((await places())[1].id, first.id);
-  assert.equal((await claim()).length, 2, 'both are due, and free');
+  const again = await claim();
+  assert.equal(again.length, 2, 'both are due, and free');
+  await settle(again, ({ id }) => ({ retryMs: id === first.id ? 5000 : 0 }));
+  await release(again);
+  assert.ok(await waits(first.id) > 4, 'what was told to rest is not early in the next run');
+  assert.equal((await claim()).length, 1);
 });
 
 test('needs_reauth once, with an event that is delivered; new tokens make it active', async () => {
