@@ -24,7 +24,11 @@ export class GitHub extends Synced {
   prefixes = { access: 'ghu_', refresh: 'ghr_', classic: 'ghp_' };
   burns = true;
   limit = { requests: 5000, window_s: 3600 };
-  poll_s = 60;
+
+  async reset() {
+    await super.reset();
+    this.poll_s = 60;
+  }
 
   listsOf({ count = 10, repositories = count, issues = count, notifications = 0 }) {
     return {

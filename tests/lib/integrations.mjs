@@ -43,6 +43,7 @@ export class Integrations {
   // Rows of the tables, accounts and what was counted.
   async reset() {
     await this.db.rows('DELETE FROM user_integrations');
+    await this.db.rows('TRUNCATE platform_events, cron_job_executions CASCADE');
     await this.each((vendor) => vendor.reset());
     this.rows = [];
     this.said = '';

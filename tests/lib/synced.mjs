@@ -8,6 +8,7 @@ import { random } from './random.mjs';
 import { Vendor } from './vendor.mjs';
 
 const RECORDED_MAX = 20_000;
+const NOTHING = { requests: 0, bytes: 0, things: 0, same: 0, early: 0, overlaps: 0, limited: 0, refused: 0, refreshes: 0, lateRefreshes: 0, refreshOverlaps: 0 };
 const BEGAN = Date.UTC(2026, 0, 1), APART_MS = 60_000;
 
 // Things of one kind, told apart by `n` and known by `rev` and `at` (ms); what is gone keeps its place.
@@ -105,14 +106,14 @@ export class Synced extends Vendor {
     this.violated = [];
     this.mischances = undefined;
     this.byRule = undefined;
-    this.limits = {};
+    this.met = 0;
   }
 
   // An account under this name, with lists of these sizes; its tokens.
   async add(name, sizes = {}) {
     const { limit = this.limit, ...rest } = sizes;
     const account = { name, generation: 0, used: 0, isExpired: false, isRevoked: false, notBefore: 0, under: 0, refreshing: 0, met: new Set(), limit: limit && new Limit(limit),
-      counts: { requests: 0, bytes: 0, things: 0, same: 0, early: 0, overlaps: 0, limited: 0, refused: 0, refreshes: 0, lateRefreshes: 0, refreshOverlaps: 0 } };
+      counts: { ...NOTHING } };
     account.lists = this.listsOf(rest, account);
     this.accounts.set(name, account);
     return this.renew(account, rest);
@@ -154,7 +155,7 @@ export class Synced extends Vendor {
 
   // Chances of these faults for each request for things: { percent, faults: [{ fault, … }] }.
   async storm(order) {
-    this.mischances = order && { ...order, draw: random(`storm ${order.seed ?? this.constructor.name}`), met: 0 };
+    this.mischances = order && { ...order, draw: random(`storm ${this.constructor.name}`) };
   }
 
   async fault(fault) {
@@ -212,9 +213,9 @@ export class Synced extends Vendor {
   // Counts of one account, or of all together.
   async counts(name) {
     if (name !== undefined) return { ...this.accounts.get(name).counts };
-    const total = {};
-    for (const { counts } of this.accounts.values()) for (const [key, n] of Object.entries(counts)) total[key] = (total[key] ?? 0) + n;
-    return { ...total, strangers: this.strangers, faults: this.mischances?.met ?? 0 };
+    const total = { ...NOTHING };
+    for (const { counts } of this.accounts.values()) for (const [key, n] of Object.entries(counts)) total[key] += n;
+    return { ...total, strangers: this.strangers, faults: this.met };
   }
 
   async forget() {
@@ -222,7 +223,7 @@ export class Synced extends Vendor {
     this.all = [];
     this.violated = [];
     this.strangers = 0;
-    if (this.mischances) this.mischances.met = 0;
+    this.met = 0;
   }
 
   // What was done that a vendor does not allow, each once.
@@ -296,7 +297,7 @@ export class Synced extends Vendor {
   #mischance(one) {
     const { mischances } = this;
     if (!mischances || one.isRefresh || !one.account || mischances.draw.fraction() * 100 >= mischances.percent) return undefined;
-    mischances.met++;
+    this.met++;
     return mischances.draw.pick(mischances.faults);
   }
 
