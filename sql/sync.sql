@@ -137,8 +137,8 @@ RETURNING d.id;
 -- Things that are stored as they are stay untouched: they are looked at first, for a conflict that changes
 -- nothing would lock, and so write, each of them.
 --
--- A dead one needs its user, and an event says so.  What is held waits the longer, the longer it was not
--- synced, up to an hour.
+-- A dead one needs its user, and an event says so; no answer to a refresh is waited for any more.  What is
+-- held waits the longer, the longer it was not synced, up to an hour.
 WITH r AS MATERIALIZED (
 	SELECT n, id, token, verdict, retry_ms, left(error, 1000) AS error, COALESCE(effect, '') AS effect, result,
 	       result ->> 'kind' AS kind, result ->> 'id' AS member, COALESCE(result ->> 'part', '') AS part,
@@ -264,7 +264,8 @@ WITH r AS MATERIALIZED (
 	       token_expires_at = CASE WHEN l.effect = 'tokens'
 	                               THEN clock_timestamp() + NULLIF((l.result #>> '{tokens,expires_in_s}')::bigint, 0) * interval '1 second'
 	                               ELSE d.token_expires_at END,
-	       refresh_began_at = CASE l.effect WHEN 'intent' THEN clock_timestamp() WHEN 'tokens' THEN NULL ELSE d.refresh_began_at END,
+	       refresh_began_at = CASE WHEN l.effect = 'intent' THEN clock_timestamp()
+	                               WHEN l.effect = 'tokens' OR l.verdict = 'dead' THEN NULL ELSE d.refresh_began_at END,
 	       last_synced_at = CASE WHEN l.verdict = 'done' THEN clock_timestamp() ELSE d.last_synced_at END,
 	       last_error = CASE l.verdict WHEN 'done' THEN NULL WHEN 'go_on' THEN d.last_error ELSE COALESCE(l.error, d.last_error) END,
 	       updated_at = clock_timestamp()
