@@ -63,6 +63,7 @@ struct sync_account {
 	bool is_new;               /* its token: nothing was read with it yet */
 	bool is_refresh_lost;      /* the answer to one was, so that its token may be used up */
 	bool has_written;          /* in this claim: attempts counts from 0 */
+	bool is_failing;           /* its last request failed, and was to be repeated */
 	char *form;                /* in the air with a token in it, to be wiped; NULL: none */
 	size_t form_len;
 };

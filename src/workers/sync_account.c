@@ -103,6 +103,7 @@ sync_account_repeat(struct run *r, struct item *item, const char *says, int64_t 
 	    !sync_vendor_is_open(a->of, &left_ms) || clock_mono_ms() + rest_ms >= r->soft_end_ms)
 		return sync_account_retry(item, says, wait_s);
 	a->repeats++;
+	a->is_failing = true;
 	item->retry_ms = rest_ms;
 	return VERDICT_GO_ON;
 }

@@ -74,6 +74,8 @@ const struct worker worker_sync_integrations = {
 	.name = "sync-integrations",
 	.summary = "bring what connected accounts hold up to date",
 	.schedule = "*/15 * * * *",
+	/* Calls of two intervals come at the same second: the second one rings. */
+	.has_bell = true,
 	.tallies = {
 		[SYNC_TALLY_USERS] = "users",
 		[SYNC_TALLY_INTEGRATIONS] = "integrations",
@@ -288,8 +290,11 @@ sync_begin(struct run *r, struct item *item, struct http_request *q)
 static enum verdict
 sync_closed(struct run *r, struct item *item, int64_t wait_ms)
 {
-	const struct sync_vendor_run *of = sync_account_of(item)->of;
+	const struct sync_account *a = sync_account_of(item);
+	const struct sync_vendor_run *of = a->of;
 
+	if (of->is_down && a->is_failing)
+		return sync_account_retry(item, of->says, -1);
 	if (!of->is_down && clock_mono_ms() + wait_ms < r->soft_end_ms &&
 	    wait_ms <= SYNC_REST_MAX_MS) {
 		item->pause_ms = wait_ms;
@@ -340,6 +345,7 @@ sync_take(struct run *r, struct item *item, const struct http_reply *reply)
 		sync_vendor_answers(a->of);
 	if (answer.outcome != SYNC_LIMITED)
 		a->rests = 0;
+	a->is_failing = false;
 	return sync_judge(r, item, &answer);
 }
 

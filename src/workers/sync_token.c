@@ -190,6 +190,7 @@ token_store(struct run *r, struct item *item, const struct sync_tokens *tokens)
 	a->expires_s =
 	    tokens->expires_in_s > 0 ? run_db_now_ms(r) / 1000 + tokens->expires_in_s : 0;
 	a->phase = SYNC_READS;
+	a->is_failing = false;
 	a->is_new = true;
 	a->is_refresh_lost = false;
 	r->tally[SYNC_TALLY_REFRESHED]++;
