@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { holdLock } from '../lib/callers.mjs';
+import { Integrations } from '../lib/integrations.mjs';
 import { Stand } from '../lib/stand.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -56,7 +57,7 @@ test('a run under way is told, or skipped with zeros', async () => {
   const free = await holdLock((...query) => db.rows(...query), JOB);
   const { status, code } = await call('POST');
   assert.deepEqual([status, code], [429, 'busy']);
-  const skipped = await call('GET', '?interval=15min&busy=200');
+  const skipped = await call('GET', '?busy=200');
   assert.deepEqual([skipped.status, skipped.skipped, skipped.run, skipped.durationMs], [200, true, null, 0]);
   for (const name of Object.keys(NOTHING)) assert.equal(skipped[name], NOTHING[name], name);
   await free();
@@ -81,4 +82,20 @@ test('a call of one interval that meets a run of the other is followed by a run 
   await free();
   assert.ok([200, 429].includes((await rings).status));
   await until(async () => await runs() === 1, { what: 'a run' });
+});
+
+test('an account of the other interval is synced behind the reply of the run that was in the way', async (t) => {
+  const all = await Integrations.create();
+  t.after(() => all.end());
+  const [github, notion] = await all.add([{ provider: 'github', repositories: 3, issues: 3 }, { provider: 'notion', pages: 3 }]);
+  await all.vendors.github.fault({ fault: 'slow', ms: 1500 });
+  const both = await all.stand.startPool({ size: 2 });
+  const ring = (interval) => both.call('POST', `${ROUTE}?interval=${interval}&busy=200`, { headers: { authorization: `Bearer ${all.stand.cronSecret}` } });
+  const first = ring('15min');
+  await until(() => all.db.value('SELECT lease_until IS NOT NULL FROM user_integrations WHERE id = $1', [github]), { what: 'the first run', everyMs: 10 });
+  assert.equal(JSON.parse((await ring('30min')).body).skipped, true);
+  const { usersProcessed, providersSync, successCount } = JSON.parse((await first).body);
+  assert.deepEqual([usersProcessed, providersSync, successCount], [1, 1, 1], 'GitHub alone');
+  await until(async () => await all.db.value('SELECT last_synced_at IS NOT NULL FROM user_integrations WHERE id = $1', [notion]), { what: 'Notion' });
+  assert.equal(await all.db.value(`SELECT count(*)::int FROM integration_items WHERE kind = 'page' AND integration_id = $1`, [notion]), 3);
 });
