@@ -85,9 +85,6 @@ test('both at the same second: the one that comes second leaves word, and whoeve
 test('"Local Development": a round of its script; its secret opens the route', async () => {
   // Without the loop, and the fifteen minutes in it.
   const SCRIPT = `
-#!/bin/bash
-# test-cron.sh
-
   echo "Running sync..."
   curl -X POST http://localhost:3000/api/cron/sync-integrations \\
     -H "Authorization: Bearer $CRON_SECRET"
