@@ -1,7 +1,7 @@
 // Syncs while processes die at any moment, in the middle of a refresh too, and PostgreSQL crashes: no
 // thing is lost or kept twice, and no token that was used is lost.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { Integrations, PROVIDERS } from '../lib/integrations.mjs';
 import { Cluster } from '../lib/postgres.mjs';
 import { isAlive, killNow } from '../lib/process.mjs';
@@ -60,98 +60,100 @@ async function judge(all, t, what, more, { mayOverlap, triesMax = 1 } = {}) {
   report(t, what, { ...more, integrations: all.rows.length, items, requests, refreshes: tokens.refreshed, 'to connect again': dead.length });
 }
 
-test('SIGKILL at random moments of a sync: it goes on where it was', async (t) => {
-  const all = await begin(t), draw = random('sync kill');
-  await all.add(usersOf(size(5, 40), size(400, 2000), draw));
-  let kills = 0;
-  for (; kills < size(8, 80) && await all.unfinished(new Date(0)) > 0; kills++) {
-    const child = all.startRun();
-    await moment(draw.between(30, 350));
-    await kill(all, child);
-  }
-  const { requests } = await all.counts();
-  await judge(all, t, 'SIGKILL, syncs', { kills });
-  await all.forget();
-  await all.db.rows(`UPDATE user_integrations SET cursor = '{}'`);
-  await all.pass();
-  const { requests: necessary } = await all.counts();
-  // Each kill costs what was in the air.
-  assert.ok(requests <= necessary + kills * 32, `${requests} requests of ${necessary}`);
-});
+describe('syncs under fire', { concurrency: size(4, 1) }, () => {
+  test('SIGKILL at random moments of a sync: it goes on where it was', async (t) => {
+    const all = await begin(t), draw = random('sync kill');
+    await all.add(usersOf(size(4, 40), size(300, 2000), draw));
+    let kills = 0;
+    for (; kills < size(5, 80) && await all.unfinished(new Date(0)) > 0; kills++) {
+      const child = all.startRun();
+      await moment(draw.between(30, 350));
+      await kill(all, child);
+    }
+    const { requests } = await all.counts();
+    await judge(all, t, 'SIGKILL, syncs', { kills });
+    await all.forget();
+    await all.db.rows(`UPDATE user_integrations SET cursor = '{}'`);
+    await all.pass();
+    const { requests: necessary } = await all.counts();
+    // Each kill costs what was in the air.
+    assert.ok(requests <= necessary + kills * 32, `${requests} requests of ${necessary}`);
+  });
 
-test('SIGKILL in the middle of refreshes: what was used is stored, what was lost is said', async (t) => {
-  const all = await begin(t), draw = random('refresh kill');
-  await all.add(Array.from({ length: size(24, 160) }, (_, n) => ({ provider: PROVIDERS[n % 4], count: 5, channels: 2 })));
-  await all.pass();
-  await slowRefreshes(all, 40);
-  const rounds = size(6, 40);
-  for (let round = 0; round < rounds; round++) {
-    await expireSome(all, draw, 0.5);
-    await all.makeAllDue();
-    const child = all.startRun();
-    await moment(draw.between(40, 250));
-    await kill(all, child);
-    await all.mustHaveTokens();
-  }
-  // Whoever is killed while it finds out has to find out again.
-  await judge(all, t, 'SIGKILL, refreshes', { kills: rounds }, { triesMax: rounds });
-});
+  test('SIGKILL in the middle of refreshes: what was used is stored, what was lost is said', async (t) => {
+    const all = await begin(t), draw = random('refresh kill');
+    await all.add(Array.from({ length: size(16, 160) }, (_, n) => ({ provider: PROVIDERS[n % 4], count: 5, channels: 2 })));
+    await all.pass();
+    await slowRefreshes(all, 40);
+    const rounds = size(4, 40);
+    for (let round = 0; round < rounds; round++) {
+      await expireSome(all, draw, 0.5);
+      await all.makeAllDue();
+      const child = all.startRun();
+      await moment(draw.between(40, 250));
+      await kill(all, child);
+      await all.mustHaveTokens();
+    }
+    // Whoever is killed while it finds out has to find out again.
+    await judge(all, t, 'SIGKILL, refreshes', { kills: rounds }, { triesMax: rounds });
+  });
 
-test('two processes at once, and one that stood still meanwhile: no token is refreshed twice', async (t) => {
-  const all = await begin(t), draw = random('refresh twice');
-  await all.add(Array.from({ length: size(16, 80) }, (_, n) => ({ provider: PROVIDERS[n % 4], count: 5, channels: 2 })));
-  await all.pass();
-  await slowRefreshes(all, 60);
-  // Locks are cleared, leases hold: each row is one process's.
-  await all.forget();
-  await expireSome(all, draw, 1);
-  await all.makeAllDue();
-  const pair = [all.startRun()];
-  await until(async () => (await all.counts()).refused > 0, { what: 'the first to be under way', everyMs: 2 });
-  await all.stand.expireLocks();
-  pair.push(all.startRun());
-  await Promise.all(pair.map((child) => child.ended));
-  await all.pass();
-  for (const { id, provider } of all.rows) {
-    const { refreshes, lateRefreshes } = await all.vendor(provider).counts(id);
-    assert.deepEqual([provider, refreshes, lateRefreshes], [provider, 1, 0]);
-  }
-  await all.mustBeFair();
-  // Leases run out too while their holder stands still; what it does then counts for nothing.
-  for (let round = 0; round < size(2, 20); round++) {
+  test('two processes at once, and one that stood still meanwhile: no token is refreshed twice', async (t) => {
+    const all = await begin(t), draw = random('refresh twice');
+    await all.add(Array.from({ length: size(16, 80) }, (_, n) => ({ provider: PROVIDERS[n % 4], count: 5, channels: 2 })));
+    await all.pass();
+    await slowRefreshes(all, 60);
+    // Locks are cleared, leases hold: each row is one process's.
+    await all.forget();
     await expireSome(all, draw, 1);
     await all.makeAllDue();
-    const frozen = all.startRun();
-    await moment(draw.between(40, 200));
-    killNow(frozen.pid, 'SIGSTOP');
-    await all.stand.backendsGone();
-    await all.expire();
-    await all.run({ mayFail: true });
-    killNow(frozen.pid, 'SIGCONT');
-    await frozen.ended;
-    await all.mustHaveTokens();
-  }
-  await judge(all, t, 'frozen holders, refreshes', {}, { mayOverlap: true });
-});
+    const pair = [all.startRun()];
+    await until(async () => (await all.counts()).refused > 0, { what: 'the first to be under way', everyMs: 2 });
+    await all.stand.expireLocks();
+    pair.push(all.startRun());
+    await Promise.all(pair.map((child) => child.ended));
+    await all.pass();
+    for (const { id, provider } of all.rows) {
+      const { refreshes, lateRefreshes } = await all.vendor(provider).counts(id);
+      assert.deepEqual([provider, refreshes, lateRefreshes], [provider, 1, 0]);
+    }
+    await all.mustBeFair();
+    // Leases run out too while their holder stands still; what it does then counts for nothing.
+    for (let round = 0; round < size(1, 20); round++) {
+      await expireSome(all, draw, 1);
+      await all.makeAllDue();
+      const frozen = all.startRun();
+      await moment(draw.between(40, 200));
+      killNow(frozen.pid, 'SIGSTOP');
+      await all.stand.backendsGone();
+      await all.expire();
+      await all.run({ mayFail: true });
+      killNow(frozen.pid, 'SIGCONT');
+      await frozen.ended;
+      await all.mustHaveTokens();
+    }
+    await judge(all, t, 'frozen holders, refreshes', {}, { mayOverlap: true });
+  });
 
-test('PostgreSQL crashes and restarts in the middle: nothing is lost, no token that was used', async (t) => {
-  const cluster = await Cluster.create();
-  const all = await begin(t, { cluster }), draw = random('sync restart');
-  await cluster.admin('CHECKPOINT');
-  await all.add(usersOf(size(4, 30), size(300, 2000), draw));
-  const rounds = size(3, 20);
-  for (let round = 0; round < rounds; round++) {
-    await expireSome(all, draw, 0.5);
-    await all.makeAllDue();
-    const child = all.startRun();
-    await moment(draw.between(100, 500));
-    if (round % 3 === 2) await cluster.stop();
-    else await cluster.crash();
-    await cluster.start();
-    await all.mustHaveTokens();
-    killNow(child.pid);
-    await until(() => !isAlive(child.pid), { what: 'the process to be gone', everyMs: 1 });
-    await all.expire();
-  }
-  await judge(all, t, 'PostgreSQL restart, syncs', { rounds }, { triesMax: rounds });
+  test('PostgreSQL crashes and restarts in the middle: nothing is lost, no token that was used', async (t) => {
+    const cluster = await Cluster.create();
+    const all = await begin(t, { cluster }), draw = random('sync restart');
+    await cluster.admin('CHECKPOINT');
+    await all.add(usersOf(size(3, 30), size(200, 2000), draw));
+    const rounds = size(2, 20);
+    for (let round = 0; round < rounds; round++) {
+      await expireSome(all, draw, 0.5);
+      await all.makeAllDue();
+      const child = all.startRun();
+      await moment(draw.between(100, 500));
+      if (round % 3 === 1) await cluster.stop();
+      else await cluster.crash();
+      await cluster.start();
+      await all.mustHaveTokens();
+      killNow(child.pid);
+      await until(() => !isAlive(child.pid), { what: 'the process to be gone', everyMs: 1 });
+      await all.expire();
+    }
+    await judge(all, t, 'PostgreSQL restart, syncs', { rounds }, { triesMax: rounds });
+  });
 });

@@ -68,10 +68,10 @@ test('accounts are synced and tokens refreshed, with vendors that repeat what th
   await learn(true);
   for (const [name, value] of Object.entries(EVERYTHING)) await cluster.admin(`ALTER DATABASE ${all.db.name} SET ${name} TO ${value}`);
   await all.pass();
-  await rounds(size([{ status: 500 }, { status: 500, isRefresh: true }, { status: 400, isRefresh: true }],
+  await rounds(size([{ status: 401 }, { status: 500, isRefresh: true }],
     [200, 302, 400, 401, 403, 404, 429, 500, 503].flatMap((status) => [{ status }, { status, isRefresh: true }])));
   const { refreshes } = await all.counts();
-  assert.ok(refreshes >= 8, `${refreshes} refreshes`);
+  assert.ok(refreshes >= 4, `${refreshes} refreshes`);
   assert.match(readFileSync(cluster.logFile, 'utf8'), /\$1 = /, 'PostgreSQL did not log parameters');
   report(t, 'Tokens that were searched for', { tokens: needles.names.length, refreshes });
 });

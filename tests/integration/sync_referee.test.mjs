@@ -5,4 +5,4 @@ import { noReferee } from '../lib/referee.mjs';
 import { refereeScenarios } from '../lib/sync_referee.mjs';
 
 if (noReferee) test('the referee', { skip: noReferee }, () => {});
-else await refereeScenarios(test, { users: 4, sizes: { github: 210, notion: 110, slack: 6, google: 520 }, apart: false });
+else await refereeScenarios(test, { users: 2, sizes: { github: 110, notion: 110, slack: 4, google: 520 }, apart: false });

@@ -80,7 +80,7 @@ function mustBeSlim(all, provider, { things, same, requests }, most) {
 }
 
 // Adds, changes and deletes at a third of the accounts; how many things have to be sent then: what has
-// changed, and repositories whole where one of them did.
+// changed, and repositories whole where one of them has.
 async function change(all, draw) {
   const changes = Object.fromEntries(PROVIDERS.map((provider) => [provider, 0]));
   const kinds = { github: ['repository', 'issue', 'notification'], notion: ['page', 'data_source'], slack: ['channel', 'user'], google_calendar: ['event'] };
@@ -88,7 +88,8 @@ async function change(all, draw) {
     if (draw.below(3) > 0) continue;
     const vendor = all.vendor(provider), sizes = await vendor.sizes(id);
     for (const kind of kinds[provider]) {
-      if (kind === 'repository') changes[provider] += sizes[kind];
+      // Those whole, and once more the page by which that was found.
+      if (kind === 'repository') changes[provider] += sizes[kind] + Math.min(sizes[kind], 100);
       if (sizes[kind] > 2) {
         await vendor.act({ action: 'change', account: id, kind, index: draw.below(sizes[kind]) });
         changes[provider]++;
