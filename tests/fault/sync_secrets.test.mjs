@@ -2,13 +2,13 @@
 // in their rows, and nowhere else: with vendors that repeat all that they were sent, and PostgreSQL
 // told to log everything, every place in which something is written down is searched.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { tempFolder } from '../lib/clean.mjs';
 import { Integrations, PROVIDERS } from '../lib/integrations.mjs';
 import { Needles } from '../lib/needles.mjs';
-import { Cluster } from '../lib/postgres.mjs';
+import { sharedCluster } from '../lib/postgres.mjs';
 import { cleanEnv, isAlive, isRoot, killNow, run } from '../lib/process.mjs';
 import { program } from '../lib/program.mjs';
 import { report, size } from '../lib/sizes.mjs';
@@ -19,12 +19,16 @@ const REFRESH = { github: 'login', notion: 'oauth', slack: 'oauth', google_calen
 const EVERYTHING = { log_statement: "'all'", log_min_duration_statement: 0, log_error_verbosity: "'verbose'", log_min_error_statement: "'debug5'",
   log_parameter_max_length: -1, log_parameter_max_length_on_error: -1, log_min_messages: "'notice'" };
 
-const cluster = await Cluster.create();
+const cluster = await sharedCluster();
 const all = await Integrations.create({ cluster });
-after(async () => {
-  await all.end();
-  await cluster.stop();
-});
+after(() => all.end());
+// Where PostgreSQL's log and its journal were when this began.
+const began = { log: statSync(cluster.logFile).size, journal: await journal() };
+const logged = () => readFileSync(cluster.logFile).subarray(began.log);
+function journal() {
+  return all.db.value('SELECT pg_walfile_name(pg_current_wal_insert_lsn())');
+}
+
 const needles = new Needles();
 // What an application wrote down plainly stands in the journal of its database until that is reused.
 const written = new Set(), known = new Set();
@@ -72,7 +76,7 @@ test('accounts are synced and tokens refreshed, with vendors that repeat what th
     [200, 302, 400, 401, 403, 404, 429, 500, 503].flatMap((status) => [{ status }, { status, isRefresh: true }])));
   const { refreshes } = await all.counts();
   assert.ok(refreshes >= 4, `${refreshes} refreshes`);
-  assert.match(readFileSync(cluster.logFile, 'utf8'), /\$1 = /, 'PostgreSQL did not log parameters');
+  assert.match(logged().toString(), /\$1 = /, 'PostgreSQL did not log parameters');
   report(t, 'Tokens that were searched for', { tokens: needles.names.length, refreshes });
 });
 
@@ -114,10 +118,16 @@ test('no command prints one, no log, no row and no file holds one', async () => 
   for (const { schema, name } of tables)
     for (const { text } of await all.db.rows(`SELECT t::text AS text FROM "${schema}"."${name}" t`)) found.push(...needles.in(text).map((one) => `${name}: ${one}`));
   assert.deepEqual(found, []);
-  assert.deepEqual(needles.in(readFileSync(cluster.logFile)), [], 'the log of PostgreSQL');
+  assert.deepEqual(needles.in(logged()), [], 'the log of PostgreSQL');
   await all.db.rows('CHECKPOINT');
-  const files = needles.inFiles(path.dirname(cluster.logFile), (file) => file === cluster.logFile);
+  const data = path.join(path.dirname(cluster.logFile), 'data'), oid = await all.db.value('SELECT oid::int FROM pg_database WHERE datname = current_database()');
+  const files = needles.inFiles(path.join(data, 'base', String(oid))), end = await journal();
   assert.ok(files.files > 100);
+  const pieces = readdirSync(path.join(data, 'pg_wal')).filter((name) => name >= began.journal && name <= end);
+  assert.ok(pieces.length > 0);
+  for (const name of pieces) files.found.push(...needles.in(readFileSync(path.join(data, 'pg_wal', name))));
   const isWritten = (one) => [...written].some((name) => one.includes(`${name} (`));
   assert.deepEqual(files.found.filter((one) => !isWritten(one)), []);
+  // What an application has written is there: the search finds it where it is.
+  assert.ok(files.found.length > 0);
 });
