@@ -48,6 +48,9 @@ static struct sync_run {
 	struct sync_counts counts;
 } sync_run;
 
+/* An application may keep accounts with others in its table: those are none of ours. */
+static const char sync_all[] = "{github,notion,slack,google_calendar}";
+
 static int sync_integrations_ready(struct conf *, struct err *);
 static int sync_integrations_work(struct run *);
 static void sync_integrations_reply(const struct run *, json_t *);
@@ -158,7 +161,7 @@ sync_integrations_work(struct run *r)
 		.inflight_max = places,
 		.inflight_host_max = places,
 		.timeout_ms = run_item_timeout_ms(r, r->conf->vendor_timeout_s),
-		.queues = r->queues,
+		.queues = r->queues ? r->queues : sync_all,
 		.settle_args = { lease_s },
 		.settle_args_count = 1,
 		.claim_args = { timeout_s, r->started_at },

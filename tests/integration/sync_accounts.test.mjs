@@ -163,3 +163,12 @@ test('after fifty pages it is the turn of others, and then it goes on', async ()
   assert.deepEqual([done.integrations, done.processed], [1, 1]);
   assert.equal((await all.row(id)).lost, 0);
 });
+
+test('accounts with vendors that we do not know are left alone', async () => {
+  await githubs(1);
+  await all.db.rows('ALTER TABLE user_integrations DROP CONSTRAINT user_integrations_provider_check');
+  await all.db.rows(`INSERT INTO user_integrations (user_id, provider, access_token) VALUES (gen_random_uuid(), 'linear', 'a token of theirs')`);
+  assert.equal((await all.run()).providersSync, 1);
+  const { attempts, last_error: error, claim_token: claim } = await all.db.one(`SELECT * FROM user_integrations WHERE provider = 'linear'`);
+  assert.deepEqual([attempts, error, claim], [0, null, null]);
+});
