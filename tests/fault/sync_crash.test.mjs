@@ -119,7 +119,8 @@ describe('syncs under fire', { concurrency: size(4, 1) }, () => {
     }
     await all.mustBeFair();
     // Leases run out too while their holder stands still; what it does then counts for nothing.
-    for (let round = 0; round < size(1, 20); round++) {
+    const rounds = size(1, 20);
+    for (let round = 0; round < rounds; round++) {
       await expireSome(all, draw, 1);
       await all.makeAllDue();
       const frozen = all.startRun();
@@ -132,7 +133,8 @@ describe('syncs under fire', { concurrency: size(4, 1) }, () => {
       await frozen.ended;
       await all.mustHaveTokens();
     }
-    await judge(all, t, 'frozen holders, refreshes', {}, { mayOverlap: true });
+    // What another one has used up meanwhile, it may ask with once more: it cannot know.
+    await judge(all, t, 'frozen holders, refreshes', { rounds }, { mayOverlap: true, triesMax: 2 * rounds });
   });
 
   test('PostgreSQL crashes and restarts in the middle: nothing is lost, no token that was used', { skip: full ? false : 'make faults runs it' }, async (t) => {
