@@ -127,10 +127,12 @@ RETURNING d.id;
 -- A result is a JSON object: "cursor", where to go on; and by effect
 --   page    "kind", "id" (the member of each thing that is its external_id), "part" (in front of it),
 --           "gone" (things that contain this are deleted); "is_whole" and "page" (its number): its ids
---           are noted for the sweep, and the notes of later pages, of a pass that did not end, go.
+--           are noted for the sweep, and the notes of later pages, of a pass that did not end, go
+--           unless "keeps": then what is noted of a page holds until the page is written again.
 --           What is no object, or has no id, is passed over; of two of one id the last one counts.
---   sweep   "kind", "part": what the pages of the pass that has ended did not list is deleted, and
---           of kind "parts_kind" what is part of it; nothing where no page was noted.
+--   sweep   "kind", "part": what the first "page" pages did not list is deleted, and of kind "parts_kind"
+--           what is part of it; nothing where one of these pages was not noted.  The notes go, of what
+--           "keeps" those of later pages alone.
 --   intent  a refresh is about to be sent.  tokens: {"tokens": {"access", "refresh", "expires_in_s"}},
 --           sealed, are stored; without a new refresh token the old one stays.  Both commit for sure.
 --   limited the vendor said to wait; counted as a try, so that who is not told how long waits longer.
@@ -142,7 +144,8 @@ RETURNING d.id;
 WITH r AS MATERIALIZED (
 	SELECT n, id, token, verdict, retry_ms, left(error, 1000) AS error, COALESCE(effect, '') AS effect, result,
 	       result ->> 'kind' AS kind, result ->> 'id' AS member, COALESCE(result ->> 'part', '') AS part,
-	       result -> 'gone' AS gone, (result ->> 'is_whole')::boolean IS TRUE AS is_whole, COALESCE((result ->> 'page')::int, 0) AS page
+	       result -> 'gone' AS gone, (result ->> 'is_whole')::boolean IS TRUE AS is_whole,
+	       (result ->> 'keeps')::boolean IS TRUE AS keeps, COALESCE((result ->> 'page')::int, 0) AS page
 	  FROM (SELECT n, id, token, verdict, retry_ms, error, result::jsonb AS result, effect
 	          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
 	               WITH ORDINALITY AS r (id, token, verdict, retry_ms, error, result, effect, n)) r
@@ -181,13 +184,14 @@ WITH r AS MATERIALIZED (
 	 WHERE i.data IS DISTINCT FROM EXCLUDED.data
 	RETURNING 1
 ), s AS MATERIALIZED (
-	SELECT l.id, l.kind, l.part, l.result ->> 'parts_kind' AS parts_kind,
+	SELECT l.id, l.kind, l.part, l.page, l.keeps, l.result ->> 'parts_kind' AS parts_kind,
 	       CASE WHEN l.part <> '' THEN l.part || ':' ELSE '' END AS low,
 	       CASE WHEN l.part <> '' THEN l.part || ';' ELSE chr(1114111) END AS high
 	  FROM l
 	 CROSS JOIN LATERAL (
-		SELECT 1 FROM integration_seen n WHERE n.integration_id = l.id AND n.kind = l.kind AND n.part = l.part LIMIT 1) n
-	 WHERE l.effect = 'sweep'
+		SELECT count(*) AS noted FROM integration_seen n
+		 WHERE n.integration_id = l.id AND n.kind = l.kind AND n.part = l.part AND n.page BETWEEN 1 AND l.page) n
+	 WHERE l.effect = 'sweep' AND l.page > 0 AND n.noted = l.page
 ), w AS MATERIALIZED (
 	SELECT s.id, s.kind, s.parts_kind, g.external_id
 	  FROM s
@@ -197,7 +201,7 @@ WITH r AS MATERIALIZED (
 		   AND o.external_id COLLATE "C" >= s.low AND o.external_id COLLATE "C" < s.high
 		EXCEPT
 		SELECT unnest(n.ids) FROM integration_seen n
-		 WHERE n.integration_id = s.id AND n.kind = s.kind AND n.part = s.part) g
+		 WHERE n.integration_id = s.id AND n.kind = s.kind AND n.part = s.part AND n.page <= s.page) g
 ), g AS (
 	DELETE FROM integration_items i
 	 WHERE i.ctid = ANY (ARRAY(
@@ -220,22 +224,23 @@ WITH r AS MATERIALIZED (
 	DELETE FROM integration_seen n
 	 WHERE n.ctid = ANY (ARRAY(
 		SELECT o.place
-		  FROM (SELECT id, kind, part, -1 AS page FROM s
+		  FROM (SELECT id, kind, part, CASE WHEN keeps THEN page ELSE -1 END AS page FROM s
 			UNION ALL
 			SELECT id, parts_kind, external_id, -1 FROM w WHERE parts_kind IS NOT NULL
 			UNION ALL
-			SELECT id, kind, part, page FROM l WHERE effect = 'page' AND is_whole) x
+			SELECT id, kind, part, page FROM l WHERE effect = 'page' AND is_whole AND NOT keeps) x
 		 CROSS JOIN LATERAL (
 			SELECT o.ctid AS place FROM integration_seen o
 			 WHERE o.integration_id = x.id AND o.kind = x.kind AND o.part = x.part AND o.page > x.page
 			OFFSET 0) o))
 ), p AS (
-	INSERT INTO integration_seen (integration_id, kind, part, page, ids)
+	INSERT INTO integration_seen AS n (integration_id, kind, part, page, ids)
 	SELECT l.id, l.kind, l.part, l.page, COALESCE(x.ids, '{}')
 	  FROM l
-	  LEFT JOIN (SELECT id, array_agg(external_id) AS ids FROM t WHERE NOT is_gone GROUP BY id) x ON x.id = l.id
+	  LEFT JOIN (SELECT id, array_agg(external_id ORDER BY external_id) AS ids FROM t WHERE NOT is_gone GROUP BY id) x ON x.id = l.id
 	 WHERE l.effect = 'page' AND l.is_whole
 	    ON CONFLICT (integration_id, kind, part, page) DO UPDATE SET ids = EXCLUDED.ids
+	 WHERE n.ids IS DISTINCT FROM EXCLUDED.ids
 ), e AS (
 	INSERT INTO platform_events (event_type, payload)
 	SELECT 'integration.needs_reauth', jsonb_build_object('id', id, 'user_id', user_id, 'provider', provider, 'error', error)

@@ -4,22 +4,25 @@
  * {"at": "issue",            the stream under way; absent: between passes
  *  "began": 1764000000,      when its pass began; absent: it has not yet
  *  "is_whole": true,         all is listed, and what is not is gone
- *  "is_check": true,         only ETags of "pages" are looked at
  *  "page": "...",            where to go on
  *  "pages": 3,               how many have been taken
  *  "until": "...",           what the next pass is to ask with
  *  "etag": "...",            of the first page
- *  "list": [...],            what "pages" of the stream is to be
  *  "is_due": true,           the sweep is next
+ *  "rounds": 1,              how often what changed meanwhile has been read
  *  "part": "C1",             of a stream that has parts
- *  "is_all": true,           ... each of which is read whole
+ *  "is_all": true,           ... each of which is read whole; or no page counts as unchanged
  *  "todo": ["C1"],           parts that this stream has named so far
  *  "streams": {"issue": {
  *    "since": "...",         what was read before
  *    "etag": "...",          of the first page since then
  *    "whole_at": 1764000000, when it was read whole, and how long that took
  *    "whole_s": 12,
- *    "pages": [{"page": "...", "etag": "..."}], of the last whole pass
+ *    "pages": [{"page": "...", "etag": "...", "sum": "..."}],
+ *                            of a list that is always whole: what of each page is stored, and
+ *                            noted for the sweep; the sum is of its things
+ *    "is_changed": true,     ... pages were written, and no sweep has come since
+ *    "noted": 3,             pages of a whole pass; what changed meanwhile is yet to be read
  *    "size": 50,             things of a page, where all that is allowed was too much
  *    "narrow_until": n, "skip_until": n, "not_before": n,
  *    "parts": {"C1": {"since": "..."}},
@@ -42,13 +45,15 @@ enum {
 	SYNC_PLACE_MAX = 2048,     /* of a page, a since, an ETag */
 	SYNC_PART_MAX = 64,        /* of a part's name, with a NUL */
 	SYNC_PARTS_MAX = 10000,
-	SYNC_ETAGS_MAX = 100,     /* pages that are kept; of longer lists none are */
+	SYNC_KNOWN_MAX = 100,     /* pages that are known; those behind are written each time */
 	SYNC_PAGES_MAX = 1000000, /* of one pass */
 };
 
 /* ${text} as a cursor of ${v}, bounded and consistent; {} where it is not.  The caller's. */
 json_t *sync_cursor_read(const struct sync_vendor *v, const char *text);
 
+/* Whether what changes while ${stream} is read whole may come to be listed in front of it. */
+bool sync_cursor_moves(const struct sync_stream *stream);
 /* The stream that is under way; NULL: none. */
 const struct sync_stream *sync_cursor_stream(const struct sync_vendor *v, const json_t *cursor);
 /* What is known of ${stream}; made where nothing is. */

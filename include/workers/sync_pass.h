@@ -25,11 +25,15 @@ bool sync_pass_next_part(struct sync_state *s, const struct sync_stream *stream)
 const char *sync_pass_dropped(struct sync_state *s, const struct sync_stream *stream);
 /* It has been swept: on to the next one, or to the first part. */
 void sync_pass_drop(struct sync_state *s, const struct sync_stream *stream, int64_t now_s);
+/* What of the page under way is stored already; NULL: nothing that is known. */
+const json_t *sync_pass_page(const struct sync_state *s, const struct sync_stream *stream);
 /* The request that is next. */
 void sync_pass_ask(
     const struct sync_state *s, const struct sync_stream *stream, struct sync_ask *ret_ask);
 /* Where the since of what is under way is kept. */
 json_t *sync_pass_known(struct sync_state *s, const struct sync_stream *stream);
+/* The last page was taken: on to what follows it, a sweep if need be. */
+void sync_pass_end_list(struct sync_state *s, const struct sync_stream *stream, int64_t now_s);
 /* All of the stream, or of the part, was read: it is known now, and on to the next one. */
 void sync_pass_end(struct sync_state *s, const struct sync_stream *stream, int64_t now_s);
 /* All of the stream was read, with its parts. */

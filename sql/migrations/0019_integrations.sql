@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS integration_seen (
 	ids text[] NOT NULL,
 	PRIMARY KEY (integration_id, kind, part, page)
 );
-COMMENT ON TABLE integration_seen IS 'what was listed so far while all is read anew, a row for each page: what is in none of them by the end is gone';
+COMMENT ON TABLE integration_seen IS 'what a list that is read whole has listed, a row for each page: what is in none of them by the end is gone; of lists that are always read whole, it stays and is written again with its page';
 
 DO $$
 BEGIN

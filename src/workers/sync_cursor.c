@@ -40,21 +40,20 @@ static const struct cursor_rule cursor_rules[] = {
 	{ "at", CURSOR_TEXT },
 	{ "began", CURSOR_NUMBER },
 	{ "is_whole", CURSOR_FLAG },
-	{ "is_check", CURSOR_FLAG },
 	{ "page", CURSOR_TEXT },
 	{ "pages", CURSOR_NUMBER },
 	{ "until", CURSOR_TEXT },
 	{ "etag", CURSOR_TEXT },
-	{ "list", CURSOR_PAGES },
 	{ "is_due", CURSOR_FLAG },
+	{ "rounds", CURSOR_NUMBER },
 	{ "part", CURSOR_TEXT },
 	{ "is_all", CURSOR_FLAG },
 	{ "todo", CURSOR_NAMES },
 	{ NULL, 0 },
 };
 
-const char *const sync_cursor_of_pass[] = { "began", "is_whole", "is_check", "page", "pages",
-	"until", "etag", "list", "is_due", "part", "is_all", "todo", NULL };
+const char *const sync_cursor_of_pass[] = { "began", "is_whole", "page", "pages", "until", "etag",
+	"is_due", "rounds", "part", "is_all", "todo", NULL };
 
 static const struct cursor_rule stream_rules[] = {
 	{ "since", CURSOR_TEXT },
@@ -62,6 +61,8 @@ static const struct cursor_rule stream_rules[] = {
 	{ "whole_at", CURSOR_NUMBER },
 	{ "whole_s", CURSOR_NUMBER },
 	{ "pages", CURSOR_PAGES },
+	{ "is_changed", CURSOR_FLAG },
+	{ "noted", CURSOR_NUMBER },
 	{ "size", CURSOR_NUMBER },
 	{ "narrow_until", CURSOR_NUMBER },
 	{ "skip_until", CURSOR_NUMBER },
@@ -78,6 +79,7 @@ static const struct cursor_rule part_rules[] = {
 static const struct cursor_rule page_rules[] = {
 	{ "page", CURSOR_TEXT },
 	{ "etag", CURSOR_TEXT },
+	{ "sum", CURSOR_TEXT },
 	{ NULL, 0 },
 };
 
@@ -94,6 +96,12 @@ sync_cursor_read(const struct sync_vendor *v, const char *text)
 		json_object_clear(cursor);
 	json_decref(from);
 	return cursor;
+}
+
+bool
+sync_cursor_moves(const struct sync_stream *stream)
+{
+	return !stream->is_whole && !stream->tells_gone && !stream->has_parts;
 }
 
 const struct sync_stream *
@@ -212,9 +220,13 @@ cursor_read_streams(const struct sync_vendor *v, const json_t *from, json_t *to)
 static bool
 cursor_read_stream(const struct sync_stream *stream, const json_t *from, json_t *to)
 {
-	int64_t size;
+	int64_t size, noted;
 
 	if (!json_is_object(from) || !cursor_copy(from, stream_rules, to))
+		return false;
+	noted = sync_cursor_number(to, "noted");
+	if (noted > SYNC_PAGES_MAX ||
+	    (noted > 0 && (!sync_cursor_moves(stream) || !sync_cursor_text(to, "since"))))
 		return false;
 	size = sync_cursor_number(to, "size");
 	if (size > 0 && (size < SYNC_SIZE_MIN || size > stream->size_max))
@@ -312,7 +324,7 @@ cursor_copy_pages(const json_t *pages)
 	size_t i;
 	json_t *page;
 
-	if (!json_is_array(pages) || json_array_size(pages) > SYNC_ETAGS_MAX)
+	if (!json_is_array(pages) || json_array_size(pages) > SYNC_KNOWN_MAX)
 		return NULL;
 	copy = json_array();
 	json_array_foreach(pages, i, page)
@@ -322,7 +334,7 @@ cursor_copy_pages(const json_t *pages)
 		json_array_append_new(copy, one);
 		/* All but the first say where they are. */
 		if (!json_is_object(page) || !cursor_copy(page, page_rules, one) ||
-		    !sync_cursor_text(one, "etag") || (i > 0) == !sync_cursor_text(one, "page")) {
+		    !sync_cursor_text(one, "sum") || (i > 0) == !sync_cursor_text(one, "page")) {
 			json_decref(copy);
 			return NULL;
 		}
@@ -352,8 +364,8 @@ cursor_is_sound(const struct sync_vendor *v, json_t *cursor)
 {
 	const struct sync_stream *stream = sync_cursor_stream(v, cursor);
 	bool is_whole = sync_cursor_says(cursor, "is_whole");
-	int64_t pages = sync_cursor_number(cursor, "pages");
-	json_t *known;
+	int64_t pages = sync_cursor_number(cursor, "pages"), noted;
+	const json_t *known;
 
 	if (!stream || !json_object_get(cursor, "began")) {
 		/* Between passes, or in front of a stream: what was read for one is nothing. */
@@ -363,9 +375,9 @@ cursor_is_sound(const struct sync_vendor *v, json_t *cursor)
 	known = sync_cursor_of(cursor, stream);
 	if (pages > SYNC_PAGES_MAX || (!is_whole && sync_cursor_says(cursor, "is_due")))
 		return false;
-	if (sync_cursor_says(cursor, "is_check"))
-		return stream->is_whole && !is_whole &&
-		       (size_t)pages < json_array_size(json_object_get(known, "pages"));
+	noted = sync_cursor_number(known, "noted");
+	if (noted > 0 && (!is_whole || pages < noted))
+		return false;
 	if (stream->has_parts)
 		return cursor_part_is_sound(cursor, stream);
 	return is_whole || (!stream->is_whole && sync_cursor_text(known, "since"));

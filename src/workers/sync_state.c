@@ -5,6 +5,7 @@
  */
 #include "workers/sync_state.h"
 
+#include "base/crypto.h"
 #include "workers/sync_cursor.h"
 #include "workers/sync_pass.h"
 
@@ -14,13 +15,17 @@
 
 enum {
 	SYNC_RESTARTS_MAX = 3, /* of one claim */
+	SYNC_SUM_LEN = 32,     /* digits of a page's sum */
 };
 
 static int sync_take_page(struct sync_state *, const struct sync_stream *,
     const struct sync_answer *, int64_t now_s, struct sync_written *, struct err *);
-static void sync_note_page(struct sync_state *, const struct sync_stream *, const struct sync_ask *,
+static int sync_check_next(
+    const struct sync_state *, const struct sync_ask *, const char *next, struct err *);
+static bool sync_note_page(struct sync_state *, const struct sync_stream *, const struct sync_ask *,
     const struct sync_answer *);
-static void sync_note_etag(struct sync_state *, const struct sync_ask *, const char *etag);
+static bool sync_note_known(struct sync_state *, const struct sync_stream *,
+    const struct sync_ask *, const struct sync_answer *);
 static void sync_note_parts(struct sync_state *, const struct sync_answer *);
 static int sync_take_same(struct sync_state *, const struct sync_stream *,
     const struct sync_answer *, int64_t now_s, struct err *);
@@ -119,6 +124,7 @@ sync_state_sweep(struct sync_state *s, int64_t now_unix_s, struct sync_written *
 		.part = part ? s->part : NULL,
 		.is_whole = true,
 	};
+	ret_written->page = 1;
 	if (!dropped) {
 		ret_written->page = sync_cursor_number(s->cursor, "pages");
 		sync_pass_end(s, stream, now_unix_s);
@@ -127,7 +133,6 @@ sync_state_sweep(struct sync_state *s, int64_t now_unix_s, struct sync_written *
 	} else {
 		/* Nothing is listed of it, which is noted before what was not listed goes. */
 		ret_written->effect = "page";
-		ret_written->page = 1;
 		sync_cursor_set(s->cursor, "is_whole", true);
 		sync_cursor_set(s->cursor, "is_due", true);
 	}
@@ -151,6 +156,7 @@ sync_state_result(const struct sync_state *s, const struct sync_written *written
 		    result, "gone", stream->gone ? json_loads(stream->gone, 0, NULL) : json_null());
 		json_object_set_new(result, "page", json_integer(written->page));
 		json_object_set_new(result, "is_whole", json_boolean(written->is_whole));
+		json_object_set_new(result, "keeps", json_boolean(stream->is_whole));
 		json_object_set_new(result, "parts_kind",
 		    stream->parts_kind ? json_string(stream->parts_kind) : json_null());
 	}
@@ -163,76 +169,99 @@ static int
 sync_take_page(struct sync_state *s, const struct sync_stream *stream,
     const struct sync_answer *answer, int64_t now_s, struct sync_written *written, struct err *e)
 {
-	bool is_whole;
+	bool is_whole, is_stored, is_end;
 	struct sync_ask ask;
 
 	sync_pass_ask(s, stream, &ask);
-	if (sync_cursor_says(s->cursor, "is_check")) {
-		/* One page has changed, so others may have: all is read from the first one on. */
-		sync_pass_begin(s, stream, true);
-		if (ask.page)
-			return 0;
-	}
-	if (answer->next && !sync_cursor_fits(answer->next))
-		return err_set(e, ERR_INTERNAL, "where to go on is no text of at most %d bytes",
-		    SYNC_PLACE_MAX);
-	if (answer->next && ask.page && strcmp(answer->next, ask.page) == 0)
-		return err_set(e, ERR_INTERNAL, "the next page is the same one again");
-	if (sync_cursor_number(s->cursor, "pages") >= SYNC_PAGES_MAX)
-		return err_set(e, ERR_INTERNAL, "there are more than %d pages", SYNC_PAGES_MAX);
-	sync_note_page(s, stream, &ask, answer);
+	if (sync_check_next(s, &ask, answer->next, e) != 0)
+		return -1;
+	is_stored = sync_note_page(s, stream, &ask, answer);
 	sync_note_poll(sync_cursor_of(s->cursor, stream), answer, now_s);
 	is_whole = sync_cursor_says(s->cursor, "is_whole");
 	if (ask.part)
 		snprintf(s->part, sizeof s->part, "%s", ask.part);
 	*written = (struct sync_written){
-		.effect = is_whole || answer->items.len > 0 ? "page" : NULL,
+		.effect = !is_stored && (is_whole || answer->items.len > 0) ? "page" : NULL,
 		.stream = stream,
 		.part = ask.part ? s->part : NULL,
 		.page = sync_cursor_number(s->cursor, "pages"),
 		.is_whole = is_whole,
 	};
-	if (answer->next && (is_whole || !answer->is_known))
-		sync_cursor_set_text(s->cursor, "page", answer->next);
-	else if (is_whole)
-		sync_cursor_set(s->cursor, "is_due", true);
-	else
-		sync_pass_end(s, stream, now_s);
+	/* Who reads the whole asks for no since, and knows nothing of what follows. */
+	is_end = !answer->next || (answer->is_known && ask.since);
+	sync_cursor_set_text(s->cursor, "page", is_end ? NULL : answer->next);
+	if (is_end)
+		sync_pass_end_list(s, stream, now_s);
 	return 0;
 }
 
-/* What a page says besides its things. */
-static void
+static int
+sync_check_next(
+    const struct sync_state *s, const struct sync_ask *ask, const char *next, struct err *e)
+{
+	if (next && !sync_cursor_fits(next))
+		return err_set(e, ERR_INTERNAL, "where to go on is no text of at most %d bytes",
+		    SYNC_PLACE_MAX);
+	if (next && ask->page && strcmp(next, ask->page) == 0)
+		return err_set(e, ERR_INTERNAL, "the next page is the same one again");
+	if (sync_cursor_number(s->cursor, "pages") >= SYNC_PAGES_MAX)
+		return err_set(e, ERR_INTERNAL, "there are more than %d pages", SYNC_PAGES_MAX);
+	return 0;
+}
+
+/* What a page says besides its things; whether it is stored as it is. */
+static bool
 sync_note_page(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
     const struct sync_answer *answer)
 {
 	const char *until = sync_cursor_text(s->cursor, "until");
 	int64_t pages = sync_cursor_number(s->cursor, "pages");
+	bool is_stored = stream->is_whole && sync_note_known(s, stream, ask, answer);
 
 	if (answer->since && (!until || strcmp(answer->since, until) > 0))
 		sync_cursor_set_text(s->cursor, "until", answer->since);
 	if (stream->parts_kind)
 		sync_note_parts(s, answer);
-	if (json_object_get(s->cursor, "list"))
-		sync_note_etag(s, ask, answer->etag);
-	else if (pages == 0 && stream->has_etags && !stream->has_parts && ask->since)
+	if (pages == 0 && stream->has_etags && !stream->has_parts && ask->since)
 		sync_cursor_set_text(s->cursor, "etag", answer->etag);
 	sync_cursor_set_number(s->cursor, "pages", pages + 1);
+	return is_stored;
 }
 
-/* A list of which one page cannot be checked is not checked. */
-static void
-sync_note_etag(struct sync_state *s, const struct sync_ask *ask, const char *etag)
+/*
+ * Keeps what tells the page of a list that is always whole from what it will be, and says whether
+ * it was that before.  This is stored with the page or, where it was, with nothing else: so it is
+ * true whenever somebody reads it.
+ */
+static bool
+sync_note_known(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
+    const struct sync_answer *answer)
 {
-	json_t *list = json_object_get(s->cursor, "list"), *page = json_object();
+	json_t *known = sync_cursor_of(s->cursor, stream), *pages = json_object_get(known, "pages");
+	size_t at = (size_t)sync_cursor_number(s->cursor, "pages");
+	const char *was = sync_cursor_text(sync_pass_page(s, stream), "sum");
+	char sum[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
+	json_t *page = json_object();
+	bool is_same;
 
+	crypto_sha256_hex(answer->items.len > 0 ? answer->items.at : "", answer->items.len, sum);
+	sum[SYNC_SUM_LEN] = '\0';
+	is_same = was && strcmp(was, sum) == 0;
+	if (!is_same)
+		sync_cursor_set(known, "is_changed", true);
 	sync_cursor_set_text(page, "page", ask->page);
-	sync_cursor_set_text(page, "etag", etag);
-	if (sync_cursor_text(page, "etag") && json_array_size(list) < SYNC_ETAGS_MAX)
-		json_array_append(list, page);
-	else
-		json_object_del(s->cursor, "list");
+	sync_cursor_set_text(page, "etag", answer->etag);
+	sync_cursor_set_text(page, "sum", sum);
+	if (!pages) {
+		pages = json_array();
+		json_object_set_new(known, "pages", pages);
+	}
+	if (at < json_array_size(pages))
+		json_array_set(pages, at, page);
+	else if (at == json_array_size(pages) && at < SYNC_KNOWN_MAX)
+		json_array_append(pages, page);
 	json_decref(page);
+	return is_same;
 }
 
 static void
@@ -250,23 +279,28 @@ sync_take_same(struct sync_state *s, const struct sync_stream *stream,
     const struct sync_answer *answer, int64_t now_s, struct err *e)
 {
 	json_t *known = sync_cursor_of(s->cursor, stream);
-	int64_t pages = sync_cursor_number(s->cursor, "pages") + 1;
-	bool is_last;
+	int64_t pages = sync_cursor_number(s->cursor, "pages");
+	const char *next = answer->next;
 	struct sync_ask ask;
 
 	sync_pass_ask(s, stream, &ask);
 	if (!ask.etag)
 		return err_set(e, ERR_INTERNAL, "unchanged, it says, but was not asked for that");
-	sync_note_poll(known, answer, now_s);
-	is_last = !sync_cursor_says(s->cursor, "is_check") ||
-		  (size_t)pages >= json_array_size(json_object_get(known, "pages"));
-	if (!is_last)
-		sync_cursor_set_number(s->cursor, "pages", pages);
-	else if (stream->is_whole && answer->next)
-		/* The last page was full, and one has come behind it. */
-		sync_pass_begin(s, stream, true);
-	else
+	if (!stream->is_whole) {
+		sync_note_poll(known, answer, now_s);
 		sync_pass_leave(s, stream);
+		return 0;
+	}
+	if (sync_check_next(s, &ask, next, e) != 0)
+		return -1;
+	sync_note_poll(known, answer, now_s);
+	sync_cursor_set_number(s->cursor, "pages", pages + 1);
+	/* It may leave out where to go on: that was said with the ETag. */
+	if (!next)
+		next = sync_cursor_text(sync_pass_page(s, stream), "page");
+	sync_cursor_set_text(s->cursor, "page", next);
+	if (!next)
+		sync_pass_end_list(s, stream, now_s);
 	return 0;
 }
 
@@ -279,6 +313,7 @@ sync_take_narrow(
 	if (sync_cursor_number(known, "narrow_until") > 0)
 		return err_set(e, ERR_INTERNAL, "less was asked for, and is too much as well");
 	sync_cursor_set_number(known, "narrow_until", now_s + SYNC_DAY_S);
+	json_object_del(known, "pages");
 	sync_pass_begin(s, stream, sync_cursor_says(s->cursor, "is_whole") || stream->is_whole);
 	return 0;
 }

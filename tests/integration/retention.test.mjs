@@ -60,7 +60,7 @@ const stays = {
   whatsapp_configs: 'one row per connection, and goes with it',
   user_integrations: 'one row per connected account, and the application deletes it',
   integration_items: 'what vendors list; what they list no more goes with a sync',
-  integration_seen: 'a whole pass, and goes with its end',
+  integration_seen: 'a row per page of lists that are read whole; goes with the pass, or with the page',
   workspace_members: "the application's own data",
   workspace_settings: "the application's own data",
   cron_locks: 'one row per worker',

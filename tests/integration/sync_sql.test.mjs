@@ -170,7 +170,7 @@ test('a whole pass: what no page has listed is swept, with what hangs on it, and
   const [other] = await insert();
   const things = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => ({ id: `C${from + i}` }));
   const whole = (list, number, more = {}) => page(list, { kind: 'channel', is_whole: true, page: number, ...more });
-  const sweep = (more) => ({ effect: 'sweep', result: { cursor: {}, kind: 'channel', ...more } });
+  const sweep = (more) => ({ effect: 'sweep', result: { cursor: {}, kind: 'channel', page: 2, ...more } });
   await settle([row], page(things(1, 6), { kind: 'channel' }));
   await db.rows(`INSERT INTO integration_items SELECT $1, 'message', c || ':' || n, '{}' FROM unnest('{C1,C2,C20}'::text[]) c, generate_series(1, 2) n`, [row.id]);
   await db.rows(`INSERT INTO integration_items VALUES ($1, 'channel', 'C2', '{}'), ($2, 'user', 'C2', '{}')`, [other, row.id]);
@@ -179,6 +179,8 @@ test('a whole pass: what no page has listed is swept, with what hangs on it, and
   // A pass that did not end, and had more pages.
   for (const number of [1, 2, 3]) await settle([row], whole(things(1, 6), number));
   await settle([row], whole(things(1, 1), 1));
+  assert.deepEqual(await settle([row], sweep()), { go_on: 1, going: [row.id] }, 'one of its pages was not noted');
+  assert.deepEqual(await settle([row], sweep({ page: 0 })), { go_on: 1, going: [row.id] });
   await settle([row], whole([...things(3, 4), { id: 'C5', gone: true }], 2, { gone: { gone: true } }));
   assert.deepEqual(await settle([row], sweep({ parts_kind: 'message' })), { go_on: 1, going: [row.id], items_deleted: 4 });
   assert.deepEqual(Object.keys(await items(row.id, 'channel')), ['C1', 'C3', 'C4']);
@@ -188,10 +190,38 @@ test('a whole pass: what no page has listed is swept, with what hangs on it, and
   assert.deepEqual(await settle([row], sweep({ parts_kind: 'message' })), { go_on: 1, going: [row.id] }, 'once more, since its answer was lost');
   // Of a part, and of one that is empty.
   await settle([row], page([{ id: 1 }], { kind: 'message', part: 'C1', is_whole: true, page: 1 }));
-  assert.deepEqual(await settle([row], { effect: 'sweep', result: { kind: 'message', part: 'C1' } }), { go_on: 1, going: [row.id], items_deleted: 1 });
+  assert.deepEqual(await settle([row], { effect: 'sweep', result: { kind: 'message', part: 'C1', page: 1 } }), { go_on: 1, going: [row.id], items_deleted: 1 });
   await settle([row], { effect: 'page', result: { kind: 'message', part: 'C1', is_whole: true, page: 1 } });
-  assert.deepEqual(await settle([row], { effect: 'sweep', result: { kind: 'message', part: 'C1' }, verdict: 'done' }), { done: 1, items_deleted: 1 });
+  assert.deepEqual(await settle([row], { effect: 'sweep', result: { kind: 'message', part: 'C1', page: 1 }, verdict: 'done' }), { done: 1, items_deleted: 1 });
   assert.deepEqual(Object.keys(await items(row.id, 'message')), ['C20:1', 'C20:2']);
+});
+
+test('notes that are kept: a page is noted in its place, and a sweep goes by all pages there are', async () => {
+  const row = await one();
+  const list = (ids, number) => page(ids.map((id) => ({ id })), { is_whole: true, keeps: true, page: number });
+  const sweep = (number) => ({ effect: 'sweep', result: { kind: 'issue', is_whole: true, keeps: true, page: number } });
+  const notes = async () => (await db.rows('SELECT page, ids FROM integration_seen ORDER BY page')).map(({ page: number, ids }) => `${number}: ${ids}`);
+  for (const [number, ids] of [[1, [1, 2]], [2, [3, 4]], [3, [5, 6]]]) await settle([row], list(ids, number));
+  assert.deepEqual(await settle([row], sweep(3)), { go_on: 1, going: [row.id] });
+  assert.deepEqual(await notes(), ['1: 1,2', '2: 3,4', '3: 5,6']);
+  // One page has changed, and two things have come to it from others or from nowhere.
+  await settle([row], list([7, 4], 2));
+  assert.deepEqual(await notes(), ['1: 1,2', '2: 4,7', '3: 5,6'], 'those of later pages stay');
+  assert.deepEqual(await settle([row], sweep(3)), { go_on: 1, going: [row.id], items_deleted: 1 });
+  assert.deepEqual(Object.keys(await items(row.id)), ['1', '2', '4', '5', '6', '7']);
+  // What a page lists stays, its things change.
+  const version = () => db.value('SELECT xmin::text || ctid FROM integration_seen WHERE page = 1');
+  const before = await version();
+  await settle([row], page([{ id: 2 }, { id: 1, t: 'new' }], { is_whole: true, keeps: true, page: 1 }));
+  assert.equal(await version(), before);
+  // Two pages are left, of which the last has changed.
+  await settle([row], list([7, 8], 2));
+  assert.deepEqual(await settle([row], sweep(2)), { go_on: 1, going: [row.id], items_deleted: 3 });
+  assert.deepEqual(await notes(), ['1: 1,2', '2: 7,8']);
+  assert.deepEqual(await settle([row], sweep(2)), { go_on: 1, going: [row.id] }, 'once more, since its answer was lost');
+  assert.deepEqual(Object.keys(await items(row.id)), ['1', '2', '7', '8']);
+  await settle([row], list([], 1));
+  assert.deepEqual(await settle([row], sweep(1)), { go_on: 1, going: [row.id], items_deleted: 4 });
 });
 
 test('a refresh: its intent, then its tokens; an old refresh token stays where none came', async () => {

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ enum {
 static struct sync_state state;
 static struct sync_ask ask;
 static struct sync_written written;
-static int64_t now_s;
+static int64_t now_s, whole_h;
 static char *stored; /* the cursor behind what was taken last */
 
 static inline int
@@ -33,6 +34,7 @@ setup(void **unused)
 {
 	(void)unused;
 	now_s = NOW_S;
+	whole_h = WHOLE_H;
 	memset(&state, 0, sizeof state);
 	return 0;
 }
@@ -58,7 +60,7 @@ static inline void
 begin(const struct sync_vendor *v, const char *cursor)
 {
 	sync_state_finish(&state);
-	sync_state_init(&state, v, cursor, WHOLE_H);
+	sync_state_init(&state, v, cursor, whole_h);
 }
 
 /* As whoever was killed would find it. */
@@ -105,16 +107,31 @@ refuses(struct sync_answer answer, const char *says)
 	assert_string_equal(e.message, says);
 }
 
+/* With things that no page before had. */
 static inline struct sync_answer
 page(const char *next, const char *since, const char *etag)
 {
+	static char items[32];
+	static int pages;
+	int len = snprintf(items, sizeof items, "[{\"id\":%d}]", ++pages);
+
 	return (struct sync_answer){
 		.outcome = SYNC_PAGE,
-		.items = { "[{}]", 4 },
+		.items = { items, (size_t)len },
 		.next = next,
 		.since = since,
 		.etag = etag,
 	};
+}
+
+/* With the things ${items}. */
+static inline struct sync_answer
+page_of(const char *items, const char *next, const char *etag)
+{
+	struct sync_answer answer = page(next, NULL, etag);
+
+	answer.items = (struct json_span){ items, strlen(items) };
+	return answer;
 }
 
 static inline struct sync_answer

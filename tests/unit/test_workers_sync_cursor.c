@@ -33,11 +33,15 @@ what_is_sound_is_kept(void **unused)
 	static const char *const sound[] = {
 		"{}",
 		"{\"at\":\"doc\"}",
-		"{\"at\":\"box\",\"began\":5,\"is_whole\":true,\"list\":[{\"etag\":\"e\"},"
-		"{\"etag\":\"f\",\"page\":\"p\"}],\"page\":\"q\",\"pages\":2,\"streams\":{\"box\":{"
-		"}}}",
-		"{\"at\":\"box\",\"began\":5,\"is_check\":true,\"streams\":{\"box\":{\"pages\":"
-		"[{\"etag\":\"e\"}]}}}",
+		"{\"at\":\"box\",\"began\":5,\"is_all\":true,\"is_whole\":true,\"page\":\"q\","
+		"\"pages\":2,"
+		"\"streams\":{\"box\":{\"is_changed\":true,\"pages\":[{\"etag\":\"e\",\"sum\":"
+		"\"1\"},"
+		"{\"page\":\"p\",\"sum\":\"2\"}]}}}",
+		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"pages\":3,\"rounds\":1,"
+		"\"streams\":{"
+		"\"doc\":{\"noted\":3,\"since\":\"s\"}}}",
+		"{\"streams\":{\"doc\":{\"noted\":3,\"since\":\"s\"}}}",
 		"{\"at\":\"doc\",\"began\":5,\"etag\":\"e\",\"page\":\"p\",\"streams\":{\"doc\":"
 		"{\"since\":\"s\",\"size\":5,\"skip_until\":1,\"whole_at\":1,\"whole_s\":0}},"
 		"\"until\":\"t\"}",
@@ -70,7 +74,7 @@ what_nobody_asked_for_is_left_behind(void **unused)
 	/* In front of a stream nothing of one is known. */
 	reads(&vendor_boxes, "{\"at\":\"doc\",\"page\":\"p\",\"pages\":3,\"is_whole\":true}",
 	    "{\"at\":\"doc\"}");
-	reads(&vendor_boxes, "{\"page\":\"p\",\"began\":3,\"list\":[]}", "{}");
+	reads(&vendor_boxes, "{\"page\":\"p\",\"began\":3,\"rounds\":1}", "{}");
 }
 
 static void
@@ -91,12 +95,11 @@ what_is_damaged_is_begun_anew(void **unused)
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":1}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"pages\":1000001}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"page\":{}}",
-		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"list\":{}}",
-		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"list\":[{}]}",
-		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"list\":[{\"etag\":\"e\"},{"
-		"\"etag\":\"e\"}]}",
-		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"list\":[{\"etag\":\"e\",\"page\":"
-		"\"p\"}]}",
+		"{\"streams\":{\"box\":{\"pages\":{}}}}",
+		"{\"streams\":{\"box\":{\"pages\":[{}]}}}",
+		"{\"streams\":{\"box\":{\"pages\":[{\"etag\":\"e\"}]}}}",
+		"{\"streams\":{\"box\":{\"pages\":[{\"sum\":\"1\"},{\"sum\":\"2\"}]}}}",
+		"{\"streams\":{\"box\":{\"pages\":[{\"page\":\"p\",\"sum\":\"1\"}]}}}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"todo\":[\"a:b\"]}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"todo\":[\"\"]}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"todo\":[5]}",
@@ -105,13 +108,17 @@ what_is_damaged_is_begun_anew(void **unused)
 		"{\"at\":\"doc\",\"began\":5,\"is_due\":true,\"streams\":{\"doc\":{\"since\":\"s\"}"
 		"}}",
 		"{\"at\":\"box\",\"began\":5,\"streams\":{\"box\":{\"since\":\"s\"}}}",
-		/* No page of those that are to be checked. */
-		"{\"at\":\"box\",\"began\":5,\"is_check\":true}",
-		"{\"at\":\"box\",\"began\":5,\"is_check\":true,\"pages\":1,\"streams\":{\"box\":{"
-		"\"pages\":"
-		"[{\"etag\":\"e\"}]}}}",
-		"{\"at\":\"doc\",\"began\":5,\"is_check\":true,\"streams\":{\"doc\":{\"pages\":"
-		"[{\"etag\":\"e\"}]}}}",
+		"{\"at\":\"box\",\"began\":5}",
+		/* Pages that were noted: of what, since when, and how many. */
+		"{\"streams\":{\"box\":{\"noted\":3,\"since\":\"s\"}}}",
+		"{\"streams\":{\"doc\":{\"noted\":3}}}",
+		"{\"streams\":{\"doc\":{\"noted\":1000001,\"since\":\"s\"}}}",
+		"{\"at\":\"doc\",\"began\":5,\"pages\":3,\"streams\":{\"doc\":{\"noted\":3,"
+		"\"since\":\"s\"}"
+		"}}",
+		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"pages\":2,\"streams\":{\"doc\":{"
+		"\"noted\":"
+		"3,\"since\":\"s\"}}}",
 		"{\"streams\":[]}",
 		"{\"streams\":{\"doc\":[]}}",
 		"{\"streams\":{\"doc\":{\"since\":5}}}",
@@ -172,8 +179,8 @@ there_are_bounds(void **unused)
 	static const char *const drop[] = { "{\"streams\":{\"word\":{\"drop\":[", "\"", "\"",
 		"]}}}" };
 	static const char *const pages[] = {
-		"{\"streams\":{\"box\":{\"pages\":[{\"etag\":\"e\"},",
-		"{\"etag\":\"e\",\"page\":\"",
+		"{\"streams\":{\"box\":{\"pages\":[{\"sum\":\"1\"},",
+		"{\"sum\":\"1\",\"page\":\"",
 		"\"}",
 		"]}}}",
 	};
@@ -184,8 +191,8 @@ there_are_bounds(void **unused)
 	assert_int_equal(kept(read_many(&vendor_rooms, parts, SYNC_PARTS_MAX + 1)), 0);
 	assert_int_equal(kept(read_many(&vendor_rooms, drop, SYNC_PARTS_MAX)), 1);
 	assert_int_equal(kept(read_many(&vendor_rooms, drop, SYNC_PARTS_MAX + 1)), 0);
-	assert_int_equal(kept(read_many(&vendor_boxes, pages, SYNC_ETAGS_MAX - 1)), 1);
-	assert_int_equal(kept(read_many(&vendor_boxes, pages, SYNC_ETAGS_MAX)), 0);
+	assert_int_equal(kept(read_many(&vendor_boxes, pages, SYNC_KNOWN_MAX - 1)), 1);
+	assert_int_equal(kept(read_many(&vendor_boxes, pages, SYNC_KNOWN_MAX)), 0);
 	memset(longest, ' ', SYNC_CURSOR_MAX + 1);
 	memcpy(longest, "{\"at\":\"doc\"}", strlen("{\"at\":\"doc\"}"));
 	assert_int_equal(kept(sync_cursor_read(&vendor_boxes, longest)), 0);

@@ -108,6 +108,41 @@ parts_that_are_named_no_more_go(void **unused)
 	asks("man", NULL, NULL, NULL);
 }
 
+/* What a page names is asked of it each time, also where nothing else of it is of interest. */
+static void
+parts_of_pages_that_are_as_they_were_stay(void **unused)
+{
+	static const char *const first[] = { "R1" }, *const second[] = { "R2" };
+
+	(void)unused;
+	begin(&vendor_rooms, "{}");
+	for (int pass = 0; pass < 2; pass++) {
+		struct sync_answer one = page_of("one", "r2", NULL),
+				   two = page_of("two", NULL, NULL);
+
+		one.etag = "e1";
+		one.parts = first;
+		two.parts = second;
+		one.parts_count = two.parts_count = 1;
+		take((asks("room", NULL, NULL, NULL), one));
+		take((asks("room", "r2", NULL, NULL), two));
+		writes(pass == 0 ? "page" : NULL, 2, true);
+		begin_again();
+		if (pass == 0)
+			sweeps("room", NULL);
+		for (int i = 0; i < 2; i++) {
+			asks_words(i == 0 ? "R1" : "R2", NULL, pass == 0 ? NULL : "t1");
+			take(page(NULL, "t1", NULL));
+			if (pass == 0)
+				sweeps("word", i == 0 ? "R1" : "R2");
+		}
+		take((asks("man", NULL, NULL, NULL), page(NULL, NULL, NULL)));
+		sweeps("man", NULL);
+		is_over();
+		begin_again();
+	}
+}
+
 static void
 less_is_asked_for_once(void **unused)
 {
@@ -132,6 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(parts_are_read_one_by_one),
 		TEST(parts_that_are_named_no_more_go),
+		TEST(parts_of_pages_that_are_as_they_were_stay),
 		TEST(less_is_asked_for_once),
 	};
 

@@ -1,6 +1,7 @@
 /*
  * Lists that change between requests, and runs that are killed between them: in the end the mirror
- * has what the vendor has, thing by thing.
+ * has what the vendor has, thing by thing; and what the vendor has all the time, the mirror never
+ * lacks once it was there.
  *
  * Vendors list as theirs do: boxes by pages with ETags; docs by their time of change; words of a
  * room newest first, behind the last one of a page; dates by a token that tells what has changed.
@@ -24,8 +25,9 @@ enum {
 	THINGS_MAX = 64, /* of one kind */
 	ROOMS_MAX = 6,
 	KINDS = 8,
-	PAGES_MAX = 64,
+	PAGES_MAX = 256,
 	TEXT_MAX = 64,
+	ITEMS_MAX = THINGS_MAX * 32,
 	RUNS = 60,
 	SEEDS = 60,
 	HOUR_S = 3600,
@@ -46,9 +48,9 @@ struct world {
 	int64_t clock; /* counts changes */
 };
 
-/* What pages of a whole pass have listed. */
+/* What pages of a whole list have listed. */
 struct seen {
-	bool is_noted; /* any page */
+	bool is_noted[PAGES_MAX];
 	bool is_there[PAGES_MAX][THINGS_MAX];
 };
 
@@ -56,9 +58,16 @@ static struct world vendor, mirror;
 static struct seen seen[KINDS + ROOMS_MAX];
 static uint64_t chance;
 static int64_t now_s;
-static size_t changed; /* things of the mirror */
+static size_t changed;   /* things of the mirror */
+static size_t rewritten; /* pages of boxes, rooms and men */
+/* Only between passes things go: a list that is read by numbers of pages would pass over others. */
+static bool is_gentle;
+static bool is_calm; /* no page is too long */
+/* The mirror had it, and it has not gone since. */
+static bool is_owed[KINDS][THINGS_MAX];
 
 static char next_text[TEXT_MAX], since_text[TEXT_MAX], etag_text[TEXT_MAX];
+static char items_text[ITEMS_MAX];
 static char room_names[ROOMS_MAX][16];
 static const char *rooms_named[ROOMS_MAX];
 static int on_page[THINGS_MAX], on_page_count;
@@ -85,12 +94,14 @@ list_of(const struct sync_stream *stream, const char *part)
 }
 
 static void
-change_one(int list)
+change_one(int list, bool may_go)
 {
 	size_t i = draw(list == 2 ? ROOMS_MAX : THINGS_MAX);
 	struct thing *one = &vendor.lists[list].things[i];
 
-	one->is_there = draw(3) > 0;
+	one->is_there = draw(3) > 0 || (one->is_there && !may_go);
+	if (list < KINDS && !one->is_there)
+		is_owed[list][i] = false;
 	one->is_joined = draw(3) > 0;
 	/* Several changes share a second. */
 	vendor.clock += draw(2) == 0;
@@ -98,12 +109,12 @@ change_one(int list)
 }
 
 static void
-change_some(size_t count)
+change_some(size_t count, bool may_go)
 {
 	static const int lists[] = { 0, 1, 2, 3, 4 };
 
 	for (size_t i = 0; i < count; i++)
-		change_one(draw(2) ? lists[draw(5)] : KINDS + (int)draw(ROOMS_MAX));
+		change_one(draw(2) ? lists[draw(5)] : KINDS + (int)draw(ROOMS_MAX), may_go);
 }
 
 /* Newest first, then by number. */
@@ -118,12 +129,18 @@ compare_newest(const void *a, const void *b, void *list)
 	return x - y;
 }
 
+/* With what is on the page of ${list}, numbers and times of change. */
 static struct sync_answer
-answer_of(const char *next, const char *since, const char *etag)
+answer_of(const struct list *list, const char *next, const char *since, const char *etag)
 {
+	size_t len = 0;
+
+	for (int i = 0; i < on_page_count; i++)
+		len += (size_t)snprintf(items_text + len, sizeof items_text - len,
+		    "%d at %" PRId64 ",", on_page[i], list->things[on_page[i]].version);
 	return (struct sync_answer){
 		.outcome = SYNC_PAGE,
-		.items = { "[]", (size_t)(on_page_count > 0 ? 2 : 0) },
+		.items = { on_page_count > 0 ? items_text : NULL, len },
 		.next = next,
 		.since = since,
 		.etag = etag,
@@ -158,7 +175,7 @@ list_pages(const struct sync_ask *ask, struct list *list, bool is_newest)
 			.outcome = SYNC_SAME,
 			.next = from + ask->size < count ? next_text : NULL,
 		};
-	return answer_of(from + ask->size < count ? next_text : NULL,
+	return answer_of(list, from + ask->size < count ? next_text : NULL,
 	    from == 0 && is_newest && count > 0 ? since_text : NULL, etag_text);
 }
 
@@ -183,8 +200,8 @@ list_words(const struct sync_ask *ask, const struct list *list)
 		snprintf(next_text, sizeof next_text, "%d", on_page[on_page_count - 1]);
 		snprintf(since_text, sizeof since_text, "%d", on_page[0]);
 	}
-	return answer_of(
-	    is_more ? next_text : NULL, on_page_count > 0 && !ask->page ? since_text : NULL, NULL);
+	return answer_of(list, is_more ? next_text : NULL,
+	    on_page_count > 0 && !ask->page ? since_text : NULL, NULL);
 }
 
 /* What has changed since the token, oldest first; a page's place is the change it ends with. */
@@ -213,7 +230,7 @@ list_dates(const struct sync_ask *ask, const struct list *list)
 			on_page[on_page_count++] = i;
 	}
 	snprintf(since_text, sizeof since_text, "%" PRId64, until);
-	return answer_of(is_more ? next_text : NULL, is_more ? NULL : since_text, NULL);
+	return answer_of(list, is_more ? next_text : NULL, is_more ? NULL : since_text, NULL);
 }
 
 static struct sync_answer
@@ -222,7 +239,7 @@ answer(const struct sync_ask *ask)
 	struct list *list = &vendor.lists[list_of(ask->stream, ask->part)];
 	struct sync_answer page;
 
-	if (draw(60) == 0 && ask->size > SYNC_SIZE_MIN)
+	if (!is_calm && draw(60) == 0 && ask->size > SYNC_SIZE_MIN)
 		return (struct sync_answer){ .outcome = SYNC_SMALLER };
 	if (strcmp(ask->stream->kind, "word") == 0)
 		return list_words(ask, list);
@@ -248,18 +265,28 @@ put(struct thing *at, struct thing thing)
 	*at = thing;
 }
 
+/* Of pages from ${first} to ${last}. */
+static void
+forget_notes(int list, int64_t first, int64_t last)
+{
+	for (int64_t page = first; page <= last; page++) {
+		seen[list].is_noted[page - 1] = false;
+		memset(&seen[list].is_there[page - 1], 0, sizeof seen[list].is_there[0]);
+	}
+}
+
 /* As the settle statement would. */
 static void
 write_page(const struct sync_written *w)
 {
 	int list = list_of(w->stream, w->part);
 
-	assert_true(w->page > 0);
-	if (w->is_whole && w->page == 1)
-		memset(&seen[list], 0, sizeof seen[list]);
-	seen[list].is_noted = seen[list].is_noted || w->is_whole;
-	if (w->is_whole)
-		memset(&seen[list].is_there[w->page - 1], 0, sizeof seen[list].is_there[0]);
+	assert_true(w->page > 0 && w->page <= PAGES_MAX);
+	rewritten += w->stream->is_whole;
+	if (w->is_whole) {
+		forget_notes(list, w->page, w->stream->is_whole ? w->page : PAGES_MAX);
+		seen[list].is_noted[w->page - 1] = true;
+	}
 	for (int i = 0; i < on_page_count; i++) {
 		struct thing thing = vendor.lists[list].things[on_page[i]];
 
@@ -276,10 +303,14 @@ write_sweep(const struct sync_written *w)
 {
 	int list = list_of(w->stream, w->part);
 
-	for (int i = 0; seen[list].is_noted && i < THINGS_MAX; i++) {
+	assert_true(w->page > 0 && w->page <= PAGES_MAX);
+	for (int page = 0; page < w->page; page++)
+		if (!seen[list].is_noted[page])
+			fail_msg("%s: page %d was not noted", w->stream->kind, page + 1);
+	for (int i = 0; i < THINGS_MAX; i++) {
 		bool is_seen = false;
 
-		for (int page = 0; page < PAGES_MAX; page++)
+		for (int page = 0; page < w->page; page++)
 			is_seen = is_seen || seen[list].is_there[page][i];
 		if (is_seen)
 			continue;
@@ -288,12 +319,26 @@ write_sweep(const struct sync_written *w)
 			for (int word = 0; word < THINGS_MAX; word++)
 				put(&mirror.lists[KINDS + i].things[word], (struct thing){ 0 });
 	}
-	memset(&seen[list], 0, sizeof seen[list]);
+	forget_notes(list, w->stream->is_whole ? w->page + 1 : 1, PAGES_MAX);
+}
+
+/* Not of words, which go with their room. */
+static void
+owes_nothing(uint64_t seed)
+{
+	for (int list = 0; is_gentle && list < KINDS; list++)
+		for (int i = 0; i < THINGS_MAX; i++) {
+			bool is_there = mirror.lists[list].things[i].is_there;
+
+			if (is_owed[list][i] && !is_there)
+				fail_msg("seed %" PRIu64 ": list %d lost %d", seed, list, i);
+			is_owed[list][i] = is_there && vendor.lists[list].things[i].is_there;
+		}
 }
 
 /* One pass, or what is left of one, from ${cursor} on; the new cursor. */
 static char *
-run(const struct sync_vendor *v, char *cursor, size_t changes, uint64_t kills)
+run(const struct sync_vendor *v, char *cursor, size_t changes, uint64_t kills, uint64_t seed)
 {
 	struct sync_state state;
 	struct sync_ask ask;
@@ -315,13 +360,14 @@ run(const struct sync_vendor *v, char *cursor, size_t changes, uint64_t kills)
 			if (sync_state_take(&state, &got, now_s, &written, &e) != 0)
 				break; /* too many restarts: the next run goes on */
 		}
-		change_some(draw(changes + 1));
+		change_some(draw(changes + 1), !is_gentle);
 		if (kills && draw(kills) == 0)
 			break;
 		if (written.effect && strcmp(written.effect, "page") == 0)
 			write_page(&written);
 		else if (written.effect)
 			write_sweep(&written);
+		owes_nothing(seed);
 		free(cursor);
 		cursor = json_dumps(state.cursor, JSON_COMPACT);
 		now_s += (int64_t)draw(3);
@@ -369,23 +415,32 @@ mirrors(const struct sync_vendor *v)
 		memset(&vendor, 0, sizeof vendor);
 		memset(&mirror, 0, sizeof mirror);
 		memset(seen, 0, sizeof seen);
+		memset(is_owed, 0, sizeof is_owed);
+		is_gentle = seed % 2 == 0;
+		is_calm = false;
 		now_s = 1800000000;
-		change_some(draw(400));
+		change_some(draw(400), true);
 		for (int i = 0; i < RUNS; i++) {
-			cursor = run(v, cursor, draw(4), 1 + draw(30));
+			change_some(draw(3), true);
+			cursor = run(v, cursor, draw(4), 1 + draw(30), seed);
 			now_s += (int64_t)draw(2) * 5 * HOUR_S;
 		}
-		/* Nothing changes any more: one pass ends, one is whole, however long the last
-		 * took. */
+		/* Somebody changes the mirror; and then nothing changes any more: one pass ends,
+		 * one is whole, however long the last took. */
+		is_gentle = false;
+		is_calm = true;
+		for (int list = 0; list < KINDS && list != 4; list++)
+			mirror.lists[list].things[draw(ROOMS_MAX)] = (struct thing){ 0 };
 		for (int i = 0; i < 3; i++) {
 			now_s += 10000 * HOUR_S;
-			cursor = run(v, cursor, 0, 0);
+			cursor = run(v, cursor, 0, 0, seed);
 		}
 		is_mirrored(v, seed);
-		changed = 0;
+		changed = rewritten = 0;
 		now_s += HOUR_S;
-		cursor = run(v, cursor, 0, 0);
+		cursor = run(v, cursor, 0, 0, seed);
 		assert_int_equal(changed, 0);
+		assert_int_equal(rewritten, 0);
 		is_mirrored(v, seed);
 		free(cursor);
 	}
