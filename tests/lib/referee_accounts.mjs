@@ -33,9 +33,11 @@ class Account {
     await this.referee.ask('DELETE', '_requests');
   }
 
-  // Both what the referee refused and what of its own it would have had to.
+  // It counts them all, and remembers the last.
   async violationsSeen() {
-    return (await this.referee.requests()).flatMap(({ method, path, violations }) => violations.map((text) => `${method} ${path}: ${text}`));
+    const { violations, mismatches } = (await this.referee.ask('GET', '_health')).vendors[this.referee.vendor];
+    const last = (await this.referee.requests()).flatMap(({ method, path, violations: found }) => found.map((text) => `${method} ${path}: ${text}`));
+    return [...last, ...(violations > 0 ? [`${violations} violations`] : []), ...mismatches.map((one) => JSON.stringify(one))];
   }
 
   async fault(fault) {

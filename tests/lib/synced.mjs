@@ -130,7 +130,6 @@ export class Synced extends Vendor {
     account.generation++;
     account.isClassic = Boolean(classic);
     account.isExpired = false;
-    this.byAccess.delete(account.access_token);
     account.access_token = this.tokenOf(classic ? 'classic' : 'access', account);
     this.byAccess.set(account.access_token, account);
     if (!classic && (this.burns || !account.refresh_token)) {
@@ -304,7 +303,7 @@ export class Synced extends Vendor {
   answer(one, url) {
     if (one.isRefresh) return this.#refresh(one, url);
     const { account } = one;
-    if (!account || account.isExpired || account.isRevoked) {
+    if (!account || account.isExpired || account.isRevoked || one.headers.authorization !== `Bearer ${account.access_token}`) {
       if (account) account.counts.refused++;
       return this.unauthorized(account);
     }
