@@ -48,7 +48,8 @@ WITH c AS MATERIALIZED (
 	        WITH ORDINALITY AS l (queue, priority, at, id, lane)
 	  CROSS JOIN LATERAL (
 		SELECT ctid AS place, id, waits_until,
-		       LEAST(pg_column_size(cursor) * 4, 1048576) + octet_length(left(access_token, 90000)) AS bytes
+		       LEAST(pg_column_size(cursor) * 4, 1048576) + COALESCE(octet_length(left(access_token, 90000)), 0)
+		       + COALESCE(octet_length(left(refresh_token, 90000)), 0) AS bytes
 		  FROM user_integrations
 		 WHERE provider = l.queue AND priority = l.priority::smallint
 		   AND waits_until <= $4::timestamptz

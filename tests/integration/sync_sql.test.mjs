@@ -93,8 +93,11 @@ test('a claim: what step reads, what is too long, what was synced since the run 
   const [soon] = await insert({ token_expires_at: new Date(Date.now() + 100_000), cursor: '{"at":"issue"}', refresh_began_at: new Date() });
   const began = await now();
   await insert({ last_synced_at: new Date(Date.now() + 1000) });
+  const [refreshes] = await insert({ access_token: null });
+  const [ends] = await insert({ refresh_token: null });
   const rows = Object.fromEntries((await claim({ began })).map((row) => [row.id, row]));
-  assert.deepEqual(Object.keys(rows).sort(), [odd, soon].sort());
+  assert.deepEqual(Object.keys(rows).sort(), [odd, soon, refreshes, ends].sort());
+  assert.deepEqual([rows[refreshes].access_token, rows[ends].refresh_token], [null, null]);
   assert.deepEqual([rows[odd].expires_in_s, rows[odd].cursor, rows[odd].access_token.length, rows[odd].is_refresh_lost], [null, null, 90_000, false]);
   assert.ok(rows[soon].expires_in_s > 90 && rows[soon].expires_in_s <= 100);
   assert.deepEqual([JSON.parse(rows[soon].cursor), rows[soon].timeout_s, rows[soon].attempts, rows[soon].is_refresh_lost], [{ at: 'issue' }, 10, 0, true]);
