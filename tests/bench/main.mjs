@@ -9,9 +9,10 @@ import { disturbances, machine } from './machine.mjs';
 import { memory } from './memory.mjs';
 import { Results } from './results.mjs';
 import { sets } from './sets.mjs';
+import { sync } from './sync.mjs';
 import { timing } from './timing.mjs';
 
-const parts = { deliveries, jobs, enqueue, gateway, sets, flat, memory, timing };
+const parts = { deliveries, jobs, enqueue, sync, gateway, sets, flat, memory, timing };
 const quick = process.env.BENCH_QUICK === '1';
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !parts[name]);

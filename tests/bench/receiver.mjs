@@ -17,6 +17,12 @@ const settings = {
   keepalive_timeout: '300s',
 };
 
+export function nginxStart(folder, conf) {
+  mkdirSync(path.join(folder, 'logs'), { recursive: true });
+  return start('/usr/sbin/nginx', ['-p', folder, '-c', conf, '-e', path.join(folder, 'logs/error')],
+    { log: path.join(folder, 'logs/output'), deathSignal: 'TERM' });
+}
+
 export class Receiver {
   #status;
   #server;
@@ -29,9 +35,7 @@ export class Receiver {
     const folder = tempFolder('receiver');
     const conf = path.join(folder, 'nginx.conf');
     writeFileSync(conf, nginxConf(folder, ports, statusPort));
-    mkdirSync(path.join(folder, 'logs'), { recursive: true });
-    receiver.#server = start('/usr/sbin/nginx', ['-p', folder, '-c', conf, '-e', path.join(folder, 'logs/error')],
-      { log: path.join(folder, 'logs/output'), deathSignal: 'TERM' });
+    receiver.#server = nginxStart(folder, conf);
     receiver.#status = `http://${RECEIVER_ADDRESS}:${statusPort}/`;
     receiver.urls = ports.map((port) => `http://${RECEIVER_ADDRESS}:${port}/hook`);
     await until(() => receiver.#requests(), { what: 'the receiver' });
@@ -59,9 +63,15 @@ export class Receiver {
 }
 
 function nginxConf(folder, ports, statusPort) {
+  return nginxText(folder, [
+    `server { listen ${RECEIVER_ADDRESS}:${statusPort}; location / { stub_status; } }`,
+    ...ports.map((port) => `server { listen ${RECEIVER_ADDRESS}:${port} backlog=1024; location / { return 200 "ok"; } }`),
+  ]);
+}
+
+// The configuration of an nginx that has nothing to do but answer; `more` stands in its http block.
+export function nginxText(folder, more) {
   const temp = ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi'].map((what) => `${what}_temp_path ${folder}/${what};`);
-  const servers = ports.map((port) =>
-    `server { listen ${RECEIVER_ADDRESS}:${port} backlog=1024; location / { return 200 "ok"; } }`);
   return `
     daemon off;
     worker_processes ${settings.worker_processes};
@@ -71,9 +81,7 @@ function nginxConf(folder, ports, statusPort) {
       access_log ${settings.access_log};
       keepalive_requests ${settings.keepalive_requests};
       keepalive_timeout ${settings.keepalive_timeout};
-      ${temp.join('\n')}
-      server { listen ${RECEIVER_ADDRESS}:${statusPort}; location / { stub_status; } }
-      ${servers.join('\n')}
+      ${[...temp, ...more].join('\n')}
     }
   `;
 }
