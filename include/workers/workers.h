@@ -7,6 +7,12 @@
 #include "engine/worker.h"
 #include "workers/inbound.h"
 
+enum {
+	/* Connections that a run of sync-integrations writes over: two keep two cores of the server
+	 * busy while a third waits for its commit. */
+	SYNC_WRITERS_MAX = 3,
+};
+
 extern const struct worker worker_webhook_retry;
 extern const struct worker worker_notification_expiry;
 extern const struct worker worker_data_archival;

@@ -5,6 +5,7 @@
 #include "cli/doctor.h"
 #include "db/db.h"
 #include "db/migrate.h"
+#include "workers/workers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -184,7 +185,7 @@ doctor_privileges(struct doctor *d)
 
 /*
  * Each process of the pools keeps one connection; a run of jobs settles over another, and gives one
- * to each function that is under way.
+ * to each function that is under way; a run of sync-integrations writes over some more.
  */
 void
 doctor_connections(struct doctor *d)
@@ -192,7 +193,7 @@ doctor_connections(struct doctor *d)
 	AUTO(PQclear) PGresult *rows = doctor_query(d, SQL_DOCTOR_CONNECTIONS);
 	int64_t processes =
 	    d->conf.pool_workers + d->conf.pool_api + d->conf.pool_inbound + d->conf.pool_async;
-	int64_t jobs = 1 + d->conf.job_concurrent_max;
+	int64_t runs = 1 + d->conf.job_concurrent_max + SYNC_WRITERS_MAX - 1;
 	int64_t limit, others;
 	struct db_link link;
 
@@ -205,23 +206,24 @@ doctor_connections(struct doctor *d)
 		    "%" PRId64 " processes; the server takes %" PRId64
 		    " connections, and a pooler shares them out",
 		    processes, limit);
-	else if (processes + jobs + 1 > limit)
+	else if (processes + runs + 1 > limit)
 		doctor_fail(d,
 		    "raise max_connections (or the limit of role or database), lower the "
 		    "POOL_ settings, or put PgBouncer between",
-		    "%" PRId64 " processes want a connection each, a run of jobs %" PRId64
+		    "%" PRId64 " processes want a connection each, runs of jobs and syncs %" PRId64
 		    " more, and there are %" PRId64,
-		    processes, jobs, limit);
-	else if (processes + jobs + others + 1 > limit)
+		    processes, runs, limit);
+	else if (processes + runs + others + 1 > limit)
 		doctor_warn(d, "raise max_connections, or put PgBouncer between",
-		    "%" PRId64 " processes, %" PRId64 " more for a run of jobs and %" PRId64
+		    "%" PRId64 " processes, %" PRId64
+		    " more for runs of jobs and syncs and %" PRId64
 		    " connections of others want more than the %" PRId64 " that there are",
-		    processes, jobs, others, limit);
+		    processes, runs, others, limit);
 	else
 		doctor_ok(d,
-		    "%" PRId64 " processes, %" PRId64 " more for a run of jobs; %" PRId64
+		    "%" PRId64 " processes, %" PRId64 " more for runs of jobs and syncs; %" PRId64
 		    " connections",
-		    processes, jobs, limit);
+		    processes, runs, limit);
 }
 
 /* Before PostgreSQL 15 it was everybody, and a database that was upgraded since still has it. */

@@ -161,6 +161,7 @@ sync_integrations_work(struct run *r)
 		.inflight_max = places,
 		.inflight_host_max = places,
 		.timeout_ms = run_item_timeout_ms(r, r->conf->vendor_timeout_s),
+		.writers_max = SYNC_WRITERS_MAX,
 		.queues = r->queues ? r->queues : sync_all,
 		.settle_args = { lease_s },
 		.settle_args_count = 1,

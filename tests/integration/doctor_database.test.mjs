@@ -231,14 +231,14 @@ test('a standby, and a database that is read-only', async () => {
 });
 
 test('connections: others leave too few for the pools', async () => {
-  const found = await doctor({ env: { POOL_WORKERS: '164', POOL_API: '20' } });
-  found.one('connections', 'warn', /^190 processes, 6 more for a run of jobs/);
+  const found = await doctor({ env: { POOL_WORKERS: '162', POOL_API: '20' } });
+  found.one('connections', 'warn', /^188 processes, 8 more for runs of jobs and syncs/);
   assert.match((await doctor({ env: { POOL_WORKERS: '256' } })).one('connections', 'fail').found, /266 processes/);
 
   // Who may not see what others do sees that they are there: our own are enough to be one too many.
   await cluster.admin('CREATE ROLE guest LOGIN');
   const limit = await stand.db.value(`SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int`);
-  const few = limit - 1 - 4 - 4 - 2 - 6; // of all: itself, three other pools, a run of jobs
+  const few = limit - 1 - 4 - 4 - 2 - 8; // of all: itself, three other pools, runs of jobs and syncs
   assert.ok(few < 256);
   const guest = await doctor({ env: { POOL_WORKERS: String(few), DATABASE_URL: stand.db.url.replace('cronward@', 'guest@') } });
   assert.match(guest.one('connections', 'warn').found, /and [1-9]\d* connections of others/);
