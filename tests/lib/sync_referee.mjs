@@ -27,23 +27,23 @@ export async function refereeScenarios(test, { users, sizes, apart }) {
   test('many integrations of one account: all from nothing, then nothing new, then what has changed', async (t) => {
     await add(users);
     await all.add([{ provider: 'github', classic: true }]);
-    const replies = await all.pass({ budget: 20 });
+    const replies = await all.pass({ budget: 20, passes: true });
     const items = await equal();
     const before = await all.versions();
-    await all.pass();
+    await all.pass({ passes: true });
     assert.deepEqual(await all.versions(), before, 'not one item is written where nothing has changed');
     const { github, notion, slack, google } = all.vendors;
     await github.act({ action: 'touch' });
     await notion.act({ action: 'edit', index: 3 });
     await slack.act({ action: 'message', text: 'Grüße ✓' });
     for (const index of [1, 2, 3]) await google.act({ action: 'change', index, cancel: index === 2 });
-    await all.pass();
+    await all.pass({ passes: true });
     // As if GitHub's minute between two looks at notifications were over.
     await all.db.rows(`UPDATE user_integrations SET cursor = cursor #- '{streams,notification,not_before}'`);
-    await all.pass();
+    await all.pass({ passes: true });
     await equal();
     await google.act({ action: 'expire-sync-tokens' });
-    await all.pass();
+    await all.pass({ passes: true });
     await equal();
     report(t, 'referee', { integrations: all.rows.length, items, runs: replies.length, requests: (await all.counts()).requests });
   });
