@@ -20,6 +20,8 @@ struct run;
 bool sync_token_is_due(struct run *r, const struct item *item);
 /* The vendor does not accept the token, as ${says} says: on to a refresh, or to the end. */
 enum verdict sync_token_expired(struct run *r, struct item *item, const char *says);
+/* Nor will it ever, as ${says} says: to the end. */
+enum verdict sync_token_revoked(struct run *r, struct item *item, const char *says);
 /* Writes down that the next turn refreshes it. */
 enum verdict sync_token_intend(struct item *item);
 /* Refreshes it, and takes the answer. */

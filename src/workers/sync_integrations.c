@@ -388,7 +388,7 @@ sync_judge(struct run *r, struct item *item, const struct sync_answer *answer)
 	case SYNC_EXPIRED:
 		return sync_token_expired(r, item, answer->says);
 	case SYNC_REVOKED:
-		return sync_account_reauth(r, item, answer->says);
+		return sync_token_revoked(r, item, answer->says);
 	case SYNC_FAILED:
 		return sync_account_repeat(r, item, answer->says, answer->wait_s);
 	case SYNC_REFUSED:

@@ -55,12 +55,25 @@ sync_token_expired(struct run *r, struct item *item, const char *says)
 	char text[SYNC_SAYS_MAX];
 
 	/* A new one that is not accepted either: another one would not be. */
-	if (a->is_new || !token_has(item, SEALED_INTEGRATION_REFRESH))
-		return sync_account_reauth(r, item, says);
+	if (a->is_new || !token_has(item, SEALED_INTEGRATION_REFRESH)) {
+		snprintf(text, sizeof text, "its %saccess token is not accepted%s (%.200s)",
+		    a->is_new ? "new " : "",
+		    a->is_new ? ", either" : ", and there is no refresh token", says);
+		return sync_account_reauth(r, item, text);
+	}
 	if (a->of->vendor->may_refresh(r->conf))
 		return sync_token_intend(item);
 	token_settings(item, "are not set", text);
 	return sync_account_hold(item, text);
+}
+
+enum verdict
+sync_token_revoked(struct run *r, struct item *item, const char *says)
+{
+	char text[SYNC_SAYS_MAX];
+
+	snprintf(text, sizeof text, "its access token is not accepted any more (%.240s)", says);
+	return sync_account_reauth(r, item, text);
 }
 
 enum verdict
@@ -135,7 +148,9 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 		/* What we were not told may have been done. */
 		a->is_refresh_lost = true;
 		sync_vendor_fails(a->of, tokens->says);
-		return sync_account_repeat(r, item, tokens->says, tokens->wait_s);
+		snprintf(says, sizeof says, "its access token could not be refreshed: %.240s",
+		    tokens->says);
+		return sync_account_repeat(r, item, says, tokens->wait_s);
 	}
 	if (reply->status > 0)
 		sync_vendor_answers(a->of);
@@ -144,8 +159,11 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 		token_settings(item, says, text);
 		return token_hold(r, item, text);
 	}
-	if (!a->is_refresh_lost || !v->burns)
-		return sync_account_reauth(r, item, tokens->says);
+	if (!a->is_refresh_lost || !v->burns) {
+		snprintf(
+		    says, sizeof says, "its refresh token is not accepted (%.240s)", tokens->says);
+		return sync_account_reauth(r, item, says);
+	}
 	r->tally[SYNC_TALLY_REFRESHES_LOST]++;
 	snprintf(says, sizeof says,
 	    "the answer to a refresh was lost, and the tokens in it (%.200s)", tokens->says);

@@ -114,6 +114,11 @@ test('a token that has expired, and no settings to refresh it with: it waits for
   assert.equal(wrong.refresh_began_at, null, 'nothing was used up');
   assert.deepEqual(await all.events(), []);
   await all.makeAllDue();
+  await github.fault({ fault: 500, match: 'access_token', count: 9 });
+  await all.run();
+  assert.match((await all.row(id)).last_error, /^GitHub: its access token could not be refreshed: HTTP 500/);
+  await github.clearFaults();
+  await all.makeAllDue();
   await all.run();
   await all.mustBeEqual();
   assert.equal((await counts()).counts.refreshed, 1);

@@ -51,7 +51,7 @@ test('tokens that were revoked: the user has to connect again, said once, and th
   await all.run();
   for (const row of Object.values(await byProvider())) {
     assert.deepEqual([row.status, row.waits_until, row.refresh_began_at], ['needs_reauth', null, null], row.provider);
-    assert.ok(row.last_error, row.provider);
+    assert.match(row.last_error, /^[A-Z][a-z A-Z]+: its (access|refresh) token is not accepted.* \(HTTP \d+.*\); it has to be connected again$/, row.provider);
   }
   const counts = await all.mustBeFair();
   assert.equal((await all.events()).length, 4);
