@@ -4,7 +4,7 @@
 -- $1 provider, $2 status, $3 user, NULL means any; $4 limit; the newest first, by ids that sort by time.
 SELECT id, user_id, provider, status,
        to_char(last_synced_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS synced_at,
-       CASE WHEN lease_until > clock_timestamp() THEN 'now'
+       CASE WHEN lease_until > clock_timestamp() THEN 'running'
             ELSE to_char(waits_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END AS due_at,
        attempts, last_error AS error,
        json_build_object(

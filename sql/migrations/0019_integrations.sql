@@ -73,10 +73,13 @@ $$;
 
 -- Rows that the application writes itself ---------------------------------------------------------------
 
--- What has no token, or is not active, waits for nothing.
+-- What has no token, or is not active, waits for nothing; and what is active should have one.
 CREATE OR REPLACE FUNCTION cronward_integration_comes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	NEW.waits_until := NULL;
+	IF NEW.status = 'active' THEN
+		NEW.last_error := COALESCE(NEW.last_error, 'no token is stored for it');
+	END IF;
 	RETURN NEW;
 END
 $$;
@@ -114,7 +117,7 @@ BEGIN
 	NEW.lease_until := NULL;
 	NEW.attempts := 0;
 	NEW.lost := 0;
-	NEW.last_error := NULL;
+	NEW.last_error := CASE WHEN NEW.status = 'active' AND NEW.waits_until IS NULL THEN 'no token is stored for it' END;
 	NEW.updated_at := clock_timestamp();
 	RETURN NEW;
 END

@@ -59,9 +59,14 @@ test('list: filters, order, limit, and no token', async () => {
   const [notion, slack] = await listed('--user', user);
   assert.deepEqual([slack.userId, slack.isRunning, slack.hasAccessToken, slack.hasRefreshToken, slack.lastError], [user, true, true, true, 'GitHub does not answer']);
   assert.deepEqual([notion.status, notion.isRunning, notion.dueAt, notion.hasRefreshToken], ['needs_reauth', false, null, false]);
-  assert.match(await told('list'), new RegExp(`${ids[1]} +${user} +slack +active +\\S+Z +now `));
+  assert.match(await told('list'), new RegExp(`${ids[1]} +${user} +slack +active +\\S+Z +running `));
   assert.ok(!(await told('list') + JSON.stringify(await listed())).includes(TOKEN));
   assert.deepEqual(await listed('--user', randomUUID()), []);
+  const bare = await db.value(`INSERT INTO user_integrations (user_id, provider) VALUES (gen_random_uuid(), 'notion') RETURNING id`);
+  assert.match(await told('list', '--limit', '1'), new RegExp(`^${bare} .* no token is stored for it$`, 'm'));
+  await db.rows(`UPDATE user_integrations SET access_token = 'x' WHERE id = $1`, [bare]);
+  const [{ lastError: error, dueAt: due }] = await listed('--limit', '1');
+  assert.deepEqual([error, due !== null], [null, true]);
 });
 
 test('resync: due now and on from where it was; --whole from the beginning, and the claim under way is void', async () => {
