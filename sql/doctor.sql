@@ -210,13 +210,20 @@ SELECT x.name AS provider,
 
 -- name: integrations
 -- Of each provider, of the first 100000: those whose tokens can be refreshed at all, those that wait for new ones,
--- and whether any has a token.  The ORDER BY keeps it to one walk along an index.
+-- those that have failed five times in a row, and whether any has a token.  The ORDER BY keeps it to one walk along
+-- an index.
 SELECT provider, count(*) FILTER (WHERE status = 'active' AND refresh_token <> '') AS refreshed,
        count(*) FILTER (WHERE status = 'needs_reauth') AS reauth,
+       count(*) FILTER (WHERE status = 'active' AND attempts >= 5) AS failing,
        count(*) FILTER (WHERE access_token <> '' OR refresh_token <> '') AS with_token
-  FROM (SELECT provider, status, access_token, refresh_token FROM user_integrations ORDER BY id LIMIT 100000) i
+  FROM (SELECT provider, status, attempts, access_token, refresh_token FROM user_integrations ORDER BY id LIMIT 100000) i
  GROUP BY provider
  ORDER BY provider;
+
+-- name: whatsapp
+-- Of the first 100000: those of which Meta has said that their tokens do not work.
+SELECT count(*) FILTER (WHERE status = 'active' AND healthstatus = 'error') AS errors
+  FROM (SELECT status, healthstatus FROM whatsapp_connections ORDER BY id LIMIT 100000) c;
 
 -- name: mail
 -- Mails that wait, up to 1000.

@@ -54,11 +54,19 @@ void
 doctor_whatsapp(struct doctor *d)
 {
 	bool has_secret = secret_state(&d->conf.secrets[SECRET_META_APP]) == SECRET_USABLE;
+	AUTO(PQclear)
+	PGresult *rows = d->is_current ? doctor_query(d, SQL_DOCTOR_WHATSAPP) : NULL;
+	int64_t errors = rows ? db_number(rows, 0, "errors") : 0;
 
+	if (errors > 0)
+		doctor_warn(d,
+		    "whatsapp_health.errormessage says why; a new token goes into "
+		    "whatsapp_configs.accesstoken",
+		    "active connections with healthstatus error: %" PRId64, errors);
 	if (d->conf.meta_app_id && !has_secret)
 		doctor_warn(d, "META_APP_SECRET=…, from the application's settings at Meta",
 		    "META_APP_ID is set without META_APP_SECRET: when tokens expire is not known");
-	else
+	else if (errors == 0)
 		doctor_ok(d, "%s",
 		    d->conf.meta_app_id
 			? "tokens are asked about in the application's name"
@@ -69,10 +77,17 @@ static void
 integrations_provider(struct doctor *d, const PGresult *rows, int row)
 {
 	const char *provider = db_text(rows, row, "provider");
-	int64_t reauth = db_number(rows, row, "reauth");
+	int64_t reauth = db_number(rows, row, "reauth"), failing = db_number(rows, row, "failing");
 	char todo[DOCTOR_FOUND_MAX];
 
 	integrations_client(d, provider, db_number(rows, row, "refreshed"));
+	snprintf(todo, sizeof(todo),
+	    "cronward integrations list --provider %s --status active says what is wrong",
+	    provider);
+	if (failing > 0)
+		doctor_warn(d, todo,
+		    "%s: %" PRId64 " have failed, or were told to wait, five times in a row",
+		    provider, failing);
 	if (reauth == 0)
 		return;
 	snprintf(todo, sizeof(todo),

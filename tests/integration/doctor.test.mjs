@@ -107,7 +107,12 @@ test('integrations whose tokens cannot be sealed or refreshed, and those that wa
   await stand.db.rows(`DELETE FROM user_integrations WHERE status = 'needs_reauth'`);
   found = await doctor({ env: { ...ring, GOOGLE_CLIENT_ID: 'us', GOOGLE_CLIENT_SECRET: 'x'.repeat(20), SLACK_CLIENT_ID: 'us', SLACK_CLIENT_SECRET: 'y'.repeat(20) } });
   assert.equal(found.one('integrations', 'ok').found, 'tokens can be sealed, and refreshed');
+  await stand.db.rows(`UPDATE user_integrations SET attempts = 5 WHERE provider = 'slack'`);
+  assert.match((await doctor()).one('integrations', 'warn', /^slack: . have failed/).todo, /list --provider slack --status active/);
   await stand.db.rows('TRUNCATE user_integrations');
+  await stand.db.rows(`INSERT INTO whatsapp_connections (phonenumberid, healthstatus) VALUES ('1', 'error'), ('2', 'warning')`);
+  assert.match((await doctor()).one('whatsapp', 'warn').found, /^active connections with healthstatus error: 1$/);
+  await stand.db.rows('TRUNCATE whatsapp_connections CASCADE');
   assert.match((await doctor({ env: { META_APP_ID: '1' } })).one('whatsapp', 'warn').found, /^META_APP_ID is set without META_APP_SECRET/);
   (await doctor({ env: { META_APP_ID: '1', META_APP_SECRET: 'z'.repeat(32) } })).one('whatsapp', 'ok', /in the application's name/);
   (await doctor()).one('whatsapp', 'ok', /META_APP_ID is unset/);
