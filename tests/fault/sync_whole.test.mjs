@@ -1,10 +1,8 @@
 // The scenarios of syncs at full size: 200 users with four accounts each, one fault at a time.
 import { after, beforeEach, test } from 'node:test';
 import { Integrations, PROVIDERS } from '../lib/integrations.mjs';
-import { noReferee } from '../lib/referee.mjs';
 import { full } from '../lib/sizes.mjs';
 import { endures, isFair, MISCHANCES, syncsAll } from '../lib/sync.mjs';
-import { refereeScenarios } from '../lib/sync_referee.mjs';
 
 if (!full) test('syncs at full size', { skip: 'make faults runs them; in small they are in tests/integration' }, () => {});
 else {
@@ -19,5 +17,4 @@ else {
       await all.add(Array.from({ length: 40 }, (_, n) => ({ provider: PROVIDERS[n % 4], count: 600, channels: 6, pages: 350 })));
       await endures(t, all, { what: `${JSON.stringify(fault)}`, faults: [fault], percent: 8 });
     });
-  if (!noReferee) await refereeScenarios(test, { users: 200, sizes: { github: 300, notion: 110, slack: 8, google: 600 }, apart: true });
 }
