@@ -22,7 +22,8 @@ struct http;
 enum {
 	HTTP_REPLY_MAX = 64 * 1024, /* bytes of body that are read; so many of headers, too */
 	HTTP_HEADERS_MAX =
-	    96, /* of one request: 64 that came with an event, and what goes besides */
+	    96,              /* of one request: 64 that came with an event, and what goes besides */
+	HTTP_URL_MAX = 2048, /* bytes */
 	HTTP_HEADER_BYTES_MAX = 24 * 1024, /* all headers of one request together */
 	HTTP_ERROR_MAX = 256,
 	HTTP_POLL_MAX = 1024,           /* a thousand carried out by carriers, and the database */

@@ -39,7 +39,7 @@ bool meta_is_id(const char *id);
 /*
  * Fills in ${q}, but for its timeout.  Its url is in ${a}, and holds the token where the subject
  * is the token: whoever wipes secrets wipes it when the reply has come.  q->refused is set where
- * a token is no header's value.
+ * a token is no header's value, or too long for an address.
  */
 void meta_ask(struct arena *a, const struct meta_request *request, struct http_request *q);
 

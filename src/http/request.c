@@ -12,10 +12,6 @@
 #include <limits.h>
 #include <string.h>
 
-enum {
-	REQUEST_URL_MAX = 2048,
-};
-
 static bool request_has_control(const char *);
 static bool request_is_token(const char *);
 static size_t request_scheme_len(const char *url);
@@ -114,7 +110,7 @@ request_refusal(const struct http_request *q)
 		return q->refused;
 	if (!q->url || !*q->url)
 		return "there is no URL";
-	if (strnlen(q->url, REQUEST_URL_MAX + 1) > REQUEST_URL_MAX)
+	if (strnlen(q->url, HTTP_URL_MAX + 1) > HTTP_URL_MAX)
 		return "the URL is longer than 2048 bytes";
 	if (request_has_control(q->url) || strchr(q->url, ' '))
 		return "the URL holds a space or control character";

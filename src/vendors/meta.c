@@ -90,6 +90,8 @@ meta_ask(struct arena *a, const struct meta_request *request, struct http_reques
 		q->url = arena_format(a, "%s/" META_VERSION "/debug_token?input_token=%s",
 		    request->base_url, escaped);
 		crypto_wipe(escaped, strlen(escaped));
+		if (strlen(q->url) > HTTP_URL_MAX)
+			q->refused = "it is longer than an address may be";
 		if (request->app_token)
 			asks = request->app_token;
 		break;

@@ -250,8 +250,8 @@ health_ask(
 	q->timeout_ms = item->timeout_ms > spent_ms ? item->timeout_ms - spent_ms : 1;
 	if (q->refused)
 		return health_end_fault(item, "no_token",
-		    "what is stored as its access token holds what no token has, such as a line "
-		    "end");
+		    "what is stored as its access token is none: it is too long, or holds what no "
+		    "token has, such as a line end");
 	return VERDICT_SEND;
 }
 
@@ -312,13 +312,13 @@ health_judge(
 	struct meta_answer answer;
 	struct err e = { .code = ERR_OK };
 
+	crypto_wipe((char *)check->url, strlen(check->url));
 	if (reply->status != 0 && reply->timing.total_ms > found->latency_ms)
 		found->latency_ms = reply->timing.total_ms;
 	if (health_open(r, item, check, &ask, &e) != 0)
 		return health_end_held(item, "sealed", e.message);
 	meta_read(&ask, reply, run_db_now_ms(r) / 1000, &answer);
 	health_shut(item, &ask);
-	crypto_wipe((char *)check->url, strlen(check->url));
 	if (reply->status == 0 && reply->is_ours)
 		return health_end_held(item, "ours", answer.says);
 	if (reply->status == 0 && reply->refused) {

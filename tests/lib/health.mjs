@@ -142,12 +142,13 @@ export function scenarios(test, health) {
       [await health.add({ token: null }), 'no_token', null, /no access token is stored/],
       [await health.add({ token: '' }), 'no_token', null, /no access token is stored/],
       [await health.add({ token: 'EAA\r\nx-injected: 1' }), 'no_token', null, /what no token has/],
+      [await health.add({ token: `EAA${'x'.repeat(3000)}` }), 'no_token', null, /too long/],
       [await health.add({ number: '1/../me?fields=x' }), 'no_id', null, /phonenumberid is no id of Meta's/],
       [await health.add({ number: '', account: 'mine' }), 'no_id', null, /wabaid is no id of Meta's/],
     ];
     const good = await health.add();
     const reply = await health.run();
-    assert.deepEqual([reply.checked, reply.errors, reply.healthy], [8, 7, 1]);
+    assert.deepEqual([reply.checked, reply.errors, reply.healthy], [9, 8, 1]);
     for (const [id, code, subcode, says] of bad) {
       const [now, status, errorcode, errorsubcode, text] = await health.last(id);
       assert.deepEqual([now, status, errorcode, errorsubcode], ['error', 'error', code, subcode], text);

@@ -121,6 +121,25 @@ a_number_is_asked_for_without_the_token_in_its_address(void **state)
 }
 
 static void
+a_token_that_no_address_holds_is_refused(void **state)
+{
+	char token[HTTP_URL_MAX + 1];
+	const struct meta_request request = {
+		.base_url = "https://graph.example",
+		.subject = META_TOKEN,
+		.token = token,
+	};
+	struct http_request q;
+
+	(void)state;
+	memset(token, 'x', sizeof token - 1);
+	token[sizeof token - 1] = '\0';
+	http_request_reset(&q);
+	meta_ask(arena, &request, &q);
+	assert_non_null(q.refused);
+}
+
+static void
 codes_decide_and_not_the_status(void **state)
 {
 	static const struct {
@@ -333,6 +352,7 @@ main(void)
 		cmocka_unit_test(ids_are_digits),
 		cmocka_unit_test(a_token_is_asked_about_by_itself_or_by_its_application),
 		cmocka_unit_test(a_number_is_asked_for_without_the_token_in_its_address),
+		cmocka_unit_test(a_token_that_no_address_holds_is_refused),
 		cmocka_unit_test(codes_decide_and_not_the_status),
 		cmocka_unit_test(what_meta_did_not_say_says_nothing_of_the_token),
 		cmocka_unit_test(what_is_said_of_a_token),
