@@ -139,10 +139,15 @@ static const struct flow sync_flow = {
 	.forget = sync_forget,
 };
 
-/* New tokens are stored sealed, or not at all: who cannot seal them must not ask for any. */
+/*
+ * New tokens are stored sealed, or not at all: who cannot seal them must not ask for any.  The
+ * files of the secrets that they are asked for with are read again.
+ */
 static int
 sync_integrations_ready(struct conf *c, struct err *e)
 {
+	for (int i = SECRET_GITHUB_CLIENT; i <= SECRET_GOOGLE_CLIENT; i++)
+		conf_secret(c, (enum conf_secret)i);
 	if (conf_keyring(c)->count == 0)
 		return err_set(e, ERR_NOT_CONFIGURED,
 		    "there is no key to seal tokens with: set ENCRYPTION_KEYS_FILE or "
