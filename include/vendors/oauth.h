@@ -24,12 +24,15 @@ const char *oauth_secret(const struct conf *conf, enum conf_secret which);
 
 /*
  * Fills in ${q}, but for its timeout; url and body in ${a}, and in a form.  The caller wipes the
- * body and the headers' text when they have been sent.
+ * body when it has been sent.
  */
 void oauth_ask(
     struct arena *a, const struct oauth *who, const char *refresh_token, struct http_request *q);
-/* "Basic ..." of the client's id and secret (RFC 6749, 2.3.1), in ${a}. */
-char *oauth_basic(struct arena *a, const struct oauth *who);
+/*
+ * Adds "authorization: Basic ..." of the client's id and secret (RFC 6749, 2.3.1) to ${q}, and
+ * leaves no other copy of it.
+ */
+void oauth_basic(struct arena *a, const struct oauth *who, struct http_request *q);
 
 /*
  * Reads {"access_token", "refresh_token"?, "expires_in"?}, or {"error"}, which some vendors send

@@ -1,6 +1,7 @@
 /*
  * sync_page - what the answers of all vendors have in common whose accounts are synced: what a
- * status means, whether a body is JSON, and which of its words may be shown.
+ * status means, whether a body is JSON, and which of its words may be shown; and how they are sent
+ * a token.
  *
  * A page may be megabytes: it is judged once, and then looked into where it lies.
  */
@@ -29,6 +30,9 @@ bool sync_page_open(struct arena *a, const struct sync_ask *ask, const struct ht
 /* A success that is not what was asked for: FAILED, and "the answer is ${why}". */
 void sync_page_garble(
     const struct http_reply *reply, const char *why, struct sync_answer *ret_answer);
+
+/* Adds "authorization: Bearer ${token}" to ${q}, and leaves no other copy of it. */
+void sync_bearer(struct arena *a, const char *token, struct http_request *q);
 
 /*
  * "HTTP 403 name: words", with the words for people that ${root}, or a plain body, has in one of

@@ -73,19 +73,22 @@ oauth_ask(
 	http_header(q, "accept", "application/json");
 	http_header(q, "content-type", "application/x-www-form-urlencoded");
 	if (who->is_basic)
-		http_header(q, "authorization", oauth_basic(a, who));
+		oauth_basic(a, who, q);
 }
 
-char *
-oauth_basic(struct arena *a, const struct oauth *who)
+void
+oauth_basic(struct arena *a, const struct oauth *who, struct http_request *q)
 {
-	char *pair = arena_format(
-	    a, "%s:%s", form_escape(a, who->client_id), form_escape(a, who->client_secret));
+	char *secret = form_escape(a, who->client_secret);
+	char *pair = arena_format(a, "%s:%s", form_escape(a, who->client_id), secret);
 	size_t len = strlen(pair);
 	char *basic = arena_alloc(a, strlen("Basic ") + CRYPTO_BASE64_MAX(len));
 
 	crypto_base64_encode(stpcpy(basic, "Basic "), pair, len);
-	return basic;
+	http_header(q, "authorization", basic);
+	crypto_wipe(secret, strlen(secret));
+	crypto_wipe(pair, len);
+	crypto_wipe(basic, strlen(basic));
 }
 
 void
@@ -103,6 +106,8 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
 		.wait_s = sync_wait_s(reply, now_unix_s),
 	};
 	json_members(root, oauth_member, OAUTH__MAX, found);
+	if (json_span_is_null(found[OAUTH_ERROR]))
+		found[OAUTH_ERROR] = (struct json_span){ .at = NULL };
 	if (is_success && found[OAUTH_ACCESS].at && !found[OAUTH_ERROR].at) {
 		oauth_take(a, found, ret_tokens);
 		if (ret_tokens->outcome != SYNC_REFRESHED)

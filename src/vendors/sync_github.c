@@ -111,24 +111,18 @@ const struct sync_vendor sync_github = {
 static void
 github_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 {
-	const char *path = github_path(a, ask);
-
-	if (!path) {
-		q->refused = "the page is no address of GitHub's";
-		return;
-	}
-	q->url = arena_format(a, "%s%s", ask->conf->github_url, path);
+	q->url = arena_format(a, "%s%s", ask->conf->github_url, github_path(a, ask));
 	q->reply_max = SYNC_REPLY_MAX;
 	for (size_t i = 0; i < GITHUB_KEPT__MAX; i++)
 		q->keep[i] = github_kept[i];
 	http_header(q, "accept", "application/vnd.github+json");
 	http_header(q, "x-github-api-version", "2022-11-28");
-	http_header(q, "authorization", arena_format(a, "Bearer %s", ask->token));
+	sync_bearer(a, ask->token, q);
 	if (ask->etag)
 		http_header(q, "if-none-match", ask->etag);
 }
 
-/* What stands behind the origin; NULL: the page is none of ours. */
+/* What stands behind the origin.  A page that is none of ours is not known: from the first one. */
 static const char *
 github_path(struct arena *a, const struct sync_ask *ask)
 {
@@ -138,9 +132,11 @@ github_path(struct arena *a, const struct sync_ask *ask)
 		[GITHUB_NOTIFICATION] = "/notifications?all=true&",
 	};
 	const char *since = ask->stream->is_whole ? NULL : ask->since;
+	const char *page = ask->page ? ask->page + (*ask->page == GITHUB_MOVED) : NULL;
+	const char *place = page ? github_place(a, "", page) : NULL;
 
-	if (ask->page)
-		return github_place(a, "", ask->page + (*ask->page == GITHUB_MOVED));
+	if (place)
+		return place;
 	return arena_format(a, "%sper_page=%d%s%s", lists[ask->stream - sync_github.streams],
 	    ask->size, since ? "&since=" : "", since ? form_escape(a, since) : "");
 }
@@ -222,7 +218,7 @@ github_read_next(struct arena *a, const struct sync_ask *ask, const struct http_
 	if (!answer->next) {
 		sync_page_garble(reply, "continued outside of GITHUB_BASE_URL", answer);
 		answer->outcome = SYNC_REFUSED;
-	} else if (path && strcmp(answer->next, path) == 0) {
+	} else if (strcmp(answer->next, path) == 0) {
 		sync_page_garble(reply, "followed by itself", answer);
 	}
 }
@@ -313,7 +309,7 @@ github_read_moved(struct arena *a, const struct sync_ask *ask, const struct http
 		    "HTTP %d, and the new place is not at GITHUB_BASE_URL", reply->status);
 		return;
 	}
-	if ((ask->page && *ask->page == GITHUB_MOVED) || (path && strcmp(place, path) == 0)) {
+	if ((ask->page && *ask->page == GITHUB_MOVED) || strcmp(place, path) == 0) {
 		sync_page_garble(reply, "moved from place to place", answer);
 		return;
 	}

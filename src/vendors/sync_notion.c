@@ -38,7 +38,7 @@ enum { NOTION_PAGE, NOTION_DATABASE, NOTION_STREAM__MAX };
 #define NOTION_ESCAPED "\"\\"
 
 static void notion_ask(struct arena *, const struct sync_ask *, struct http_request *);
-static void notion_headers(struct http_request *, const char *authorization);
+static void notion_headers(struct http_request *);
 static void notion_read(struct arena *, const struct sync_ask *, const struct http_reply *,
     int64_t now_unix_s, struct sync_answer *);
 static void notion_read_page(struct arena *, const struct sync_ask *, const struct http_reply *,
@@ -106,16 +106,16 @@ notion_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 	    goes_on ? ",\"start_cursor\":\"" : "", goes_on ? ask->page : "", goes_on ? "\"" : "");
 	q->body_len = strlen(q->body);
 	q->reply_max = SYNC_REPLY_MAX;
-	notion_headers(q, arena_format(a, "Bearer %s", ask->token));
+	notion_headers(q);
+	sync_bearer(a, ask->token, q);
 }
 
 static void
-notion_headers(struct http_request *q, const char *authorization)
+notion_headers(struct http_request *q)
 {
 	http_header(q, "accept", "application/json");
 	http_header(q, "content-type", "application/json");
 	http_header(q, "notion-version", NOTION_VERSION);
-	http_header(q, "authorization", authorization);
 }
 
 static void
@@ -266,7 +266,8 @@ notion_ask_tokens(struct arena *a, const struct sync_refresh *ask, struct http_r
 	q->body = arena_format(
 	    a, "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"%s\"}", ask->token);
 	q->body_len = strlen(q->body);
-	notion_headers(q, oauth_basic(a, &who));
+	notion_headers(q);
+	oauth_basic(a, &who, q);
 }
 
 static void

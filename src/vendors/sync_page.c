@@ -4,6 +4,7 @@
 #include "vendors/sync_page.h"
 
 #include "base/arena.h"
+#include "base/crypto.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "http/echo.h"
@@ -65,6 +66,15 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 	ret_answer->wait_s = sync_wait_s(reply, now_unix_s);
 	sync_say(a, reply, *ret_root, hidden, ret_answer->says);
 	return false;
+}
+
+void
+sync_bearer(struct arena *a, const char *token, struct http_request *q)
+{
+	char *bearer = arena_format(a, "Bearer %s", token);
+
+	http_header(q, "authorization", bearer);
+	crypto_wipe(bearer, strlen(bearer));
 }
 
 void

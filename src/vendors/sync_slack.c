@@ -151,7 +151,7 @@ slack_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 	    form_of(a, fields, sizeof(fields) / sizeof(*fields)));
 	q->reply_max = SYNC_REPLY_MAX;
 	http_header(q, "accept", "application/json");
-	http_header(q, "authorization", arena_format(a, "Bearer %s", ask->token));
+	sync_bearer(a, ask->token, q);
 }
 
 static void

@@ -43,6 +43,9 @@ sync_account_create(struct run *r, const struct item *item, struct sync_vendor_r
 void
 sync_account_destroy(struct sync_account *a)
 {
+	/* What could not be sent was not taken back either. */
+	if (a->form)
+		crypto_wipe(a->form, a->form_len);
 	sync_state_finish(&a->state);
 	free(a->access);
 	free(a->refresh);

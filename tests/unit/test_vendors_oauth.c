@@ -106,8 +106,8 @@ tokens_are_read(void **state)
 	assert_int_equal(tokens.outcome, SYNC_REFRESHED);
 	assert_null(tokens.refresh);
 	assert_int_equal(tokens.expires_in_s, 3599);
-	tokens = read_tokens(
-	    200, "{\"ok\":true,\"access_token\":\"a\",\"refresh_token\":null,\"expires_in\":1e9}");
+	tokens = read_tokens(200, "{\"ok\":true,\"error\":null,\"access_token\":\"a\",\"refresh_"
+				  "token\":null,\"expires_in\":1e9}");
 	assert_int_equal(tokens.outcome, SYNC_REFRESHED);
 	assert_null(tokens.refresh);
 	assert_int_equal(tokens.expires_in_s, 0);

@@ -91,6 +91,7 @@ asks_for_each_of_its_lists(void **state)
 	    url_of(&ask), "https://api.github.example/notifications?all=true&per_page=50&page=2");
 }
 
+/* Then it is the first one: what is listed twice does no harm. */
 static void
 a_page_is_nowhere_else(void **state)
 {
@@ -98,15 +99,12 @@ a_page_is_nowhere_else(void **state)
 		"https://api.github.example/x", "@evil.example/", ".evil.example/", "/x y", "/x\ny",
 		"/x#y", "/\xc3\xbc", "!//evil.example/", "!!/x" };
 	struct sync_ask ask = ask_for(ISSUE);
-	struct http_request q;
+	const char *first = url_of(&ask);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-		http_request_reset(&q);
 		ask.page = pages[i];
-		sync_github.ask(arena, &ask, &q);
-		assert_string_equal(q.refused, "the page is no address of GitHub's");
-		assert_null(q.url);
+		assert_string_equal(url_of(&ask), first);
 	}
 }
 
