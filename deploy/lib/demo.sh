@@ -81,6 +81,10 @@ demo_call() {
 		say "that is right: no mail goes out without RESEND_API_KEY and EMAIL_FROM, and none is touched"
 		wanted=503
 	fi
+	case $reply in
+	*'"checked":1,'*'"errors":1,'*) say "that is right: nobody has stored a token for the demo's number" ;;
+	*'"providersSync":0,'*) say "that is right: the demo's one account waits until its user connects it again" ;;
+	esac
 	[[ $status == "$wanted" ]]
 }
 
