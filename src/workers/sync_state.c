@@ -16,12 +16,16 @@
 enum {
 	SYNC_RESTARTS_MAX = 3, /* of one claim */
 	SYNC_SUM_LEN = 32,     /* digits of a page's sum */
+	/* Several times what is asked for: hundreds of thousands that are no longer than a page
+	 * would keep the database from what others have. */
+	SYNC_THINGS_MAX = 1000,
 };
 
 static int sync_take_page(struct sync_state *, const struct sync_stream *,
     const struct sync_answer *, int64_t now_s, struct sync_written *, struct err *);
 static int sync_check_next(
     const struct sync_state *, const struct sync_ask *, const char *next, struct err *);
+static int sync_check_things(struct json_span items, struct err *);
 static bool sync_note_page(struct sync_state *, const struct sync_stream *, const struct sync_ask *,
     const struct sync_answer *);
 static bool sync_note_known(struct sync_state *, const struct sync_stream *,
@@ -173,7 +177,8 @@ sync_take_page(struct sync_state *s, const struct sync_stream *stream,
 	struct sync_ask ask;
 
 	sync_pass_ask(s, stream, &ask);
-	if (sync_check_next(s, &ask, answer->next, e) != 0)
+	if (sync_check_next(s, &ask, answer->next, e) != 0 ||
+	    sync_check_things(answer->items, e) != 0)
 		return -1;
 	is_stored = sync_note_page(s, stream, &ask, answer);
 	sync_note_poll(sync_cursor_of(s->cursor, stream), answer, now_s);
@@ -206,6 +211,19 @@ sync_check_next(
 		return err_set(e, ERR_INTERNAL, "the next page is the same one again");
 	if (sync_cursor_number(s->cursor, "pages") >= SYNC_PAGES_MAX)
 		return err_set(e, ERR_INTERNAL, "there are more than %d pages", SYNC_PAGES_MAX);
+	return 0;
+}
+
+static int
+sync_check_things(struct json_span items, struct err *e)
+{
+	struct json_span thing = { .at = NULL };
+	int count = 0;
+
+	while (json_next(items, &thing))
+		if (++count > SYNC_THINGS_MAX)
+			return err_set(
+			    e, ERR_INTERNAL, "a page has more than %d things", SYNC_THINGS_MAX);
 	return 0;
 }
 

@@ -212,7 +212,10 @@ streams_are_passed_over(void **unused)
 static void
 what_cannot_be_is_refused(void **unused)
 {
-	char *longest = calloc(1, SYNC_PLACE_MAX + 2);
+	enum {
+		MANY = 1000,
+	};
+	char *longest = calloc(1, SYNC_PLACE_MAX + 2), *many = calloc(3, MANY + 2);
 
 	(void)unused;
 	begin(&vendor_boxes, "{}");
@@ -226,6 +229,15 @@ what_cannot_be_is_refused(void **unused)
 	asks("box", longest, NULL, NULL);
 	refuses(page(longest, NULL, NULL), "the next page is the same one again");
 	refuses(outcome(SYNC_FAILED), "an answer that says nothing of what was asked for");
+	many[0] = '[';
+	for (size_t i = 0; i <= MANY; i++)
+		memcpy(many + 1 + 3 * i, "{},", 3);
+	many[3 * (MANY + 1)] = ']';
+	refuses(page_of(many, NULL, NULL), "a page has more than 1000 things");
+	many[3 * MANY] = ']';
+	many[3 * MANY + 1] = '\0';
+	take(page_of(many, NULL, NULL));
+	free(many);
 	free(longest);
 }
 
