@@ -88,9 +88,9 @@ CREATE OR REPLACE TRIGGER user_integrations_come BEFORE INSERT ON user_integrati
 	EXECUTE FUNCTION cronward_integration_comes();
 
 -- Other tokens, another status or cursor: a claim under way is void, for what it would write was true of what
--- was there before, and it begins anew at once.  Sealing and rekeying put the same token in other words, and say
--- so by the setting cronward.sealing.  What was active before cronward came, and is not yet ours to sync
--- (waits_until NULL), is not by a change either.
+-- was there before, and it begins anew, at once unless waits_until is changed with it.  Sealing and rekeying put
+-- the same token in other words, and say so by the setting cronward.sealing.  What was active before cronward came,
+-- and is not yet ours to sync (waits_until NULL), is not by a change either.
 CREATE OR REPLACE FUNCTION cronward_integration_is_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
 	has_new_token boolean := (NEW.access_token IS DISTINCT FROM OLD.access_token AND NEW.access_token <> '')
@@ -112,7 +112,8 @@ BEGIN
 		END IF;
 	END IF;
 	NEW.waits_until := CASE WHEN NEW.status = 'active' AND COALESCE(NEW.access_token, '') || COALESCE(NEW.refresh_token, '') <> ''
-	                        THEN clock_timestamp() END;
+	                        THEN CASE WHEN NEW.waits_until IS DISTINCT FROM OLD.waits_until THEN NEW.waits_until
+	                             ELSE clock_timestamp() END END;
 	NEW.claim_token := NULL;
 	NEW.lease_until := NULL;
 	NEW.attempts := 0;
@@ -124,7 +125,6 @@ END
 $$;
 CREATE OR REPLACE TRIGGER user_integrations_are_changed BEFORE UPDATE ON user_integrations
 	FOR EACH ROW WHEN (OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until AND OLD.claim_token IS NOT DISTINCT FROM NEW.claim_token
-		AND OLD.waits_until IS NOT DISTINCT FROM NEW.waits_until
 		AND (OLD.status IS DISTINCT FROM NEW.status OR OLD.provider IS DISTINCT FROM NEW.provider
 			OR OLD.access_token IS DISTINCT FROM NEW.access_token OR OLD.refresh_token IS DISTINCT FROM NEW.refresh_token
 			OR OLD.cursor IS DISTINCT FROM NEW.cursor))

@@ -340,12 +340,13 @@ test('what the application changes voids the claim; sealing and rekeying do not'
   assert.deepEqual([sealed.claim_token, sealed.attempts, sealed.refresh_token], [row.claim_token, 3, 'cw1.k1.r']);
   assert.ok(sealed.refresh_began_at);
 
-  for (const change of [`access_token = 'theirs'`, `refresh_token = 'theirs'`, `cursor = '{"x":1}'`, `status = 'disconnected'`, `status = 'active'`]) {
+  for (const change of [`access_token = 'mine', waits_until = '2050-01-01'`, `access_token = 'theirs'`, `refresh_token = 'theirs'`, `cursor = '{"x":1}'`, `status = 'disconnected'`, `status = 'active'`]) {
     await db.rows(`UPDATE user_integrations SET claim_token = $1, lease_until = clock_timestamp() + interval '1 min', waits_until = '2100-01-01'`, [row.claim_token]);
     await db.rows(`UPDATE user_integrations SET ${change}`);
     const changed = await rowOf(row.id);
     assert.deepEqual([changed.claim_token, changed.lease_until, changed.attempts], [null, null, 0], change);
     if (change.includes('disconnected')) assert.equal(changed.waits_until, null);
+    else if (change.includes('waits_until')) assert.equal(changed.waits_until.getUTCFullYear(), 2050);
     else assert.ok(await waits(row.id) <= 0, change);
     assert.deepEqual(await settle([row], page([{ id: 1 }])), {}, change);
   }
