@@ -1,5 +1,6 @@
 /*
- * json - whether JSON text may be stored.  Reading and writing it is jansson's part.
+ * json - whether JSON text may be stored, and what can be done about it.  Reading and writing it is
+ * jansson's part.
  */
 #ifndef CRONWARD_BASE_JSON_H
 #define CRONWARD_BASE_JSON_H
@@ -17,5 +18,11 @@ enum {
  * beyond the limits above.  Else what is wrong, with its place in *ret_at (NULL: nobody asks).
  */
 const char *json_fault(const char *text, size_t len, size_t *ret_at);
+
+/*
+ * Writes \ufffd, the replacement character, over each \u0000 and each half of a surrogate pair in
+ * the ${len} bytes of JSON ${text}: escapes that are good JSON, but for PostgreSQL.
+ */
+void json_mend(char *text, size_t len);
 
 #endif

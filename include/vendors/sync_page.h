@@ -17,7 +17,7 @@ enum {
 
 /*
  * Judges ${reply} by what means the same everywhere.  True: it is a success with sound JSON, all of
- * it, in *ret_root, and *ret_answer is a page without things.
+ * it, in *ret_root, and *ret_answer is a page without things.  In pages what json_mend() mends is.
  *
  * False: *ret_answer says what went wrong, as far as the status tells it: 429 LIMITED; 401 with
  * JSON EXPIRED; no answer, 408, 5xx, and what cannot be read, FAILED; a page longer than was asked

@@ -52,6 +52,32 @@ json_fault(const char *text, size_t len, size_t *ret_at)
 	return s.fault;
 }
 
+void
+json_mend(char *text, size_t len)
+{
+	static const char instead[] = { '\\', 'u', 'f', 'f', 'f', 'd' };
+	char *at = text, *end = text + len;
+
+	while ((at = memchr(at, '\\', (size_t)(end - at)))) {
+		struct json_scan s = { .at = at, .end = end };
+		uint32_t unit = 0;
+
+		json_escape(&s);
+		if (!s.fault) {
+			at += s.at - at;
+			continue;
+		}
+		/* One that is no escape at all is not ours to mend. */
+		s = (struct json_scan){ .at = at + 1, .end = end };
+		if (!json_take(&s, 'u') || !json_hex(&s, &unit)) {
+			at++;
+			continue;
+		}
+		memcpy(at, instead, sizeof(instead));
+		at += sizeof(instead);
+	}
+}
+
 static void
 json_space(struct json_scan *s)
 {

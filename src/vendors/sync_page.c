@@ -31,7 +31,7 @@ static const char *const says_member[SAYS__MAX] = {
 	[SAYS_DESCRIPTION] = "error_description",
 };
 
-static struct json_span sync_root(const struct http_reply *);
+static struct json_span sync_root(struct arena *, const struct http_reply *);
 static enum sync_outcome sync_judge(int status);
 static const char *sync_name(struct json_span value, char *to, size_t room);
 static const char *sync_words(
@@ -52,7 +52,7 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 		    "HTTP %d, and the answer is longer than a page may be", reply->status);
 		return false;
 	}
-	*ret_root = sync_root(reply);
+	*ret_root = sync_root(ask->stream ? a : NULL, reply);
 	if (is_success && ret_root->at)
 		return true;
 	if (is_success) {
@@ -144,15 +144,28 @@ sync_text(struct arena *a, struct json_span value, size_t max)
 	return text;
 }
 
-/* None unless all of the body is there, and sound. */
+/*
+ * None unless all of the body is there, and sound.  What a user has written may hold what no
+ * database takes; he would be read no further than that, so it is replaced in a copy in ${a}. NULL:
+ * tokens are taken as they are, and not copied.
+ */
 static struct json_span
-sync_root(const struct http_reply *reply)
+sync_root(struct arena *a, const struct http_reply *reply)
 {
-	struct json_span root = { .at = NULL };
+	const struct json_span none = { .at = NULL };
+	char *mended;
 
-	if (reply->truncated || json_fault(reply->body, reply->body_len, NULL))
-		return root;
-	return (struct json_span){ .at = reply->body, .len = reply->body_len };
+	if (reply->truncated)
+		return none;
+	if (!json_fault(reply->body, reply->body_len, NULL))
+		return (struct json_span){ .at = reply->body, .len = reply->body_len };
+	if (!a)
+		return none;
+	mended = arena_copy(a, reply->body, reply->body_len);
+	json_mend(mended, reply->body_len);
+	if (json_fault(mended, reply->body_len, NULL))
+		return none;
+	return (struct json_span){ .at = mended, .len = reply->body_len };
 }
 
 static enum sync_outcome

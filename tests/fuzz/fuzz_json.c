@@ -1,6 +1,7 @@
 /*
  * JSON text, judged beside jansson: whoever takes it, takes what the other takes, but for numbers
- * and nesting, where each has limits of its own.
+ * and nesting, where each has limits of its own.  What was mended has none of the faults that can
+ * be.
  */
 #include "base/json.h"
 
@@ -52,6 +53,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		json_decref(parsed);
 	}
+	json_mend(copy + 1, size);
+	fault = json_fault(copy + 1, size, NULL);
+	if (fault && (strstr(fault, "u0000") || strstr(fault, "surrogate")))
+		abort();
 	free(copy);
 	return 0;
 }

@@ -84,6 +84,31 @@ bounds_depth_and_numbers(void **state)
 	assert_non_null(json_fault(text, sizeof(text), NULL));
 }
 
+static void
+mends_what_only_postgresql_refuses(void **state)
+{
+	static const char *const mended[][2] = {
+		{ "[\"\\u0000a\\uD83D\"]", "[\"\\ufffda\\ufffd\"]" },
+		{ "\"\\ude00\\ud83d\\ud83d\\ude00\"", "\"\\ufffd\\ufffd\\ud83d\\ude00\"" },
+		{ "\"\\ud83d\\u0000\\ud83d\\n\"", "\"\\ufffd\\ufffd\\ufffd\\n\"" },
+		/* A backslash, and no escape. */
+		{ "\"\\\\u0000\"", "\"\\\\u0000\"" },
+		{ "\"\\u00\"", "\"\\u00\"" },
+		{ "\"\\x\\ud800\"", "\"\\x\\ufffd\"" },
+		{ "\\", "\\" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mended) / sizeof(mended[0]); i++) {
+		char text[64] = "";
+
+		memcpy(text, mended[i][0], strlen(mended[i][0]));
+		json_mend(text, strlen(text));
+		assert_string_equal(text, mended[i][1]);
+	}
+}
+
 /* Each byte at each place of a string, which is read in pieces of several. */
 static void
 looks_at_every_byte_of_a_string(void **state)
@@ -115,6 +140,7 @@ main(void)
 		cmocka_unit_test(refuses_the_rest),
 		cmocka_unit_test(says_where),
 		cmocka_unit_test(bounds_depth_and_numbers),
+		cmocka_unit_test(mends_what_only_postgresql_refuses),
 		cmocka_unit_test(looks_at_every_byte_of_a_string),
 	};
 

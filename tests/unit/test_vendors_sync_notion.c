@@ -219,7 +219,7 @@ static void
 answers_of_another_form_may_be_asked_for_again(void **state)
 {
 	static const char *const bodies[] = { "", "<html>", "[]", "null", "{}",
-		"{\"results\":null}", "{\"results\":{}}", "{\"results\":[\"\\u0000\"]}",
+		"{\"results\":null}", "{\"results\":{}}", "{\"results\":[\"\\x\"]}",
 		"{\"results\":[", "{\"results\":[],\"has_more\":true}",
 		"{\"results\":[],\"has_more\":true,\"next_cursor\":null}",
 		"{\"results\":[],\"has_more\":true,\"next_cursor\":\"\"}",

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static const struct sync_ask ask = { .token = "token_12345678" };
+static const struct sync_ask ask = { .token = "token_12345678", .stream = sync_github.streams };
 static struct json_span root;
 
 static struct http_reply
@@ -55,8 +55,7 @@ sound_json_is_a_page(void **state)
 static void
 what_is_no_json_may_be_asked_for_again(void **state)
 {
-	static const char *const bodies[] = { "{", "<html>", "[1,]", "[\"\\u0000\"]", "\xff",
-		"[] []" };
+	static const char *const bodies[] = { "{", "<html>", "[1,]", "[\"\\x\"]", "\xff", "[] []" };
 	struct sync_answer answer;
 
 	(void)state;
@@ -69,6 +68,19 @@ what_is_no_json_may_be_asked_for_again(void **state)
 	}
 	answer = open_page(reply_of(200, ""));
 	assert_string_equal(answer.says, "HTTP 200, and the answer is empty");
+}
+
+static void
+what_only_the_database_refuses_is_replaced(void **state)
+{
+	static const char body[] = "[\"\\u0000\\ud83d\"]";
+	struct http_reply reply = reply_of(200, body);
+
+	(void)state;
+	assert_int_equal(open_page(reply).outcome, SYNC_PAGE);
+	assert_int_equal(root.len, strlen(body));
+	assert_memory_equal(root.at, "[\"\\ufffd\\ufffd\"]", root.len);
+	assert_string_equal(reply.body, body);
 }
 
 static void
@@ -233,6 +245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_ARENA(sound_json_is_a_page),
 		WITH_ARENA(what_is_no_json_may_be_asked_for_again),
+		WITH_ARENA(what_only_the_database_refuses_is_replaced),
 		WITH_ARENA(a_page_that_is_too_long_is_asked_for_in_smaller_ones),
 		WITH_ARENA(a_status_means_the_same_everywhere),
 		WITH_ARENA(a_token_is_refused_in_json),

@@ -335,7 +335,7 @@ answers_of_another_form_may_be_asked_for_again(void **state)
 		"{\"ok\":true}", "{\"ok\":\"true\",\"members\":[]}", "{\"ok\":1,\"members\":[]}",
 		"{\"ok\":true,\"members\":null}", "{\"ok\":true,\"members\":{}}",
 		"{\"ok\":true,\"channels\":[]}", "{\"ok\":false}", "{\"ok\":false,\"error\":\"\"}",
-		"{\"ok\":false,\"error\":7}", "{\"ok\":true,\"members\":[\"\\u0000\"]}",
+		"{\"ok\":false,\"error\":7}", "{\"ok\":true,\"members\":[\"\\x\"]}",
 		"{\"ok\":true,\"members\":[}",
 		"{\"ok\":true,\"members\":[],\"response_metadata\":{\"next_cursor\":7}}",
 		"{\"ok\":true,\"members\":[],\"response_metadata\":{\"next_cursor\":\"a b\"}}",
