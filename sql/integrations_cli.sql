@@ -23,11 +23,14 @@ SELECT id, user_id, provider, status,
 
 -- name: resync
 -- One batch: $1 audit, $2 provider, $3 status, $4 user, $5 ids, $6 where the batch before ended, $7 its size,
--- $8 whether all is read anew.  That voids a claim under way, which knows the old cursor; else it goes on.
+-- $8 whether all is read anew.  That voids a claim under way, which knows the old cursor, but not one that is
+-- refreshing the token, whose answer would be lost; else it goes on.
 -- What needs_reauth is tried once more.  Of each: why not, or NULL.
 WITH c AS MATERIALIZED (
 	SELECT id, CASE WHEN status = 'disconnected' THEN 'it is disconnected'
-	                WHEN COALESCE(access_token, '') || COALESCE(refresh_token, '') = '' THEN 'it has no token' END AS refused
+	                WHEN COALESCE(access_token, '') || COALESCE(refresh_token, '') = '' THEN 'it has no token'
+	                WHEN (SELECT $8::boolean) AND refresh_began_at IS NOT NULL AND lease_until > clock_timestamp()
+	                THEN 'its token is just being refreshed, try again' END AS refused
 	  FROM user_integrations
 	 WHERE ($2::text IS NULL OR provider = $2::text)
 	   AND ($3::text IS NULL OR status = $3::text)
@@ -58,8 +61,8 @@ l AS (
 SELECT id, refused FROM c ORDER BY id;
 
 -- name: disconnect
--- One batch, with the parameters of resync; $8 whether its items go, too.  The cursor goes with them; without, a
--- new connection goes on where this one was.
+-- One batch, with the parameters of resync; $8 whether its items go, too, which is purge.  The cursor goes with
+-- them; without, a new connection goes on where this one was.
 WITH c AS MATERIALIZED (
 	SELECT id
 	  FROM user_integrations
@@ -79,17 +82,21 @@ u AS (
 	       attempts = 0, lost = 0, last_error = NULL, updated_at = clock_timestamp()
 	 WHERE i.id = ANY (ARRAY(SELECT id FROM c))
 	RETURNING i.id),
-p AS (
-	DELETE FROM integration_items
-	 WHERE (SELECT $8::boolean) AND integration_id = ANY (ARRAY(SELECT id FROM u))
-	RETURNING 1),
-s AS (
-	DELETE FROM integration_seen
-	 WHERE (SELECT $8::boolean) AND integration_id = ANY (ARRAY(SELECT id FROM u))),
 l AS (
 	UPDATE audit_log
-	   SET detail = detail || jsonb_build_object(
-	           'count', (detail->>'count')::bigint + (SELECT count(*) FROM u),
-	           'items', COALESCE((detail->>'items')::bigint, 0) + (SELECT count(*) FROM p))
+	   SET detail = detail || jsonb_build_object('count', (detail->>'count')::bigint + (SELECT count(*) FROM u))
 	 WHERE id = $1::bigint)
 SELECT id, NULL::text AS refused FROM c ORDER BY id;
+
+-- name: purge
+-- $1 audit, $2 the ids of a batch that is disconnected by now: a page that was being written while that waited
+-- for it is seen here, and none comes behind it.  What an application has connected again keeps its items.
+WITH c AS MATERIALIZED (
+	SELECT id FROM user_integrations WHERE id = ANY ($2::uuid[]) AND status = 'disconnected' ORDER BY id FOR NO KEY UPDATE),
+p AS (
+	DELETE FROM integration_items WHERE integration_id = ANY (ARRAY(SELECT id FROM c)) RETURNING 1),
+s AS (
+	DELETE FROM integration_seen WHERE integration_id = ANY (ARRAY(SELECT id FROM c)))
+UPDATE audit_log
+   SET detail = detail || jsonb_build_object('items', COALESCE((detail->>'items')::bigint, 0) + (SELECT count(*) FROM p))
+ WHERE id = $1::bigint;

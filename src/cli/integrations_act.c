@@ -30,6 +30,7 @@ struct integrations_run {
 	const char *size;          /* of a batch */
 	enum sql_id batch;
 	bool thoroughly; /* --whole, --purge */
+	bool purges;     /* ... which is this */
 	char audit[INTEGRATIONS_NUMBER_MAX], last_id[INTEGRATIONS_ID_MAX];
 	int64_t found, refused;
 };
@@ -38,6 +39,8 @@ static int integrations_work(struct cli_session *, struct integrations_run *);
 static int integrations_audit(struct cli_session *, struct integrations_run *, struct err *);
 static char *integrations_filter(const struct integrations_run *);
 static int integrations_batches(struct cli_session *, struct integrations_run *, struct err *);
+static int integrations_purge(
+    struct cli_session *, const struct integrations_run *, const PGresult *rows, struct err *);
 static void integrations_step(struct integrations_run *, const PGresult *rows);
 static int integrations_report(const struct integrations_run *, const struct err *);
 
@@ -94,6 +97,7 @@ integrations_disconnect(struct cli_session *s, const struct integrations_wish *w
 		    wish->given[INTEGRATIONS_PURGE] ? INTEGRATIONS_PURGE_BATCH : INTEGRATIONS_BATCH,
 		.batch = SQL_INTEGRATIONS_CLI_DISCONNECT,
 		.thoroughly = wish->given[INTEGRATIONS_PURGE] != NULL,
+		.purges = wish->given[INTEGRATIONS_PURGE] != NULL,
 	};
 
 	return integrations_work(s, &run);
@@ -153,7 +157,7 @@ integrations_batches(struct cli_session *s, struct integrations_run *run, struct
 	const struct integrations_wish *wish = run->wish;
 	struct text ids = { .at = NULL };
 	PGresult *rows;
-	int found;
+	int found, rc;
 
 	if (wish->ids_count > 0) {
 		text_array_begin(&ids);
@@ -167,13 +171,34 @@ integrations_batches(struct cli_session *s, struct integrations_run *run, struct
 			wish->given[INTEGRATIONS_USER], ids.at, run->last_id, run->size,
 			run->thoroughly ? "true" : "false"),
 		    e);
+		rc = rows ? 0 : -1;
 		found = rows ? PQntuples(rows) : 0;
 		if (found > 0)
 			integrations_step(run, rows);
+		if (found > 0 && run->purges)
+			rc = integrations_purge(s, run, rows, e);
 		PQclear(rows);
-	} while (found > 0 && !stop_requested());
+	} while (rc == 0 && found > 0 && !stop_requested());
 	text_finish(&ids);
-	return rows ? 0 : -1;
+	return rc;
+}
+
+/* The items of a batch, once nobody can add to them any more. */
+static int
+integrations_purge(
+    struct cli_session *s, const struct integrations_run *run, const PGresult *rows, struct err *e)
+{
+	struct text ids = { .at = NULL };
+	PGresult *done;
+
+	text_array_begin(&ids);
+	for (int row = 0; row < PQntuples(rows); row++)
+		text_array_add_plain(&ids, db_text(rows, row, "id"));
+	text_array_end(&ids);
+	done = db_query(s->db, SQL_INTEGRATIONS_CLI_PURGE, DB_ARGS(run->audit, ids.at), e);
+	text_finish(&ids);
+	PQclear(done);
+	return done ? 0 : -1;
 }
 
 static void

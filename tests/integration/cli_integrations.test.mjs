@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { Stand } from '../lib/stand.mjs';
+import { until } from '../lib/wait.mjs';
 
 const TOKEN = 'gho_that_nobody_may_see';
 const stand = await Stand.create();
@@ -110,12 +111,39 @@ test('disconnect: tokens are forgotten, the claim under way is void, items stay 
   assert.deepEqual(await state(other), ['disconnected', null, null, null, null, {}, 0, 0]);
   assert.equal(await told('disconnect', '--user', user, '--provider', 'slack'), 'disconnected 1\n');
   assert.deepEqual([(await rowOf(its)).status, (await rowOf(last)).status], ['active', 'disconnected']);
-  assert.deepEqual((await acts()).map(([action, , detail]) => [action, detail.count, detail.items]), [['integrations.disconnect', 1, 0], ['integrations.disconnect', 1, 1], ['integrations.disconnect', 1, 0]]);
+  assert.deepEqual((await acts()).map(([action, , detail]) => [action, detail.count, detail.items]), [['integrations.disconnect', 1, undefined], ['integrations.disconnect', 1, 1], ['integrations.disconnect', 1, undefined]]);
   // An application connects it again.
   await db.rows(`UPDATE user_integrations SET access_token = 'new', status = 'active' WHERE id = $1`, [one]);
   assert.equal((await rowOf(one)).is_due, true);
   const nobody = await integrations('disconnect', randomUUID());
   assert.deepEqual([nobody.code, nobody.stdout], [1, 'disconnected 0\n']);
+});
+
+test('disconnect --purge: a page that is being written just then goes, too', async () => {
+  const id = await integration();
+  await db.session(async (sql) => {
+    await sql('BEGIN');
+    await sql('SELECT FROM user_integrations WHERE id = $1 FOR NO KEY UPDATE', [id]);
+    await sql(`INSERT INTO integration_items (integration_id, kind, external_id, data) VALUES ($1, 'issue', '2', '{}')`, [id]);
+    const done = told('disconnect', id, '--purge');
+    await until(() => db.value(`SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '/* integrations_cli_disconnect */%'`), { what: 'it to wait' });
+    await sql('COMMIT');
+    assert.equal(await done, 'disconnected 1\n');
+  });
+  const { items, seen } = await rowOf(id);
+  assert.deepEqual([items, seen, (await acts())[0][2].items], [0, 0, 2]);
+});
+
+test('resync --whole: a refresh under way is not lost', async () => {
+  const id = await integration({ refresh_began_at: new Date() });
+  await lease(id);
+  const done = await integrations('resync', id, '--whole');
+  assert.deepEqual([done.code, done.stdout], [1, 'made due 0, skipped 1\n']);
+  assert.match(done.stderr, /its token is just being refreshed, try again/);
+  assert.equal((await rowOf(id)).is_leased, true);
+  assert.equal(await told('resync', id), 'made due 1\n');
+  await db.rows('UPDATE user_integrations SET lease_until = NULL, claim_token = NULL WHERE id = $1', [id]);
+  assert.equal(await told('resync', id, '--whole'), 'made due 1\n');
 });
 
 test('many at once: batch after batch, and one with many items', async () => {
