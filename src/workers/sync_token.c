@@ -20,8 +20,11 @@ enum {
 	TOKEN_SETTING_MAX = 16,
 };
 
+enum { STATUS_TIMED_OUT = 408, STATUS_TOO_MANY = 429 };
+
 static enum verdict token_refuse(
     struct run *, struct item *, const struct sync_tokens *, const struct http_reply *);
+static bool token_is_of_account(int status);
 static enum verdict token_hold(struct run *, struct item *, const char *says);
 static enum verdict token_store(struct run *, struct item *, const struct sync_tokens *);
 static char *token_seal(
@@ -147,7 +150,11 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 	if (tokens->outcome == SYNC_REFRESH_FAILED) {
 		/* What we were not told may have been done. */
 		a->is_refresh_lost = true;
-		sync_vendor_fails(a->of, tokens->says);
+		/* Who has something against one account does answer others. */
+		if (token_is_of_account(reply->status))
+			sync_vendor_answers(a->of);
+		else
+			sync_vendor_fails(a->of, tokens->says);
 		snprintf(says, sizeof says, "its access token could not be refreshed: %.240s",
 		    tokens->says);
 		return sync_account_repeat(r, item, says, tokens->wait_s);
@@ -168,6 +175,12 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 	snprintf(says, sizeof says,
 	    "the answer to a refresh was lost, and the tokens in it (%.200s)", tokens->says);
 	return sync_account_reauth(r, item, says);
+}
+
+static bool
+token_is_of_account(int status)
+{
+	return status / 100 == 4 && status != STATUS_TIMED_OUT && status != STATUS_TOO_MANY;
 }
 
 /* Ours to put right, and the refresh token is as good as before. */

@@ -99,6 +99,16 @@ test('what is refused fails, waits longer each time, and succeeds when it is not
   assert.deepEqual([attempts, error], [0, null]);
 });
 
+test('refreshes that a vendor refuses, in words that nobody knows, close it for nobody else', async () => {
+  await githubs(12, { expiresInS: 1 });
+  const [id] = await githubs(1);
+  await github.fault({ fault: '404', match: 'access_token', count: 1000 });
+  const reply = await all.run({ env: { SYNC_MAX_CONCURRENT: '4' } });
+  assert.deepEqual([reply.successCount, reply.failureCount], [1, 12]);
+  assert.equal((await all.row(id)).last_error, null);
+  assert.equal(await all.db.value(`SELECT count(*)::int FROM user_integrations WHERE last_error LIKE 'GitHub: its access token could not be refreshed: HTTP 404%'`), 12);
+});
+
 test('a token that has expired, and no settings to refresh it with: it waits for them, and says which', async () => {
   const [id] = await githubs(1);
   await github.act({ action: 'expire' });
