@@ -120,19 +120,21 @@ test('a page that is too long is asked for in smaller ones', async () => {
   assert.ok((await all.mustBeFair()).requests <= 5);
 });
 
-test('what has no id, or comes twice, is passed over and harms no other; a page that cannot be kept is said', async () => {
+test('what has no id, or comes twice, is passed over and harms no other; what PostgreSQL cannot hold is replaced; a page that cannot be kept is said', async () => {
   const twice = '{"id":"event000001","status":"confirmed","a":1}';
   const [odd] = await all.add([{ provider: 'google_calendar', events: 5, odd: ['1', 'null', '[]', '"event000001"', '{}', '{"id":null}', '{"id":{}}', '{"id":""}', `{"id":"${'x'.repeat(5000)}"}`] }]);
   const [doubled] = await all.add([{ provider: 'google_calendar', events: 5, odd: [twice, twice] }]);
-  const [never] = await all.add([{ provider: 'google_calendar', events: 5, odd: ['{"id":"event\\u0000"}'] }]);
+  const [never] = await all.add([{ provider: 'google_calendar', events: 5, odd: ['{"id":"event","n":1e2000}'] }]);
+  const [typed] = await all.add([{ provider: 'google_calendar', events: 5, odd: ['{"id":"odd","status":"confirmed","summary":"a\\u0000b \\ud83d \\ud83d\\ude00"}'] }]);
   await oneOfEach({ pages: 3 });
   // So short that a page that fails is not asked for again in this run.
   await all.run({ budget: 1 });
-  await all.mustBeEqual(all.rows.slice(3));
+  await all.mustBeEqual(all.rows.slice(4));
   assert.deepEqual([(await all.row(odd)).last_error, (await all.row(doubled)).last_error], [null, null]);
   assert.deepEqual((await all.db.rows('SELECT external_id FROM integration_items WHERE integration_id = $1 ORDER BY 1', [odd])).slice(0, 5).map((row) => row.external_id),
     [0, 1, 2, 3, 4].map((n) => `event00000${n}`));
   assert.equal(await all.db.value('SELECT count(*)::int FROM integration_items WHERE integration_id = $1', [doubled]), 5);
+  assert.equal(await all.db.value(`SELECT data ->> 'summary' FROM integration_items WHERE integration_id = $1 AND external_id = 'odd'`, [typed]), 'a\ufffdb \ufffd \ud83d\ude00');
   const { status, last_error: error, attempts } = await all.row(never);
   assert.equal(status, 'active');
   assert.ok(error && attempts === 1, error);
