@@ -38,6 +38,7 @@ static const char *const oauth_ours[] = { "invalid_client", "unauthorized_client
 	"unsupported_grant_type", "incorrect_client_credentials", "bad_client_secret",
 	"invalid_client_id", NULL };
 
+static char *oauth_pair(struct arena *, const struct oauth *);
 static void oauth_take(
     struct arena *, struct json_span found[static OAUTH__MAX], struct sync_tokens *);
 static int64_t oauth_expires_s(struct json_span value);
@@ -79,15 +80,10 @@ oauth_ask(
 void
 oauth_basic(struct arena *a, const struct oauth *who, struct http_request *q)
 {
-	char *secret = form_escape(a, who->client_secret);
-	char *pair = arena_format(a, "%s:%s", form_escape(a, who->client_id), secret);
-	size_t len = strlen(pair);
-	char *basic = arena_alloc(a, strlen("Basic ") + CRYPTO_BASE64_MAX(len));
+	char *pair = oauth_pair(a, who), *basic = arena_format(a, "Basic %s", pair);
 
-	crypto_base64_encode(stpcpy(basic, "Basic "), pair, len);
 	http_header(q, "authorization", basic);
-	crypto_wipe(secret, strlen(secret));
-	crypto_wipe(pair, len);
+	crypto_wipe(pair, strlen(pair));
 	crypto_wipe(basic, strlen(basic));
 }
 
@@ -96,9 +92,9 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
     const struct http_reply *reply, int64_t now_unix_s, struct sync_tokens *ret_tokens)
 {
 	const struct sync_ask ask = { .token = refresh_token };
-	const char *const hidden[] = { refresh_token, who->client_secret, NULL };
 	struct json_span root, found[OAUTH__MAX];
 	struct sync_answer answer;
+	char *pair;
 	bool is_success = sync_page_open(a, &ask, reply, now_unix_s, &answer, &root);
 
 	*ret_tokens = (struct sync_tokens){
@@ -121,7 +117,26 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
 	/* A server in trouble may say anything. */
 	if (answer.outcome != SYNC_LIMITED && reply->status / 100 != 5)
 		ret_tokens->outcome = oauth_judge(found);
-	sync_say(a, reply, root, hidden, ret_tokens->says);
+	/* Some repeat all that was sent, the headers, too. */
+	pair = who->is_basic && who->client_secret ? oauth_pair(a, who) : arena_text(a, "");
+	sync_say(a, reply, root, (const char *[]){ refresh_token, pair, who->client_secret, NULL },
+	    ret_tokens->says);
+	crypto_wipe(pair, strlen(pair));
+}
+
+/* The client's id and secret as HTTP Basic has them; the caller wipes it. */
+static char *
+oauth_pair(struct arena *a, const struct oauth *who)
+{
+	char *secret = form_escape(a, who->client_secret);
+	char *pair = arena_format(a, "%s:%s", form_escape(a, who->client_id), secret);
+	size_t len = strlen(pair);
+	char *base64 = arena_alloc(a, CRYPTO_BASE64_MAX(len));
+
+	crypto_base64_encode(base64, pair, len);
+	crypto_wipe(secret, strlen(secret));
+	crypto_wipe(pair, len);
+	return base64;
 }
 
 /* A refresh token that is there and cannot be used is as bad as none at all: it was the last. */

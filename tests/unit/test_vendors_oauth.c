@@ -225,6 +225,12 @@ errors_are_told_apart_by_their_names(void **state)
 static void
 no_secret_is_repeated(void **state)
 {
+	static const char body[] =
+	    "Basic YXBwLmV4YW1wbGU6Y2xpZW50JTI2c2VjcmV0, client_secret=client&secret";
+	const struct http_reply reply = {
+		.status = 500, .body = body, .body_len = sizeof body - 1
+	};
+	struct oauth basic = in_form;
 	struct sync_tokens tokens =
 	    read_tokens(400, "{\"error\":\"invalid_grant\",\"error_description\":\"refresh_token=1/"
 			     "/refresh+token= of "
@@ -233,6 +239,10 @@ no_secret_is_repeated(void **state)
 	(void)state;
 	assert_string_equal(tokens.says,
 	    "HTTP 400 invalid_grant: refresh_token=***************** of *************");
+	basic.is_basic = true;
+	oauth_read(arena, &basic, refresh_token, &reply, 0, &tokens);
+	assert_string_equal(tokens.says, "HTTP 500: Basic ************************************, "
+					 "client_secret=*************");
 }
 
 #define WITH_ARENA(fn) cmocka_unit_test_setup_teardown(fn, make_arena, free_arena)
