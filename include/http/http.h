@@ -72,7 +72,8 @@ struct http_reply {
 	const char *retry_after; /* the header's text, or NULL */
 	/* Of each name in request.keep the first value that is not empty and that fits, or NULL. */
 	const char *kept[HTTP_KEPT_MAX];
-	const char *body; /* NUL-terminated; may hold NULs and any bytes */
+	bool is_kept_short[HTTP_KEPT_MAX]; /* NULL, since it does not fit */
+	const char *body;                  /* NUL-terminated; may hold NULs and any bytes */
 	size_t body_len;
 	struct http_timing timing;
 	/* Of requests that inspect. */

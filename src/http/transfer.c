@@ -371,8 +371,11 @@ transfer_keep_value(struct transfer *t, size_t which, const char *value, size_t 
 	size_t room = t->kept_room;
 
 	len = transfer_trim(&value, len);
-	if (t->kept_at[which] || len == 0 || len > HTTP_KEPT_VALUE_MAX ||
-	    t->kept_len + len + 1 > HTTP_KEPT_BYTES_MAX)
+	if (t->kept_at[which] || len == 0)
+		return;
+	t->is_kept_short[which] =
+	    len > HTTP_KEPT_VALUE_MAX || t->kept_len + len + 1 > HTTP_KEPT_BYTES_MAX;
+	if (t->is_kept_short[which])
 		return;
 	while (room < t->kept_len + len + 1)
 		room = room ? room * 2 : TRANSFER_KEPT_BYTES_MIN;
@@ -389,6 +392,7 @@ static void
 transfer_forget_kept(struct transfer *t)
 {
 	memset(t->kept_at, 0, sizeof(t->kept_at));
+	memset(t->is_kept_short, 0, sizeof(t->is_kept_short));
 	t->kept_len = 0;
 }
 

@@ -53,6 +53,7 @@ struct transfer {
 	const char *keep[HTTP_KEPT_MAX];
 	char *kept; /* their values, each with a NUL; grows with need, freed after the reply */
 	size_t kept_len, kept_room;
+	bool is_kept_short[HTTP_KEPT_MAX];
 	size_t kept_at[HTTP_KEPT_MAX]; /* where in it a value begins, from 1; 0: there is none */
 	bool inspect;
 	char refused_address[INET6_ADDRSTRLEN];

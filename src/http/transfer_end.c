@@ -60,6 +60,7 @@ transfer_end(struct transfer *t, CURLcode code)
 		t->reply.hsts = t->hsts[0] ? t->hsts : NULL;
 		for (size_t i = 0; i < HTTP_KEPT_MAX; i++)
 			t->reply.kept[i] = t->kept_at[i] ? t->kept + t->kept_at[i] - 1 : NULL;
+		memcpy(t->reply.is_kept_short, t->is_kept_short, sizeof t->is_kept_short);
 		t->reply.certificate_ends_s = transfer_certificate_end(t);
 		t->reply.body = t->body_len ? t->body : "";
 		t->reply.body_len = t->body_len;

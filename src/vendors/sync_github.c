@@ -208,6 +208,10 @@ github_read_next(struct arena *a, const struct sync_ask *ask, const struct http_
 	answer->poll_s = github_number(reply->kept[GITHUB_KEPT_POLL], GITHUB_POLL_MAX_S);
 	if (answer->poll_s < 0)
 		answer->poll_s = 0;
+	if (reply->is_kept_short[GITHUB_KEPT_LINK]) {
+		sync_page_garble(reply, "with a Link that is too long", answer);
+		return;
+	}
 	if (link && !link_target(a, link, "next", &url)) {
 		sync_page_garble(reply, "with a Link that is none", answer);
 		return;

@@ -78,6 +78,7 @@ long_values_are_kept_as_far_as_there_is_room(void **state)
 	assert_int_equal(reply.status, 304);
 	assert_int_equal(reply.body_len, 0);
 	assert_null(reply.kept[0]);
+	assert_true(reply.is_kept_short[0] && reply.is_kept_short[4] && !reply.is_kept_short[5]);
 	for (int i = 1; i < 4; i++)
 		assert_int_equal(strlen(reply.kept[i]), HTTP_KEPT_VALUE_MAX);
 	assert_null(reply.kept[4]);

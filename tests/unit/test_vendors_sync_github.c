@@ -248,6 +248,9 @@ a_link_that_cannot_be_followed_is_no_end(void **state)
 	assert_int_equal(read_reply(&ask, reply).outcome, SYNC_PAGE);
 	snprintf(link, sizeof(link), "<%.*s>; rel=next", room, path);
 	assert_int_equal(read_reply(&ask, reply).outcome, SYNC_REFUSED);
+	reply.kept[KEPT_LINK] = NULL;
+	reply.is_kept_short[KEPT_LINK] = true;
+	assert_int_equal(read_reply(&ask, reply).outcome, SYNC_FAILED);
 }
 
 static void
