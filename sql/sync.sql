@@ -55,7 +55,7 @@ WITH c AS MATERIALIZED (
 		   AND waits_until <= $4::timestamptz
 		   AND (waits_until, id) > (timestamptz 'epoch' + l.at * interval '1 microsecond', l.id)
 		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
-		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int < 2
+		   AND LEAST(lost, 1000) + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int < 2
 		   AND status = 'active' AND (last_synced_at IS NULL OR last_synced_at < $12::timestamptz)
 		   AND (SELECT $11::int <= $9::int)
 		 ORDER BY waits_until, id
@@ -70,7 +70,7 @@ WITH c AS MATERIALIZED (
 		  FROM user_integrations
 		 WHERE lost > 0 AND waits_until <= $4::timestamptz
 		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
-		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int >= 2
+		   AND LEAST(lost, 1000) + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int >= 2
 		   AND provider = ANY ($5::text[])
 		   AND status = 'active' AND (last_synced_at IS NULL OR last_synced_at < $12::timestamptz)
 		   AND (SELECT $11::int <= $9::int)
@@ -84,7 +84,7 @@ WITH c AS MATERIALIZED (
 	 WHERE before < 4 * 1024 * 1024
 )
 UPDATE user_integrations d
-   SET lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $3::uuid)::int,
+   SET lost = LEAST(d.lost, 1000) + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $3::uuid)::int,
        claim_token = $3::uuid,
        lease_until = clock_timestamp() + make_interval(secs => $2::int + $11::int)
   FROM m
@@ -105,7 +105,7 @@ WITH c AS MATERIALIZED (
 	SELECT id
 	  FROM user_integrations
 	 WHERE lost >= 4 AND waits_until <= $1::timestamptz
-	   AND lost + (lease_until IS NOT NULL)::int >= 5
+	   AND LEAST(lost, 1000) + (lease_until IS NOT NULL)::int >= 5
 	   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()))
 	 ORDER BY lost, waits_until, id
 	 LIMIT 1000

@@ -55,7 +55,7 @@ WITH c AS MATERIALIZED (
 		   AND waits_until <= $4::timestamptz
 		   AND (waits_until, id) > (timestamptz 'epoch' + l.at * interval '1 microsecond', l.id)
 		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
-		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int < 2
+		   AND LEAST(lost, 1000) + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int < 2
 		   AND status = 'active'
 		   AND (SELECT $11::int <= $9::int AND $12::boolean)
 		 ORDER BY waits_until, id
@@ -70,7 +70,7 @@ WITH c AS MATERIALIZED (
 		  FROM whatsapp_connections
 		 WHERE lost > 0 AND waits_until <= $4::timestamptz
 		   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()) OR claim_token = $3::uuid)
-		   AND lost + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int >= 2
+		   AND LEAST(lost, 1000) + (lease_until IS NOT NULL AND claim_token IS DISTINCT FROM $3::uuid)::int >= 2
 		   AND status = 'active'
 		   AND (SELECT $11::int <= $9::int AND $12::boolean)
 		 ORDER BY lost, waits_until, id
@@ -79,7 +79,7 @@ WITH c AS MATERIALIZED (
 	  WHERE (SELECT $10::boolean))
 )
 UPDATE whatsapp_connections d
-   SET lost = d.lost + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $3::uuid)::int,
+   SET lost = LEAST(d.lost, 1000) + (d.lease_until IS NOT NULL AND d.claim_token IS DISTINCT FROM $3::uuid)::int,
        claim_token = $3::uuid,
        lease_until = clock_timestamp() + make_interval(secs => $2::int + $11::int)
   FROM c
@@ -95,7 +95,7 @@ WITH c AS MATERIALIZED (
 	SELECT id
 	  FROM whatsapp_connections
 	 WHERE lost >= 4 AND waits_until <= $1::timestamptz
-	   AND lost + (lease_until IS NOT NULL)::int >= 5
+	   AND LEAST(lost, 1000) + (lease_until IS NOT NULL)::int >= 5
 	   AND (lease_until IS NULL OR lease_until < (SELECT clock_timestamp()))
 	 ORDER BY lost, waits_until, id
 	 LIMIT 1000

@@ -283,6 +283,9 @@ test('what was lost twice goes alone, five times is left for a day; a page that 
   assert.equal(await lost(), 2, 'that it was begun says nothing');
   await settle([row], page([{ id: 1 }]));
   assert.equal(await lost(), 0);
+  // Whatever somebody has written there, no claim fails of it.
+  await db.rows(`UPDATE user_integrations SET lost = 2147483647, lease_until = clock_timestamp() - interval '1 s'`);
+  assert.equal((await claim()).length + (await claim({ isSuspect: true, limit: 1 })).length, 1);
   await db.rows(`UPDATE user_integrations SET lost = 4, lease_until = clock_timestamp() - interval '1 s'`);
   assert.deepEqual(await call('sync_bury', [await now()]), [{ id }]);
   const buried = await rowOf(id);
