@@ -236,8 +236,8 @@ struct flow_state {
 	struct db_unit release_unit;
 	struct flow_list releasing;
 	int64_t release_not_before_ms;
-	bool
-	    has_handed_back; /* when it was over: work is left, even if it is not due this moment */
+	/* Something was handed back for want of time, and may not be due at this moment. */
+	bool is_left;
 	struct text release_arrays[2];
 	const char *release_args[2];
 	int64_t reconnect_ms, reconnect_pause_ms;

@@ -52,6 +52,7 @@ flow_go_on(struct flow_state *s, struct flow_list *settled, const struct db_unit
 		item->leased_ms = answer->sent_ms;
 		item->rests_until_ms = now_ms + item->item.retry_ms;
 		if (item->rests_until_ms > end_ms) {
+			s->is_left |= item->rests_until_ms > s->run->soft_end_ms;
 			flow_end_item(s, item, VERDICT_BACK);
 			continue;
 		}

@@ -148,7 +148,7 @@ flow_release_take(struct flow_state *s)
 {
 	if (s->release_unit.state == DB_UNIT_DONE) {
 		PQclear(s->release_unit.result);
-		s->has_handed_back |= s->phase == FLOW_OVER;
+		s->is_left |= s->phase == FLOW_OVER;
 		flow_close(s, &s->releasing);
 	} else if (clock_mono_ms() < s->run->hard_end_ms) {
 		s->release_not_before_ms = clock_mono_ms() + FLOW_RETRY_MS;

@@ -189,8 +189,8 @@ flow_store_look(struct flow_state *s)
 	if (db_is_connected(r->db))
 		rows = db_query_within(r->db, &look, &e);
 	if (rows)
-		r->more = s->has_handed_back || (s->lanes ? db_text(rows, 0, "queue") != NULL
-							  : db_bool(rows, 0, "is_left"));
+		r->more = s->is_left || (s->lanes ? db_text(rows, 0, "queue") != NULL
+						  : db_bool(rows, 0, "is_left"));
 }
 
 bool

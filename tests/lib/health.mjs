@@ -89,7 +89,7 @@ const faults = [
   [{ fault: '503' }, 'unknown', '2', down],
   [{ fault: '429' }, 'unknown', '4', /the application's rate limit is reached \(HTTP 429, code 4, subcode 2446079\)/],
   [{ fault: 'business-rate-limit', minutes: 5 }, 'unknown', '80007', /the account's rate limit is reached/],
-  [{ fault: 'timeout', ms: 3000 }, 'unknown', 'no_answer', /^Meta: timed out after 1 s/],
+  [{ fault: 'timeout', ms: 3000 }, 'unknown', 'no_answer', /^Meta: timed out after (1 s|\d+ ms)/],
   [{ fault: 'reset' }, 'unknown', 'no_answer', /^Meta: the connection /],
   [{ fault: 'truncate' }, 'unknown', 'no_answer', /closed in the middle of the reply/],
   [{ fault: 'invalid-json' }, 'unknown', 'garbled', /^Meta: HTTP 200, and the answer is no JSON object$/],

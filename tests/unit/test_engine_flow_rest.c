@@ -153,6 +153,7 @@ at_the_end_all_is_handed_back(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(table.rows[i].released, 1);
 	assert_in_range(table.now_ms - run.mono_began_ms, 800, 1000);
+	assert_true(run.more);
 }
 
 static void
@@ -165,6 +166,7 @@ a_rest_beyond_the_end_is_not_waited_for(void **state)
 	assert_int_equal(work(rows, 1, (struct flow_limits){ 0 }, 1), 0);
 	assert_int_equal(table.rows[0].released, 1);
 	assert_in_range(table.now_ms - run.mono_began_ms, 1, 1000);
+	assert_true(run.more);
 }
 
 /* B is refused alone when A rests already and C is still to be written. */
