@@ -95,7 +95,9 @@ enum verdict sync_account_repeat(
 enum verdict sync_account_reauth(struct run *r, struct item *item, const char *says);
 /* Not the account's fault, and not the vendor's: it waits until ours is put right. */
 enum verdict sync_account_hold(struct item *item, const char *says);
-/* Put aside for ${wait_ms}, and some more so that not all come at once; it has not failed. */
+/* ${wait_ms}, and up to a tenth more, so that not all come at once. */
+int64_t sync_account_spread_ms(int64_t wait_ms);
+/* Put aside for ${wait_ms}; it has not failed. */
 enum verdict sync_account_park(struct item *item, int64_t wait_ms, const char *says);
 
 #endif

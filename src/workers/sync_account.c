@@ -130,13 +130,19 @@ sync_account_hold(struct item *item, const char *says)
 	return verdict;
 }
 
+int64_t
+sync_account_spread_ms(int64_t wait_ms)
+{
+	return wait_ms +
+	       wait_ms * ACCOUNT_JITTER_PERCENT / 100 * (int64_t)crypto_random_below(1001) / 1000;
+}
+
 enum verdict
 sync_account_park(struct item *item, int64_t wait_ms, const char *says)
 {
 	char span[ACCOUNT_SPAN_MAX];
 
-	item->retry_ms = wait_ms + wait_ms * ACCOUNT_JITTER_PERCENT / 100 *
-				       (int64_t)crypto_random_below(1001) / 1000;
+	item->retry_ms = wait_ms;
 	item_fail(item, "%s: %s; again in %s", sync_account_of(item)->of->vendor->label, says,
 	    account_span(item->retry_ms, span));
 	return VERDICT_PARK;

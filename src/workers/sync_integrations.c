@@ -313,7 +313,7 @@ sync_closed(struct run *r, struct item *item, int64_t wait_ms)
 		item->effect = "down";
 	else
 		r->tally[SYNC_TALLY_LIMITED]++;
-	return sync_account_park(item, wait_ms, of->says);
+	return sync_account_park(item, sync_account_spread_ms(wait_ms), of->says);
 }
 
 static enum verdict
@@ -447,6 +447,9 @@ sync_limited(struct run *r, struct item *item, const struct sync_answer *answer)
 	}
 	r->tally[SYNC_TALLY_LIMITED]++;
 	item->effect = "limited";
+	/* What nobody told is spread already. */
+	if (answer->wait_s >= 0)
+		wait_ms = sync_account_spread_ms(wait_ms);
 	return sync_account_park(item, wait_ms, answer->says);
 }
 
