@@ -39,8 +39,10 @@ async function customer(client, item, dice, seen) {
     try {
       const hold = (await client.query('SELECT reserve_item($1, $2) AS id', [item, dice.between(1, 3)])).rows[0].id;
       seen.held++;
-      await client.query(`UPDATE inventory_reservations SET expires_at = clock_timestamp() + $2 * interval '1 ms' WHERE id = $1 AND status = 'active'`, [hold, dice.between(0, 40)]);
       const end = dice.fraction() < 0.1 ? dice.pick(COMMITS) : dice.fraction() < 0.5 ? dice.pick(RELEASES) : null;
+      // Who buys is given time to, most often, however slow the machine is.
+      const lastsMs = COMMITS.includes(end) ? dice.between(0, 2000) : dice.between(0, 40);
+      await client.query(`UPDATE inventory_reservations SET expires_at = clock_timestamp() + $2 * interval '1 ms' WHERE id = $1 AND status = 'active'`, [hold, lastsMs]);
       if (end) await client.query(end, [hold]);
     } catch (e) {
       if (e.code !== 'CW409') throw e;
