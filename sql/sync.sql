@@ -1,5 +1,5 @@
 -- sync-integrations: what moves the rows of user_integrations, and writes what their vendors list.  What
--- the application changes meanwhile is seen to by the triggers of migration 0019.
+-- the application changes meanwhile is seen to by the triggers of migration 0020.
 --
 -- An item goes on page after page under one claim: each settlement writes a page, where to go on behind it,
 -- and the lease anew, together or not at all, and only for who still has the token.

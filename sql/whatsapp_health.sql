@@ -1,5 +1,5 @@
 -- whatsapp-health-check: what moves the rows of whatsapp_connections.  What the application changes
--- meanwhile is seen to by the triggers of migration 0018.
+-- meanwhile is seen to by the triggers of migration 0019.
 --
 -- Every run checks each active connection once: due is what was due when the run began, as its lock
 -- says, and what has been checked is due again from then on, which is later.

@@ -242,50 +242,77 @@ $$;
 -- (or, of WhatsApp's, processed, processingerror, retrycount and nextretryat), is understood: its own code
 -- has processed a row, has failed to, or somebody wants it tried again.  What is under a lease keeps it, and
 -- counts its tries itself: how that try ends and what was said meanwhile are put together when it is
--- settled.  Rows from before cronward came are the application's alone.  The argument is the table's name,
--- for a trigger of a partition has that one's.
---
--- Of WhatsApp's status and processed, what was changed decides; an error that is written to what is not
--- processed has failed it.
-CREATE OR REPLACE FUNCTION cronward_event_comes() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-	retries integer;
-	retry_at timestamptz;
-	says_status boolean := false;
-	says_processed boolean;
-	says_error boolean;
+-- settled.  Rows from before cronward came are the application's alone.
+CREATE OR REPLACE FUNCTION cronward_webhook_event_comes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	IF TG_OP = 'UPDATE' AND NEW.waits_until IS NULL
-	   AND NEW.created_at < (SELECT a.at FROM cronward_adopted a WHERE a.name = TG_ARGV[0]) THEN
-		RETURN NEW;
-	END IF;
-	IF TG_ARGV[0] = 'webhook_events' THEN
-		retries := NEW.retry_count;
-		retry_at := NEW.next_retry_at;
-	ELSE
-		retries := NEW.retrycount;
-		retry_at := NEW.nextretryat;
-		IF TG_OP = 'UPDATE' THEN
-			says_status := OLD.status IS DISTINCT FROM NEW.status;
-			says_processed := OLD.processed IS DISTINCT FROM NEW.processed;
-			says_error := NEW.processingerror IS NOT NULL AND (OLD.processingerror IS DISTINCT FROM NEW.processingerror
-				OR OLD.nextretryat IS DISTINCT FROM NEW.nextretryat OR OLD.retrycount IS DISTINCT FROM NEW.retrycount);
-		ELSE
-			says_processed := NEW.processed IS TRUE;
-			says_status := NEW.status IN ('failed', 'processing') OR (NEW.status = 'processed' AND NOT says_processed);
-			says_error := NEW.processingerror IS NOT NULL OR retries > 0;
+	IF TG_OP = 'UPDATE' THEN
+		IF NEW.waits_until IS NULL AND NEW.created_at < (SELECT a.at FROM cronward_adopted a WHERE a.name = 'webhook_events') THEN
+			RETURN NEW;
 		END IF;
-		IF says_processed AND NEW.processed THEN
-			NEW.status := 'processed';
-		ELSIF says_processed THEN
-			NEW.status := CASE WHEN NEW.processingerror IS NOT NULL OR retries > 0 THEN 'failed' ELSE 'pending' END;
-		ELSIF says_status THEN
-			NEW.processed := NEW.status = 'processed';
-		ELSIF says_error AND NOT NEW.processed THEN
-			NEW.status := 'failed';
+		IF NEW.status IN ('pending', 'failed') AND NEW.archived IS NOT TRUE THEN
+			NEW.performed_at := NULL;
+			NEW.processed_at := NULL;
+			NEW.dead_at := NULL;
 		END IF;
 	END IF;
+	IF NEW.status = 'processed' THEN
+		NEW.processed_at := COALESCE(NEW.processed_at, clock_timestamp());
+		NEW.dead_at := NULL;
+	ELSIF NEW.archived THEN
+		NEW.dead_at := COALESCE(NEW.dead_at, clock_timestamp());
+	END IF;
+	IF TG_OP = 'INSERT' THEN
+		NEW.attempts := GREATEST(NEW.attempts, cronward_event_tries(NEW.status, NEW.retry_count));
+	ELSIF NEW.lease_until IS NULL OR NEW.lease_until <= clock_timestamp() THEN
+		NEW.lease_until := NULL;
+		NEW.claim_token := NULL;
+		NEW.lost := 0;
+		IF NEW.status <> 'processed' THEN
+			NEW.attempts := cronward_event_tries(NEW.status, NEW.retry_count);
+		END IF;
+	END IF;
+	NEW.waits_until := cronward_event_due(NEW.status, NEW.archived, NEW.next_retry_at);
+	RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER webhook_events_come BEFORE INSERT ON webhook_events
+	FOR EACH ROW WHEN (NEW.waits_until IS NULL) EXECUTE FUNCTION cronward_webhook_event_comes();
+CREATE OR REPLACE TRIGGER webhook_events_are_changed BEFORE UPDATE ON webhook_events
+	FOR EACH ROW WHEN ((OLD.status IS DISTINCT FROM NEW.status OR OLD.archived IS DISTINCT FROM NEW.archived
+		OR OLD.retry_count IS DISTINCT FROM NEW.retry_count OR OLD.next_retry_at IS DISTINCT FROM NEW.next_retry_at)
+		AND OLD.waits_until IS NOT DISTINCT FROM NEW.waits_until AND OLD.claim_token IS NOT DISTINCT FROM NEW.claim_token
+		AND OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until)
+	EXECUTE FUNCTION cronward_webhook_event_comes();
 
+-- The same.  Of status and processed, what was changed decides; an error that is written to what is not
+-- processed has failed it.
+CREATE OR REPLACE FUNCTION cronward_whatsapp_log_comes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	says_status boolean := false;
+	says_processed boolean := NEW.processed IS TRUE;
+	says_error boolean := NEW.processingerror IS NOT NULL;
+BEGIN
+	IF TG_OP = 'UPDATE' THEN
+		IF NEW.waits_until IS NULL AND NEW.created_at < (SELECT a.at FROM cronward_adopted a WHERE a.name = 'whatsapp_webhook_logs') THEN
+			RETURN NEW;
+		END IF;
+		says_status := OLD.status IS DISTINCT FROM NEW.status;
+		says_processed := OLD.processed IS DISTINCT FROM NEW.processed;
+		says_error := NEW.processingerror IS NOT NULL AND (OLD.processingerror IS DISTINCT FROM NEW.processingerror
+			OR OLD.nextretryat IS DISTINCT FROM NEW.nextretryat OR OLD.retrycount IS DISTINCT FROM NEW.retrycount);
+	ELSE
+		says_status := NEW.status IN ('failed', 'processing') OR (NEW.status = 'processed' AND NOT says_processed);
+		says_error := says_error OR NEW.retrycount > 0;
+	END IF;
+	IF says_processed AND NEW.processed THEN
+		NEW.status := 'processed';
+	ELSIF says_processed THEN
+		NEW.status := CASE WHEN NEW.processingerror IS NOT NULL OR NEW.retrycount > 0 THEN 'failed' ELSE 'pending' END;
+	ELSIF says_status THEN
+		NEW.processed := NEW.status = 'processed';
+	ELSIF says_error AND NOT NEW.processed THEN
+		NEW.status := 'failed';
+	END IF;
 	IF TG_OP = 'UPDATE' AND NEW.status IN ('pending', 'failed') AND NEW.archived IS NOT TRUE THEN
 		NEW.performed_at := NULL;
 		NEW.processed_at := NULL;
@@ -298,36 +325,28 @@ BEGIN
 		NEW.dead_at := COALESCE(NEW.dead_at, clock_timestamp());
 	END IF;
 	IF TG_OP = 'INSERT' THEN
-		NEW.attempts := GREATEST(NEW.attempts, cronward_event_tries(NEW.status, retries));
+		NEW.attempts := GREATEST(NEW.attempts, cronward_event_tries(NEW.status, NEW.retrycount));
 	ELSIF NEW.lease_until IS NULL OR NEW.lease_until <= clock_timestamp() THEN
 		NEW.lease_until := NULL;
 		NEW.claim_token := NULL;
 		NEW.lost := 0;
 		IF NEW.status <> 'processed' THEN
-			NEW.attempts := cronward_event_tries(NEW.status, retries);
+			NEW.attempts := cronward_event_tries(NEW.status, NEW.retrycount);
 		END IF;
 	END IF;
-	NEW.waits_until := cronward_event_due(NEW.status, NEW.archived, retry_at);
+	NEW.waits_until := cronward_event_due(NEW.status, NEW.archived, NEW.nextretryat);
 	RETURN NEW;
 END
 $$;
-CREATE OR REPLACE TRIGGER webhook_events_come BEFORE INSERT ON webhook_events
-	FOR EACH ROW WHEN (NEW.waits_until IS NULL) EXECUTE FUNCTION cronward_event_comes('webhook_events');
-CREATE OR REPLACE TRIGGER webhook_events_are_changed BEFORE UPDATE ON webhook_events
-	FOR EACH ROW WHEN ((OLD.status IS DISTINCT FROM NEW.status OR OLD.archived IS DISTINCT FROM NEW.archived
-		OR OLD.retry_count IS DISTINCT FROM NEW.retry_count OR OLD.next_retry_at IS DISTINCT FROM NEW.next_retry_at)
-		AND OLD.waits_until IS NOT DISTINCT FROM NEW.waits_until AND OLD.claim_token IS NOT DISTINCT FROM NEW.claim_token
-		AND OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until)
-	EXECUTE FUNCTION cronward_event_comes('webhook_events');
 CREATE OR REPLACE TRIGGER whatsapp_webhook_logs_come BEFORE INSERT ON whatsapp_webhook_logs
-	FOR EACH ROW WHEN (NEW.waits_until IS NULL) EXECUTE FUNCTION cronward_event_comes('whatsapp_webhook_logs');
+	FOR EACH ROW WHEN (NEW.waits_until IS NULL) EXECUTE FUNCTION cronward_whatsapp_log_comes();
 CREATE OR REPLACE TRIGGER whatsapp_webhook_logs_are_changed BEFORE UPDATE ON whatsapp_webhook_logs
 	FOR EACH ROW WHEN ((OLD.processed IS DISTINCT FROM NEW.processed OR OLD.status IS DISTINCT FROM NEW.status
 		OR OLD.archived IS DISTINCT FROM NEW.archived OR OLD.retrycount IS DISTINCT FROM NEW.retrycount
 		OR OLD.nextretryat IS DISTINCT FROM NEW.nextretryat OR OLD.processingerror IS DISTINCT FROM NEW.processingerror)
 		AND OLD.waits_until IS NOT DISTINCT FROM NEW.waits_until AND OLD.claim_token IS NOT DISTINCT FROM NEW.claim_token
 		AND OLD.lease_until IS NOT DISTINCT FROM NEW.lease_until)
-	EXECUTE FUNCTION cronward_event_comes('whatsapp_webhook_logs');
+	EXECUTE FUNCTION cronward_whatsapp_log_comes();
 
 -- Whose rights ------------------------------------------------------------------------------------------
 
@@ -335,34 +354,29 @@ CREATE OR REPLACE TRIGGER whatsapp_webhook_logs_are_changed BEFORE UPDATE ON wha
 DO $$
 DECLARE name text;
 BEGIN
-	FOREACH name IN ARRAY ARRAY['cronward_event_comes', 'cronward_event_handler_comes'] LOOP
+	FOREACH name IN ARRAY ARRAY['cronward_webhook_event_comes', 'cronward_whatsapp_log_comes', 'cronward_event_handler_comes'] LOOP
 		EXECUTE format('ALTER FUNCTION %I() SECURITY DEFINER SET search_path = %I, pg_temp', name, current_schema());
 		EXECUTE format('REVOKE EXECUTE ON FUNCTION %I() FROM PUBLIC', name);
 	END LOOP;
 END
 $$;
 
--- As in 0011: Supabase grants every new table to those who come over the web.  Closes tables to them, and
--- opens them to the service, but for what was adopted, and for what has row-level security: who has
--- switched that on has said himself who may do what.
-CREATE OR REPLACE FUNCTION cronward_close(VARIADIC names text[]) RETURNS void LANGUAGE plpgsql AS $$
+-- As in 0011: Supabase grants every new table to those who come over the web.
+DO $$
 DECLARE
 	theirs text[] := COALESCE(NULLIF(current_setting('cronward.adopting', true), ''), '{}')::text[]
 	              || ARRAY(SELECT a.name FROM cronward_adopted a);
 	visitors text := (SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname IN ('anon', 'authenticated'));
-	place regclass;
+	name text;
 BEGIN
-	FOR place IN
-		SELECT c.oid FROM unnest(names) AS t(name) JOIN pg_class c ON c.oid = to_regclass(quote_ident(t.name))
-		 WHERE t.name <> ALL (theirs) AND NOT c.relrowsecurity
-	LOOP
+	FOREACH name IN ARRAY ARRAY['webhook_events', 'whatsapp_webhook_logs', 'event_handlers'] LOOP
+		CONTINUE WHEN name = ANY (theirs);
 		IF visitors IS NOT NULL THEN
-			EXECUTE format('REVOKE ALL ON %s FROM %s', place, visitors);
+			EXECUTE format('REVOKE ALL ON %I FROM %s', name, visitors);
 		END IF;
 		IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'service_role') THEN
-			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO service_role', place);
+			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO service_role', name);
 		END IF;
 	END LOOP;
 END
 $$;
-SELECT cronward_close('webhook_events', 'whatsapp_webhook_logs', 'event_handlers');

@@ -7,13 +7,11 @@ SELECT cronward_add_column('email_queue', 'is_single', 'boolean', 'NOT NULL DEFA
 SELECT cronward_add_column('email_queue', 'sent_at', 'timestamptz');
 SELECT cronward_add_column('email_queue', 'dead_at', 'timestamptz');
 SELECT cronward_add_column('email_queue', 'unsure_since', 'timestamptz');
-SELECT cronward_add_column('email_queue', 'is_sound', 'boolean', 'NOT NULL DEFAULT false');
 SELECT cronward_add_column('email_queue', 'resends', 'integer', 'NOT NULL DEFAULT 0');
 COMMENT ON COLUMN email_queue.reply_to IS 'where answers go; NULL: to whom it is from';
 COMMENT ON COLUMN email_queue.headers IS 'more headers, such as {"List-Unsubscribe": "<https://…>"}';
 COMMENT ON COLUMN email_queue.batch_id IS 'names the request that it goes out with; one row of a batch has a finite waits_until, and its lease stands for all';
 COMMENT ON COLUMN email_queue.is_single IS 'goes out alone: the request that it was part of was refused, or it is tried anew after it had ended';
-COMMENT ON COLUMN email_queue.is_sound IS 'it was composed by a process that lived: it is not what kills those who take it';
 COMMENT ON COLUMN email_queue.unsure_since IS 'since when it may have been sent: a request with it was not answered; NULL: it was not';
 COMMENT ON COLUMN email_queue.resends IS 'how often it was made pending again after it had been sent: each makes another mail of it, of another idempotency key';
 
@@ -37,8 +35,8 @@ COMMENT ON TABLE email_templates IS '{{field}} stands for a value of email_queue
 -- ended by its status it waits for nothing, in the hands of an application's own process
 -- (status processing) for nobody else, and one that had ended and is pending again is tried anew,
 -- alone; one that had failed under the key that it had, so that it is sent once even if it had been
--- sent without our knowing.  What is on its way cannot be made pending, and what may have been sent
--- already keeps its time: it goes out as it went before, or it might arrive twice.
+-- sent without our knowing.  What is on its way cannot be made pending, and what may have been sent already keeps its
+-- time: it goes out as it went before, or it might arrive twice.
 CREATE OR REPLACE FUNCTION cronward_mail_comes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF NEW.status <> 'pending' THEN

@@ -236,10 +236,23 @@ BEGIN
 END
 $$;
 
--- What stands in email_queue is sent from now on, secrets of endpoints stand in app_webhooks, and the
--- rest is the record of what was done.  Events, notifications, accounts and contacts are the
--- application's to show or hide.
-SELECT cronward_close('email_queue', 'email_templates', 'inventory_items', 'inventory_reservations',
-	'app_webhooks', 'webhook_deliveries', 'webhook_attempts', 'webhook_attempts_default', 'platform_events_archive',
-	'platform_notifications_archive', 'audit_log', 'cron_denied', 'cron_job_executions', 'cron_locks',
-	'cronward_adopted', 'cronward_schema');
+-- As in 0011: Supabase grants every new table to those who come over the web, and from now on what
+-- stands in email_queue is sent.  Who has made policies for it has said himself who may do that.
+DO $$
+DECLARE
+	theirs text[] := COALESCE(NULLIF(current_setting('cronward.adopting', true), ''), '{}')::text[]
+	              || ARRAY(SELECT a.name FROM cronward_adopted a);
+	visitors text := (SELECT string_agg(quote_ident(rolname), ', ') FROM pg_roles WHERE rolname IN ('anon', 'authenticated'));
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['email_queue', 'email_templates', 'inventory_items', 'inventory_reservations'] LOOP
+		CONTINUE WHEN name = ANY (theirs) OR (SELECT relrowsecurity FROM pg_class WHERE oid = to_regclass(name));
+		IF visitors IS NOT NULL THEN
+			EXECUTE format('REVOKE ALL ON %I FROM %s', name, visitors);
+		END IF;
+		IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'service_role') THEN
+			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO service_role', name);
+		END IF;
+	END LOOP;
+END
+$$;

@@ -12,7 +12,7 @@
  * account's leaves that account alone for as long as Meta says.  No check is repeated in its run.
  *
  * Tables: whatsapp_connections, whatsapp_configs, whatsapp_health.  SQL: sql/whatsapp_health.sql;
- * migration 0018 keeps to what the application changes.
+ * migration 0019 keeps to what the application changes.
  * Tests: tests/integration/whatsapp_health_check.test.mjs, tests/fault/whatsapp_health.test.mjs.
  */
 #include "base/arena.h"

@@ -116,10 +116,10 @@ test('functions with the rights of cronward are fired by its tables alone', asyn
   const role = `app_${randomBytes(4).toString('hex')}`;
   const definers = await stand.db.rows(`SELECT proname AS name FROM pg_proc WHERE prosecdef AND proname LIKE 'cronward\\_%' ORDER BY 1`);
   assert.deepEqual(definers.map((row) => row.name), ['cronward_deliveries_gone', 'cronward_dependencies_come', 'cronward_dependencies_go',
-    'cronward_event_comes', 'cronward_event_handler_comes', 'cronward_events_fan_out', 'cronward_hold_ends', 'cronward_holds_change',
+    'cronward_event_handler_comes', 'cronward_events_fan_out', 'cronward_hold_ends', 'cronward_holds_change',
     'cronward_integration_is_changed', 'cronward_integrations_go', 'cronward_job_comes', 'cronward_job_ends', 'cronward_job_is_changed', 'cronward_job_is_deleted',
     'cronward_job_lets_go', 'cronward_job_payload_comes', 'cronward_job_schedules_check', 'cronward_jobs_have_ended', 'cronward_slots_go', 'cronward_stock_changes',
-    'cronward_webhook_enabled', 'cronward_whatsapp_goes', 'cronward_whatsapp_token_changes']);
+    'cronward_webhook_enabled', 'cronward_webhook_event_comes', 'cronward_whatsapp_goes', 'cronward_whatsapp_log_comes', 'cronward_whatsapp_token_changes']);
   const endpoint = await stand.endpoint('/ok', { is_active: false });
   await stand.db.rows(`CREATE ROLE ${role}; GRANT INSERT ON platform_events TO ${role}; GRANT SELECT, UPDATE ON app_webhooks TO ${role}; GRANT SELECT, DELETE ON webhook_deliveries TO ${role}`);
   try {
