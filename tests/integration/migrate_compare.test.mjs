@@ -201,7 +201,7 @@ test('tables of another role, and rows that a policy hides, are named with what 
 
 test('a database that has our tables, and no record of it, is taken as it is', async () => {
   const stand = await withTables('SELECT 1');
-  await restore(stand.db, earlierSchemas()[0].file);
+  await restore(stand.db, earlierSchemas()[0]);
   await stand.db.rows('DROP TABLE cronward_schema, webhook_attempts');
   // Of rows that wait nobody knows whose they are.
   assert.match((await stand.cli(['migrate', '--adopt'])).stderr, /webhook_deliveries\.next_retry_at has values/);

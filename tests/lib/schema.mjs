@@ -1,5 +1,6 @@
-// Schemas as text: dumps of databases that earlier programs made (tests/schemas), and whether two
+// Earlier schemas, made by their own steps, with the rows of tests/schemas in them, and whether two
 // databases have the very same one.
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { binary } from './postgres.mjs';
@@ -9,7 +10,7 @@ import { root } from './program.mjs';
 export const folder = path.join(root, 'tests/schemas');
 const migrations = path.join(root, 'sql/migrations');
 
-// The earlier schemas: { version, file }, oldest first.
+// The earlier schemas of which there are rows: { version, file }, oldest first.
 export function earlierSchemas() {
   return readdirSync(folder).filter((name) => /^\d{4}\.sql$/.test(name)).sort()
     .map((name) => ({ version: Number(name.slice(0, 4)), file: path.join(folder, name) }));
@@ -36,7 +37,7 @@ export const contentsOf = (db, ...options) => dump(db, '--inserts', '--quote-all
 
 // The schema of an earlier version, made by the steps themselves.
 export async function migrateTo(db, version, as = '') {
-  const steps = readdirSync(migrations).filter((name) => name.endsWith('.sql') && Number(name.slice(0, 4)) <= version).sort();
+  const steps = stepsTo(version);
   await db.session(async (sql) => {
     await sql(`BEGIN; ${as}
       CREATE TABLE cronward_schema (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`);
@@ -48,11 +49,27 @@ export async function migrateTo(db, version, as = '') {
   });
 }
 
-// What dump() wrote, into an empty database.  pg_dump qualifies every name, so functions are not
-// checked while what they call is not yet there.
-export async function restore(db, file) {
+// An earlier schema with its rows, in an empty database: they are as they were, whatever triggers would
+// make of them today.
+export async function restore(db, { version, file }) {
+  await migrateTo(db, version);
   await db.session(async (sql) => {
-    await sql('SET check_function_bodies = off');
+    await sql('SET session_replication_role = replica');
     await sql(readFileSync(file, 'utf8'));
   });
+}
+
+// The rows of a database as restore() takes them; what the steps themselves bring is not among them.
+export const rowsOf = (db) => dump(db, '--data-only', '--column-inserts', '--on-conflict-do-nothing', '--load-via-partition-root',
+  '--exclude-table=cronward_schema', '--exclude-table=email_templates');
+
+// "SHA-256  NAME" of each step up to `version`, as sha256sum prints it.
+export function sumsOf(version) {
+  return stepsTo(version).map((name) => `${createHash('sha256').update(readFileSync(path.join(migrations, name))).digest('hex')}  ${name}\n`).join('');
+}
+
+export const released = () => readFileSync(path.join(folder, 'released'), 'utf8');
+
+function stepsTo(version) {
+  return readdirSync(migrations).filter((name) => name.endsWith('.sql') && Number(name.slice(0, 4)) <= version).sort();
 }
