@@ -129,7 +129,7 @@ SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NO
        (date_part('epoch', min(u.waits_until)) * 1000000)::bigint AS cursor_at, $12::int AS timeout_s,
        false AS is_parked, false AS frees, count(*) AS mails_count, max(u.resends) AS resends,
        max(u.attempts) AS attempts, min(u.max_attempts) AS max_attempts,
-       min(u.unsure_since) IS NOT NULL AS is_unsure, bool_and(u.is_sound) OR NOT (SELECT $10::boolean) AS is_sound,
+       bool_and(u.is_sound) OR NOT (SELECT $10::boolean) AS is_sound,
        COALESCE(min(u.unsure_since) < clock_timestamp() - interval '23 hours', false) AS is_stale,
        json_agg(CASE WHEN f.fault IS NOT NULL THEN json_build_object('id', u.id, 'fault', f.fault)
 		ELSE json_build_object('id', u.id, 'to', left(u.to_address, 1000), 'reply_to', left(u.reply_to, 1000),

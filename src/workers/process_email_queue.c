@@ -71,7 +71,6 @@ enum {
 	MAIL_RESENDS,
 	MAIL_ATTEMPTS,
 	MAIL_MAX_ATTEMPTS,
-	MAIL_IS_UNSURE,
 	MAIL_IS_STALE,
 	MAIL_IS_SOUND, /* or was not lost twice */
 	MAIL_MAILS,
@@ -109,7 +108,7 @@ static enum verdict mail_sent(struct item *, const struct resend_answer *);
 static enum verdict mail_limited(struct run *, struct item *, const struct resend_answer *);
 static enum verdict mail_misconfigured(struct run *, struct item *, const char *says);
 static enum verdict mail_refused(struct item *, const char *says);
-static enum verdict mail_again(struct item *, const struct resend_answer *, bool may_be_sent);
+static enum verdict mail_again(struct item *, const struct resend_answer *);
 static enum verdict mail_hold(struct item *, int64_t wait_s);
 static void mail_write_result(struct item *, const char *const *ids);
 static bool mail_says(const struct item *, int column);
@@ -149,7 +148,6 @@ static const struct flow mail_flow = {
 		[MAIL_RESENDS] = "resends",
 		[MAIL_ATTEMPTS] = "attempts",
 		[MAIL_MAX_ATTEMPTS] = "max_attempts",
-		[MAIL_IS_UNSURE] = "is_unsure",
 		[MAIL_IS_STALE] = "is_stale",
 		[MAIL_IS_SOUND] = "is_sound",
 		[MAIL_MAILS] = "mails",
@@ -365,12 +363,11 @@ mail_judge(
 		    answer->says);
 		return VERDICT_DEAD;
 	case RESEND_FAILED:
-		return mail_again(item, answer, reply->status == 0);
 	case RESEND_GARBLED:
 	case RESEND_OUTCOME__MAX:
 		break;
 	}
-	return mail_again(item, answer, true);
+	return mail_again(item, answer);
 }
 
 static enum verdict
@@ -417,9 +414,9 @@ mail_refused(struct item *item, const char *says)
 	return VERDICT_PARK;
 }
 
-/* ${may_be_sent}: the answer, if there was one, does not say that it was not. */
+/* Not even an error of Resend's says that it was not sent. */
 static enum verdict
-mail_again(struct item *item, const struct resend_answer *answer, bool may_be_sent)
+mail_again(struct item *item, const struct resend_answer *answer)
 {
 	static const int64_t schedule_s[] = { 60, 120 };
 	const struct backoff backoff = {
@@ -430,10 +427,11 @@ mail_again(struct item *item, const struct resend_answer *answer, bool may_be_se
 	int64_t tries = strtoll(item_text(item, MAIL_ATTEMPTS), NULL, 10) + 1;
 	int64_t tries_max = strtoll(item_text(item, MAIL_MAX_ATTEMPTS), NULL, 10);
 
-	may_be_sent = may_be_sent || mail_says(item, MAIL_IS_UNSURE);
 	if (tries >= tries_max) {
-		item_fail(item, "Resend: %s; given up after %" PRId64 " tries%s", answer->says,
-		    tries, may_be_sent ? "; it is not known whether it was sent" : "");
+		item_fail(item,
+		    "Resend: %s; given up after %" PRId64 " tr%s; "
+		    "it is not known whether it was sent",
+		    answer->says, tries, tries == 1 ? "y" : "ies");
 		return VERDICT_DEAD;
 	}
 	item_fail(item, "Resend: %s", answer->says);

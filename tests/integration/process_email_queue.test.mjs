@@ -117,6 +117,20 @@ test('a mail that was sent and is pending again is sent once more, under another
   assert.deepEqual([(await vendor.sent()).length, await mails.counts()], [7, { sent: 3 }]);
 });
 
+test('a batch fails twice and is refused then: of the mail that fails alone it is not known whether it was sent', async () => {
+  await vendor.fault({ fault: '500', count: 2 });
+  const [id] = await mails.addMany(1);
+  await mails.addMany(1, { to_address: 'a%@blocked.example' });
+  for (let tries = 1; tries <= 2; tries++) {
+    await mails.run();
+    await mails.makeDue();
+  }
+  vendor.mischance = ({ path }) => (path === '/emails' ? { fault: '500', accepted: true } : undefined);
+  await mails.run();
+  assert.deepEqual([(await vendor.sent()).length, (await mails.row(id)).status], [1, 'failed']);
+  assert.match((await mails.row(id)).last_error, /^Resend: HTTP 500 .*; given up after 3 tries; it is not known whether it was sent$/);
+});
+
 test('a mail that had been sent without our knowing, and failed, is not sent again when it is tried anew', async () => {
   await vendor.fault({ fault: 'reset', accepted: true });
   await vendor.fault({ fault: '500', count: 2 });
