@@ -16,24 +16,22 @@ struct oauth {
 	const char *url;
 	const char *client_id;     /* NULL: not known */
 	const char *client_secret; /* NULL: not known, or not usable */
-	bool is_basic;             /* they go as HTTP Basic; else in the form */
+	bool is_basic;             /* they go as HTTP Basic; else with the token */
+	bool is_json;              /* with HTTP Basic: the body is JSON; else a form */
+	const char *header[2];     /* the name and value of one more; NULL: none */
 };
 
 /* The value of a secret in the settings; NULL: there is none that is usable. */
 const char *oauth_secret(const struct conf *conf, enum conf_secret which);
 
+/* Whether the settings say who asks; else nothing can be asked. */
+bool oauth_is_known(const struct oauth *who);
 /*
- * Fills in ${q}, but for its timeout; url and body in ${a}, and in a form.  The caller wipes the
- * body when it has been sent.
+ * Fills in ${q}, but for its timeout; the body in ${a}, for the caller to wipe when it has been
+ * sent.
  */
 void oauth_ask(
     struct arena *a, const struct oauth *who, const char *refresh_token, struct http_request *q);
-/*
- * Adds "authorization: Basic ..." of the client's id and secret (RFC 6749, 2.3.1) to ${q}, and
- * leaves no other copy of it.
- */
-void oauth_basic(struct arena *a, const struct oauth *who, struct http_request *q);
-
 /*
  * Reads {"access_token", "refresh_token"?, "expires_in"?}, or {"error"}, which some vendors send
  * with HTTP 200 and some call {"code"}; texts in ${a}.

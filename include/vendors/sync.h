@@ -18,6 +18,7 @@ struct arena;
 struct conf;
 struct http_reply;
 struct http_request;
+struct oauth;
 
 enum {
 	SYNC_SAYS_MAX = 320,
@@ -96,11 +97,6 @@ struct sync_answer {
 	char says[SYNC_SAYS_MAX];
 };
 
-struct sync_refresh {
-	const struct conf *conf;
-	const char *token; /* the refresh token, plain */
-};
-
 enum sync_refresh_outcome {
 	SYNC_REFRESHED,
 	SYNC_REFRESH_DEAD,   /* it is not accepted: the user has to connect again */
@@ -132,11 +128,8 @@ struct sync_vendor {
 	/* At ${now_unix_s}.  reply->is_ours and reply->refused are the caller's to judge. */
 	void (*read)(struct arena *a, const struct sync_ask *ask, const struct http_reply *reply,
 	    int64_t now_unix_s, struct sync_answer *ret_answer);
-	/* Whether the settings say who we are; else tokens of this vendor cannot be refreshed. */
-	bool (*may_refresh)(const struct conf *conf);
-	void (*ask_tokens)(struct arena *a, const struct sync_refresh *ask, struct http_request *q);
-	void (*read_tokens)(struct arena *a, const struct sync_refresh *ask,
-	    const struct http_reply *reply, int64_t now_unix_s, struct sync_tokens *ret_tokens);
+	/* Where its tokens are refreshed, and in whose name; texts in ${a} and the settings. */
+	struct oauth (*oauth)(struct arena *a, const struct conf *conf);
 	const char *(*base_url)(const struct conf *conf);
 };
 

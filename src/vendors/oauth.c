@@ -38,6 +38,13 @@ static const char *const oauth_ours[] = { "invalid_client", "unauthorized_client
 	"unsupported_grant_type", "incorrect_client_credentials", "bad_client_secret",
 	"invalid_client_id", NULL };
 
+enum { STATUS_UNAUTHORIZED = 401 };
+
+/* What would have to be escaped in JSON, of the visible characters of ASCII. */
+#define OAUTH_ESCAPED "\"\\"
+
+static const char *oauth_form(struct arena *, const struct oauth *, const char *refresh_token);
+static void oauth_basic(struct arena *, const struct oauth *, struct http_request *);
 static char *oauth_pair(struct arena *, const struct oauth *);
 static void oauth_take(
     struct arena *, struct json_span found[static OAUTH__MAX], struct sync_tokens *);
@@ -53,9 +60,41 @@ oauth_secret(const struct conf *conf, enum conf_secret which)
 	return secret_state(secret) == SECRET_USABLE ? secret->current.value : NULL;
 }
 
+bool
+oauth_is_known(const struct oauth *who)
+{
+	return who->client_id && who->client_secret;
+}
+
 void
 oauth_ask(
     struct arena *a, const struct oauth *who, const char *refresh_token, struct http_request *q)
+{
+	if (!oauth_is_known(who)) {
+		q->refused = "the client's id or secret is not set";
+		return;
+	}
+	if (who->is_json && refresh_token[strcspn(refresh_token, OAUTH_ESCAPED)]) {
+		q->refused = "the refresh token holds a quote or backslash";
+		return;
+	}
+	q->url = who->url;
+	q->body = who->is_json ? arena_format(a,
+				     "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"%s\"}",
+				     refresh_token)
+			       : oauth_form(a, who, refresh_token);
+	q->body_len = strlen(q->body);
+	http_header(q, "accept", "application/json");
+	http_header(q, "content-type",
+	    who->is_json ? "application/json" : "application/x-www-form-urlencoded");
+	if (who->header[0])
+		http_header(q, who->header[0], who->header[1]);
+	if (who->is_basic)
+		oauth_basic(a, who, q);
+}
+
+static const char *
+oauth_form(struct arena *a, const struct oauth *who, const char *refresh_token)
 {
 	const struct form_field fields[] = {
 		{ "grant_type", "refresh_token" },
@@ -64,20 +103,14 @@ oauth_ask(
 		{ "client_secret", who->is_basic ? NULL : who->client_secret },
 	};
 
-	if (!who->client_id || !who->client_secret) {
-		q->refused = "the client's id or secret is not set";
-		return;
-	}
-	q->url = who->url;
-	q->body = form_of(a, fields, sizeof(fields) / sizeof(*fields));
-	q->body_len = strlen(q->body);
-	http_header(q, "accept", "application/json");
-	http_header(q, "content-type", "application/x-www-form-urlencoded");
-	if (who->is_basic)
-		oauth_basic(a, who, q);
+	return form_of(a, fields, sizeof(fields) / sizeof(*fields));
 }
 
-void
+/*
+ * "authorization: Basic ..." of the client's id and secret (RFC 6749, 2.3.1), of which no other
+ * copy is left.
+ */
+static void
 oauth_basic(struct arena *a, const struct oauth *who, struct http_request *q)
 {
 	char *pair = oauth_pair(a, who), *basic = arena_format(a, "Basic %s", pair);
@@ -117,6 +150,10 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
 	/* A server in trouble may say anything. */
 	if (answer.outcome != SYNC_LIMITED && reply->status / 100 != 5)
 		ret_tokens->outcome = oauth_judge(found);
+	/* By RFC 6749, 5.2, what is not authorized by its "authorization" is the client. */
+	if (who->is_basic && reply->status == STATUS_UNAUTHORIZED &&
+	    ret_tokens->outcome == SYNC_REFRESH_FAILED)
+		ret_tokens->outcome = SYNC_REFRESH_OURS;
 	/* Some repeat all that was sent, the headers, too. */
 	pair = who->is_basic && who->client_secret ? oauth_pair(a, who) : arena_text(a, "");
 	sync_say(a, reply, root, (const char *[]){ refresh_token, pair, who->client_secret, NULL },

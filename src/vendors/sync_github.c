@@ -81,11 +81,7 @@ static void github_read_denied(
 static int64_t github_reset_s(const char *value, int64_t now_unix_s);
 static bool github_is_notification(const struct sync_ask *);
 static int64_t github_number(const char *value, int64_t max);
-static bool github_may_refresh(const struct conf *);
 static struct oauth github_oauth(struct arena *, const struct conf *);
-static void github_ask_tokens(struct arena *, const struct sync_refresh *, struct http_request *);
-static void github_read_tokens(struct arena *, const struct sync_refresh *,
-    const struct http_reply *, int64_t now_unix_s, struct sync_tokens *);
 static const char *github_base_url(const struct conf *);
 
 const struct sync_vendor sync_github = {
@@ -102,9 +98,7 @@ const struct sync_vendor sync_github = {
 	.burns = true,
 	.ask = github_ask,
 	.read = github_read,
-	.may_refresh = github_may_refresh,
-	.ask_tokens = github_ask_tokens,
-	.read_tokens = github_read_tokens,
+	.oauth = github_oauth,
 	.base_url = github_base_url,
 };
 
@@ -369,12 +363,6 @@ github_number(const char *value, int64_t max)
 	return number;
 }
 
-static bool
-github_may_refresh(const struct conf *conf)
-{
-	return conf->github_client_id && oauth_secret(conf, SECRET_GITHUB_CLIENT);
-}
-
 static struct oauth
 github_oauth(struct arena *a, const struct conf *conf)
 {
@@ -383,23 +371,6 @@ github_oauth(struct arena *a, const struct conf *conf)
 		.client_id = conf->github_client_id,
 		.client_secret = oauth_secret(conf, SECRET_GITHUB_CLIENT),
 	};
-}
-
-static void
-github_ask_tokens(struct arena *a, const struct sync_refresh *ask, struct http_request *q)
-{
-	struct oauth who = github_oauth(a, ask->conf);
-
-	oauth_ask(a, &who, ask->token, q);
-}
-
-static void
-github_read_tokens(struct arena *a, const struct sync_refresh *ask, const struct http_reply *reply,
-    int64_t now_unix_s, struct sync_tokens *ret_tokens)
-{
-	struct oauth who = github_oauth(a, ask->conf);
-
-	oauth_read(a, &who, ask->token, reply, now_unix_s, ret_tokens);
 }
 
 static const char *

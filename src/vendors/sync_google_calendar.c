@@ -32,11 +32,7 @@ static void google_read_error(
     const struct sync_ask *, int status, struct json_span root, struct sync_answer *);
 static bool google_is_place(struct json_span error, const char *words);
 static bool google_is_everybodys(const char *reason, const char *words);
-static bool google_may_refresh(const struct conf *);
 static struct oauth google_oauth(struct arena *, const struct conf *);
-static void google_ask_tokens(struct arena *, const struct sync_refresh *, struct http_request *);
-static void google_read_tokens(struct arena *, const struct sync_refresh *,
-    const struct http_reply *, int64_t now_unix_s, struct sync_tokens *);
 static const char *google_base_url(const struct conf *);
 
 const struct sync_vendor sync_google_calendar = {
@@ -49,9 +45,7 @@ const struct sync_vendor sync_google_calendar = {
 	.streams_count = 1,
 	.ask = google_ask,
 	.read = google_read,
-	.may_refresh = google_may_refresh,
-	.ask_tokens = google_ask_tokens,
-	.read_tokens = google_read_tokens,
+	.oauth = google_oauth,
 	.base_url = google_base_url,
 };
 
@@ -164,12 +158,6 @@ google_is_everybodys(const char *reason, const char *words)
 		   !strcasestr(words, "per user"));
 }
 
-static bool
-google_may_refresh(const struct conf *conf)
-{
-	return conf->google_client_id && oauth_secret(conf, SECRET_GOOGLE_CLIENT);
-}
-
 static struct oauth
 google_oauth(struct arena *a, const struct conf *conf)
 {
@@ -178,23 +166,6 @@ google_oauth(struct arena *a, const struct conf *conf)
 		.client_id = conf->google_client_id,
 		.client_secret = oauth_secret(conf, SECRET_GOOGLE_CLIENT),
 	};
-}
-
-static void
-google_ask_tokens(struct arena *a, const struct sync_refresh *ask, struct http_request *q)
-{
-	struct oauth who = google_oauth(a, ask->conf);
-
-	oauth_ask(a, &who, ask->token, q);
-}
-
-static void
-google_read_tokens(struct arena *a, const struct sync_refresh *ask, const struct http_reply *reply,
-    int64_t now_unix_s, struct sync_tokens *ret_tokens)
-{
-	struct oauth who = google_oauth(a, ask->conf);
-
-	oauth_read(a, &who, ask->token, reply, now_unix_s, ret_tokens);
 }
 
 static const char *

@@ -28,7 +28,7 @@ enum {
 	NOTION_WORDS_MAX = 1024,
 };
 
-enum { STATUS_UNAUTHORIZED = 401, STATUS_CONFLICT = 409, STATUS_OVERLOADED = 529 };
+enum { STATUS_CONFLICT = 409, STATUS_OVERLOADED = 529 };
 enum { NOTION_PAGE, NOTION_DATABASE, NOTION_STREAM__MAX };
 
 #define NOTION_VERSION "2025-09-03"
@@ -38,7 +38,6 @@ enum { NOTION_PAGE, NOTION_DATABASE, NOTION_STREAM__MAX };
 #define NOTION_ESCAPED "\"\\"
 
 static void notion_ask(struct arena *, const struct sync_ask *, struct http_request *);
-static void notion_headers(struct http_request *);
 static void notion_read(struct arena *, const struct sync_ask *, const struct http_reply *,
     int64_t now_unix_s, struct sync_answer *);
 static void notion_read_page(struct arena *, const struct sync_ask *, const struct http_reply *,
@@ -51,10 +50,6 @@ static bool notion_time(const char *text, int64_t *ret_unix_s);
 static void notion_read_error(const struct sync_ask *, const struct http_reply *,
     struct json_span root, struct sync_answer *);
 static struct oauth notion_oauth(struct arena *, const struct conf *);
-static bool notion_may_refresh(const struct conf *);
-static void notion_ask_tokens(struct arena *, const struct sync_refresh *, struct http_request *);
-static void notion_read_tokens(struct arena *, const struct sync_refresh *,
-    const struct http_reply *, int64_t now_unix_s, struct sync_tokens *);
 static const char *notion_base_url(const struct conf *);
 
 /* What the search calls each stream's things. */
@@ -85,9 +80,7 @@ const struct sync_vendor sync_notion = {
 	.burns = true,
 	.ask = notion_ask,
 	.read = notion_read,
-	.may_refresh = notion_may_refresh,
-	.ask_tokens = notion_ask_tokens,
-	.read_tokens = notion_read_tokens,
+	.oauth = notion_oauth,
 	.base_url = notion_base_url,
 };
 
@@ -106,16 +99,10 @@ notion_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 	    goes_on ? ",\"start_cursor\":\"" : "", goes_on ? ask->page : "", goes_on ? "\"" : "");
 	q->body_len = strlen(q->body);
 	q->reply_max = SYNC_REPLY_MAX;
-	notion_headers(q);
-	sync_bearer(a, ask->token, q);
-}
-
-static void
-notion_headers(struct http_request *q)
-{
 	http_header(q, "accept", "application/json");
 	http_header(q, "content-type", "application/json");
 	http_header(q, "notion-version", NOTION_VERSION);
+	sync_bearer(a, ask->token, q);
 }
 
 static void
@@ -239,47 +226,9 @@ notion_oauth(struct arena *a, const struct conf *conf)
 		.client_id = conf->notion_client_id,
 		.client_secret = oauth_secret(conf, SECRET_NOTION_CLIENT),
 		.is_basic = true,
+		.is_json = true,
+		.header = { "notion-version", NOTION_VERSION },
 	};
-}
-
-static bool
-notion_may_refresh(const struct conf *conf)
-{
-	return conf->notion_client_id && oauth_secret(conf, SECRET_NOTION_CLIENT);
-}
-
-/* As oauth_ask() does it, but with a body of JSON. */
-static void
-notion_ask_tokens(struct arena *a, const struct sync_refresh *ask, struct http_request *q)
-{
-	const struct oauth who = notion_oauth(a, ask->conf);
-
-	if (!who.client_id || !who.client_secret) {
-		q->refused = "the client's id or secret is not set";
-		return;
-	}
-	if (ask->token[strcspn(ask->token, NOTION_ESCAPED)]) {
-		q->refused = "the refresh token holds a quote or backslash";
-		return;
-	}
-	q->url = who.url;
-	q->body = arena_format(
-	    a, "{\"grant_type\":\"refresh_token\",\"refresh_token\":\"%s\"}", ask->token);
-	q->body_len = strlen(q->body);
-	notion_headers(q);
-	oauth_basic(a, &who, q);
-}
-
-static void
-notion_read_tokens(struct arena *a, const struct sync_refresh *ask, const struct http_reply *reply,
-    int64_t now_unix_s, struct sync_tokens *ret_tokens)
-{
-	const struct oauth who = notion_oauth(a, ask->conf);
-
-	oauth_read(a, &who, ask->token, reply, now_unix_s, ret_tokens);
-	/* What is not authorized here is the client. */
-	if (reply->status == STATUS_UNAUTHORIZED && ret_tokens->outcome == SYNC_REFRESH_FAILED)
-		ret_tokens->outcome = SYNC_REFRESH_OURS;
 }
 
 static const char *

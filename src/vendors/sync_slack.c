@@ -49,10 +49,6 @@ static void slack_read_error(struct arena *, const struct sync_ask *, const stru
     struct json_span root, struct sync_answer *);
 static enum sync_outcome slack_judge(const struct sync_ask *, const char *error);
 static struct oauth slack_oauth(struct arena *, const struct conf *);
-static bool slack_may_refresh(const struct conf *);
-static void slack_ask_tokens(struct arena *, const struct sync_refresh *, struct http_request *);
-static void slack_read_tokens(struct arena *, const struct sync_refresh *,
-    const struct http_reply *, int64_t now_unix_s, struct sync_tokens *);
 static const char *slack_base_url(const struct conf *);
 
 /* How each stream is asked for, and the list that its answers have. */
@@ -124,9 +120,7 @@ const struct sync_vendor sync_slack = {
 	.burns = true,
 	.ask = slack_ask,
 	.read = slack_read,
-	.may_refresh = slack_may_refresh,
-	.ask_tokens = slack_ask_tokens,
-	.read_tokens = slack_read_tokens,
+	.oauth = slack_oauth,
 	.base_url = slack_base_url,
 };
 
@@ -327,29 +321,6 @@ slack_oauth(struct arena *a, const struct conf *conf)
 		.client_secret = oauth_secret(conf, SECRET_SLACK_CLIENT),
 		.is_basic = true,
 	};
-}
-
-static bool
-slack_may_refresh(const struct conf *conf)
-{
-	return conf->slack_client_id && oauth_secret(conf, SECRET_SLACK_CLIENT);
-}
-
-static void
-slack_ask_tokens(struct arena *a, const struct sync_refresh *ask, struct http_request *q)
-{
-	const struct oauth who = slack_oauth(a, ask->conf);
-
-	oauth_ask(a, &who, ask->token, q);
-}
-
-static void
-slack_read_tokens(struct arena *a, const struct sync_refresh *ask, const struct http_reply *reply,
-    int64_t now_unix_s, struct sync_tokens *ret_tokens)
-{
-	const struct oauth who = slack_oauth(a, ask->conf);
-
-	oauth_read(a, &who, ask->token, reply, now_unix_s, ret_tokens);
 }
 
 static const char *

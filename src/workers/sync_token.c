@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/seal.h"
 #include "engine/run.h"
+#include "vendors/oauth.h"
 #include "workers/sync_account.h"
 
 #include <jansson.h>
@@ -22,6 +23,8 @@ enum {
 
 enum { STATUS_TIMED_OUT = 408, STATUS_TOO_MANY = 429 };
 
+static struct oauth token_oauth(struct run *, const struct item *);
+static bool token_may_refresh(struct run *, const struct item *);
 static enum verdict token_refuse(
     struct run *, struct item *, const struct sync_tokens *, const struct http_reply *);
 static bool token_is_of_account(int status);
@@ -44,7 +47,7 @@ sync_token_is_due(struct run *r, const struct item *item)
 	int64_t margin_s = a->access ? 0 : TOKEN_MARGIN_S;
 
 	if (a->is_new || !token_has(item, SEALED_INTEGRATION_REFRESH) ||
-	    !a->of->vendor->may_refresh(r->conf))
+	    !token_may_refresh(r, item))
 		return false;
 	/* Whoever began to refresh it may have made the old one useless. */
 	return a->is_refresh_lost || (a->expires_s != 0 && left_s <= margin_s) ||
@@ -64,7 +67,7 @@ sync_token_expired(struct run *r, struct item *item, const char *says)
 		    a->is_new ? ", either" : ", and there is no refresh token", says);
 		return sync_account_reauth(r, item, text);
 	}
-	if (a->of->vendor->may_refresh(r->conf))
+	if (token_may_refresh(r, item))
 		return sync_token_intend(item);
 	token_settings(item, "are not set", text);
 	return sync_account_hold(item, text);
@@ -95,11 +98,11 @@ sync_token_ask(struct run *r, struct item *item, struct http_request *q)
 	struct sync_account *a = sync_account_of(item);
 	struct err e = { .code = ERR_OK };
 	char *token = sync_account_token(r, item, SEALED_INTEGRATION_REFRESH, &e);
-	const struct sync_refresh ask = { .conf = r->conf, .token = token };
+	const struct oauth who = token_oauth(r, item);
 
 	if (!token)
 		return sync_account_hold(item, e.message);
-	a->of->vendor->ask_tokens(item->memory, &ask, q);
+	oauth_ask(item->memory, &who, token, q);
 	sync_account_wipe(token);
 	if (q->refused)
 		return sync_account_reauth(r, item, q->refused);
@@ -119,7 +122,7 @@ sync_token_take(struct run *r, struct item *item, const struct http_reply *reply
 	struct sync_tokens tokens = { .outcome = SYNC_REFRESH_FAILED };
 	struct err e = { .code = ERR_OK };
 	char *token = sync_account_token(r, item, SEALED_INTEGRATION_REFRESH, &e);
-	const struct sync_refresh ask = { .conf = r->conf, .token = token ? token : "" };
+	const struct oauth who = token_oauth(r, item);
 
 	if (a->form)
 		crypto_wipe(a->form, a->form_len);
@@ -128,8 +131,8 @@ sync_token_take(struct run *r, struct item *item, const struct http_reply *reply
 	if (reply->status == 0 && (reply->is_ours || reply->refused))
 		snprintf(tokens.says, sizeof tokens.says, "%s", reply->error);
 	else
-		a->of->vendor->read_tokens(
-		    item->memory, &ask, reply, run_db_now_ms(r) / 1000, &tokens);
+		oauth_read(item->memory, &who, token ? token : "", reply, run_db_now_ms(r) / 1000,
+		    &tokens);
 	if (token)
 		sync_account_wipe(token);
 	if (reply->status == 0 && (reply->is_ours || reply->refused))
@@ -137,6 +140,20 @@ sync_token_take(struct run *r, struct item *item, const struct http_reply *reply
 	if (tokens.outcome == SYNC_REFRESHED)
 		return token_store(r, item, &tokens);
 	return token_refuse(r, item, &tokens, reply);
+}
+
+static struct oauth
+token_oauth(struct run *r, const struct item *item)
+{
+	return sync_account_of(item)->of->vendor->oauth(item->memory, r->conf);
+}
+
+static bool
+token_may_refresh(struct run *r, const struct item *item)
+{
+	const struct oauth who = token_oauth(r, item);
+
+	return oauth_is_known(&who);
 }
 
 static enum verdict

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "http/http.h"
-#include "vendors/sync.h"
+#include "vendors/oauth.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -174,10 +174,10 @@ static void
 fuzz_tokens(struct arena *a, const struct conf *conf, const struct sync_vendor *vendor,
     const struct http_reply *reply)
 {
-	const struct sync_refresh refresh = { .conf = conf, .token = fuzz_token };
+	const struct oauth who = vendor->oauth(a, conf);
 	struct sync_tokens tokens;
 
-	vendor->read_tokens(a, &refresh, reply, FUZZ_NOW_S, &tokens);
+	oauth_read(a, &who, fuzz_token, reply, FUZZ_NOW_S, &tokens);
 	must((tokens.outcome == SYNC_REFRESHED) == (*tokens.says == '\0'));
 	must(tokens.outcome != SYNC_REFRESHED || tokens.access);
 	must(tokens.expires_in_s >= 0);

@@ -4,7 +4,7 @@
 #include "arena_fixture.h"
 #include "base/conf.h"
 #include "http/http.h"
-#include "vendors/sync.h"
+#include "vendors/oauth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -418,35 +418,38 @@ no_token_is_repeated(void **state)
 static void
 tokens_are_refreshed_by_a_form(void **state)
 {
-	const struct sync_refresh ask = { .conf = &conf, .token = "ghr_1" };
+	struct oauth who;
 	struct http_reply reply = reply_of(
 	    200, "{\"access_token\":\"ghu_2\",\"expires_in\":28800,\"refresh_token\":\"ghr_2\"}");
 	struct sync_tokens tokens;
 	struct http_request q;
 
 	(void)state;
-	assert_false(sync_github.may_refresh(&conf));
+	who = sync_github.oauth(arena, &conf);
+	assert_false(oauth_is_known(&who));
 	conf.secrets[SECRET_GITHUB_CLIENT].current = (struct secret_source){
 		.value = client_secret,
 		.len = strlen(client_secret),
 		.len_min = SECRET_LENGTH_LEAST,
 	};
-	assert_true(sync_github.may_refresh(&conf));
+	who = sync_github.oauth(arena, &conf);
+	assert_true(oauth_is_known(&who));
 	http_request_reset(&q);
-	sync_github.ask_tokens(arena, &ask, &q);
+	oauth_ask(arena, &who, "ghr_1", &q);
 	assert_null(q.refused);
 	assert_string_equal(q.url, "https://github.example/login/oauth/access_token");
 	assert_string_equal(q.body, "grant_type=refresh_token&refresh_token=ghr_1"
 				    "&client_id=Iv1.client&client_secret=client-secret");
 	assert_string_equal(q.headers[0], "accept: application/json");
-	sync_github.read_tokens(arena, &ask, &reply, NOW, &tokens);
+	oauth_read(arena, &who, "ghr_1", &reply, NOW, &tokens);
 	assert_int_equal(tokens.outcome, SYNC_REFRESHED);
 	assert_string_equal(tokens.refresh, "ghr_2");
 	reply = reply_of(200, "{\"error\":\"bad_refresh_token\"}");
-	sync_github.read_tokens(arena, &ask, &reply, NOW, &tokens);
+	oauth_read(arena, &who, "ghr_1", &reply, NOW, &tokens);
 	assert_int_equal(tokens.outcome, SYNC_REFRESH_DEAD);
 	conf.github_client_id = NULL;
-	assert_false(sync_github.may_refresh(&conf));
+	who = sync_github.oauth(arena, &conf);
+	assert_false(oauth_is_known(&who));
 }
 
 #define WITH_ARENA(fn) cmocka_unit_test_setup_teardown(fn, make_arena, free_arena)

@@ -4,7 +4,7 @@
 #include "arena_fixture.h"
 #include "base/conf.h"
 #include "http/http.h"
-#include "vendors/sync.h"
+#include "vendors/oauth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -241,23 +241,23 @@ places_that_are_not_known_any_more_are_forgotten(void **state)
 static void
 the_refresh_token_stays(void **state)
 {
-	const struct sync_refresh ask = { .conf = &conf, .token = "1//r" };
+	const struct oauth who = sync_google_calendar.oauth(arena, &conf);
 	struct http_reply reply = reply_of(
 	    200, "{\"access_token\":\"ya29.2\",\"expires_in\":3599,\"token_type\":\"Bearer\"}");
 	struct sync_tokens tokens;
 	struct http_request q;
 
 	(void)state;
-	assert_true(sync_google_calendar.may_refresh(&conf));
+	assert_true(oauth_is_known(&who));
 	assert_false(sync_google_calendar.burns);
 	http_request_reset(&q);
-	sync_google_calendar.ask_tokens(arena, &ask, &q);
+	oauth_ask(arena, &who, "1//r", &q);
 	assert_null(q.refused);
 	assert_string_equal(q.url, "https://oauth2.example/token");
 	assert_string_equal(q.body, "grant_type=refresh_token&refresh_token=1%2F%2Fr"
 				    "&client_id=app.googleusercontent.example"
 				    "&client_secret=client-secret");
-	sync_google_calendar.read_tokens(arena, &ask, &reply, 0, &tokens);
+	oauth_read(arena, &who, "1//r", &reply, 0, &tokens);
 	assert_int_equal(tokens.outcome, SYNC_REFRESHED);
 	assert_string_equal(tokens.access, "ya29.2");
 	assert_null(tokens.refresh);

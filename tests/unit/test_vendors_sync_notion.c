@@ -4,7 +4,7 @@
 #include "arena_fixture.h"
 #include "base/conf.h"
 #include "http/http.h"
-#include "vendors/sync.h"
+#include "vendors/oauth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -285,12 +285,12 @@ every_error_has_its_outcome(void **state)
 static void
 tokens_are_refreshed_with_json(void **state)
 {
-	struct sync_refresh refresh = { .conf = &conf, .token = "nrt_1/2+3=" };
+	struct oauth who = sync_notion.oauth(arena, &conf);
 	struct http_request q;
 
 	(void)state;
 	http_request_reset(&q);
-	sync_notion.ask_tokens(arena, &refresh, &q);
+	oauth_ask(arena, &who, "nrt_1/2+3=", &q);
 	assert_null(q.refused);
 	assert_string_equal(q.url, "https://notion.example/v1/oauth/token");
 	assert_string_equal(
@@ -300,15 +300,14 @@ tokens_are_refreshed_with_json(void **state)
 	assert_string_equal(q.headers[2], "notion-version: 2025-09-03");
 	/* app:secret_0123456789 */
 	assert_string_equal(q.headers[3], "authorization: Basic YXBwOnNlY3JldF8wMTIzNDU2Nzg5");
-	refresh.token = "\"";
-	sync_notion.ask_tokens(arena, &refresh, &q);
+	oauth_ask(arena, &who, "\"", &q);
 	assert_non_null(q.refused);
-	assert_true(sync_notion.may_refresh(&conf));
+	assert_true(oauth_is_known(&who));
 	conf.notion_client_id = NULL;
-	assert_false(sync_notion.may_refresh(&conf));
-	refresh.token = "x";
+	who = sync_notion.oauth(arena, &conf);
+	assert_false(oauth_is_known(&who));
 	http_request_reset(&q);
-	sync_notion.ask_tokens(arena, &refresh, &q);
+	oauth_ask(arena, &who, "x", &q);
 	assert_non_null(q.refused);
 	conf.notion_client_id = client_id;
 	assert_string_equal(sync_notion.base_url(&conf), notion_url);
@@ -336,7 +335,7 @@ an_answer_to_a_refresh_has_tokens_or_an_error(void **state)
 		{ 500, ERROR("internal_server_error", ""), SYNC_REFRESH_FAILED, NULL },
 		{ 200, "{}", SYNC_REFRESH_FAILED, NULL },
 	};
-	const struct sync_refresh refresh = { .conf = &conf, .token = "nrt_1" };
+	const struct oauth who = sync_notion.oauth(arena, &conf);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
@@ -347,7 +346,7 @@ an_answer_to_a_refresh_has_tokens_or_an_error(void **state)
 		};
 		struct sync_tokens tokens;
 
-		sync_notion.read_tokens(arena, &refresh, &reply, NOW_S, &tokens);
+		oauth_read(arena, &who, "nrt_1", &reply, NOW_S, &tokens);
 		assert_int_equal(tokens.outcome, all[i].outcome);
 		assert_int_equal(tokens.expires_in_s, 0);
 		if (all[i].refresh)

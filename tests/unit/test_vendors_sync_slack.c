@@ -4,7 +4,7 @@
 #include "arena_fixture.h"
 #include "base/conf.h"
 #include "http/http.h"
-#include "vendors/sync.h"
+#include "vendors/oauth.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -392,23 +392,24 @@ the_token_is_not_repeated(void **state)
 static void
 tokens_are_refreshed_in_the_name_of_the_app(void **state)
 {
-	const struct sync_refresh refresh = { .conf = &conf, .token = "xoxe-1-a/b" };
+	struct oauth who = sync_slack.oauth(arena, &conf);
 	struct http_request q;
 
 	(void)state;
 	http_request_reset(&q);
-	sync_slack.ask_tokens(arena, &refresh, &q);
+	oauth_ask(arena, &who, "xoxe-1-a/b", &q);
 	assert_null(q.refused);
 	assert_string_equal(q.url, "https://slack.example/api/oauth.v2.access");
 	assert_string_equal(q.body, "grant_type=refresh_token&refresh_token=xoxe-1-a%2Fb");
 	/* 123.456:0123456789abcdef */
 	assert_string_equal(q.headers[q.headers_count - 1],
 	    "authorization: Basic MTIzLjQ1NjowMTIzNDU2Nzg5YWJjZGVm");
-	assert_true(sync_slack.may_refresh(&conf));
+	assert_true(oauth_is_known(&who));
 	conf.slack_client_id = NULL;
-	assert_false(sync_slack.may_refresh(&conf));
+	who = sync_slack.oauth(arena, &conf);
+	assert_false(oauth_is_known(&who));
 	http_request_reset(&q);
-	sync_slack.ask_tokens(arena, &refresh, &q);
+	oauth_ask(arena, &who, "xoxe-1-a/b", &q);
 	assert_non_null(q.refused);
 	conf.slack_client_id = client_id;
 	assert_string_equal(sync_slack.base_url(&conf), slack_url);
@@ -432,7 +433,7 @@ an_answer_to_a_refresh_has_tokens_or_an_error(void **state)
 		{ "{\"ok\":true}", SYNC_REFRESH_FAILED },
 		{ "<html>", SYNC_REFRESH_FAILED },
 	};
-	const struct sync_refresh refresh = { .conf = &conf, .token = "xoxe-1" };
+	const struct oauth who = sync_slack.oauth(arena, &conf);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
@@ -443,7 +444,7 @@ an_answer_to_a_refresh_has_tokens_or_an_error(void **state)
 		};
 		struct sync_tokens tokens;
 
-		sync_slack.read_tokens(arena, &refresh, &reply, NOW_S, &tokens);
+		oauth_read(arena, &who, "xoxe-1", &reply, NOW_S, &tokens);
 		assert_int_equal(tokens.outcome, all[i].outcome);
 		if (i > 0)
 			continue;
