@@ -26,6 +26,7 @@ static int sync_take_page(struct sync_state *, const struct sync_stream *,
 static int sync_check_next(
     const struct sync_state *, const struct sync_ask *, const char *next, struct err *);
 static int sync_check_things(struct json_span items, struct err *);
+static int sync_count_things(struct json_span items);
 static bool sync_note_page(struct sync_state *, const struct sync_stream *, const struct sync_ask *,
     const struct sync_answer *);
 static bool sync_note_known(struct sync_state *, const struct sync_stream *,
@@ -217,14 +218,21 @@ sync_check_next(
 static int
 sync_check_things(struct json_span items, struct err *e)
 {
+	if (sync_count_things(items) > SYNC_THINGS_MAX)
+		return err_set(e, ERR_INTERNAL, "a page has more than %d things", SYNC_THINGS_MAX);
+	return 0;
+}
+
+/* Those beyond what a page may have are not counted. */
+static int
+sync_count_things(struct json_span items)
+{
 	struct json_span thing = { .at = NULL };
 	int count = 0;
 
-	while (json_next(items, &thing))
-		if (++count > SYNC_THINGS_MAX)
-			return err_set(
-			    e, ERR_INTERNAL, "a page has more than %d things", SYNC_THINGS_MAX);
-	return 0;
+	while (count <= SYNC_THINGS_MAX && json_next(items, &thing))
+		count++;
+	return count;
 }
 
 /* What a page says besides its things; whether it is stored as it is. */
@@ -250,6 +258,9 @@ sync_note_page(struct sync_state *s, const struct sync_stream *stream, const str
  * Keeps what tells the page of a list that is always whole from what it will be, and says whether
  * it was that before.  This is stored with the page or, where it was, with nothing else: so it is
  * true whenever somebody reads it.
+ *
+ * A last page that is full stays what it is when something comes behind it, so it is sent each
+ * time: its ETag would not tell that.
  */
 static bool
 sync_note_known(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
@@ -259,6 +270,7 @@ sync_note_known(struct sync_state *s, const struct sync_stream *stream, const st
 	size_t at = (size_t)sync_cursor_number(s->cursor, "pages");
 	const char *was = sync_cursor_text(sync_pass_page(s, stream), "sum");
 	char sum[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
+	bool is_full_end = !answer->next && sync_count_things(answer->items) >= ask->size;
 	json_t *page = json_object();
 	bool is_same;
 
@@ -268,7 +280,7 @@ sync_note_known(struct sync_state *s, const struct sync_stream *stream, const st
 	if (!is_same)
 		sync_cursor_set(known, "is_changed", true);
 	sync_cursor_set_text(page, "page", ask->page);
-	sync_cursor_set_text(page, "etag", answer->etag);
+	sync_cursor_set_text(page, "etag", is_full_end ? NULL : answer->etag);
 	sync_cursor_set_text(page, "sum", sum);
 	if (!pages) {
 		pages = json_array();

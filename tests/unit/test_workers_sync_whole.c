@@ -92,6 +92,32 @@ lists_grow_and_shrink(void **unused)
 	sweeps_pages(2);
 }
 
+/* It does not change when one comes behind it. */
+static void
+of_a_last_page_that_is_full_no_etag_is_believed(void **unused)
+{
+	static const char full[] = "[0,1,2,3,4,5,6,7,8,9]";
+
+	(void)unused;
+	first_pass();
+	take((asks("box", NULL, NULL, "e1"), outcome(SYNC_SAME)));
+	take((asks("box", "b2", NULL, "e2"), page_of(full, NULL, "e4")));
+	sweeps_pages(2);
+	take((asks("box", NULL, NULL, "e1"), outcome(SYNC_SAME)));
+	take((asks("box", "b2", NULL, NULL), page_of(full, NULL, "e4")));
+	writes(NULL, 2, true);
+	is_at_docs();
+	take((asks("box", NULL, NULL, "e1"), outcome(SYNC_SAME)));
+	take((asks("box", "b2", NULL, NULL), page_of(full, "b3", "e4")));
+	writes(NULL, 2, true);
+	take((asks("box", "b3", NULL, NULL), page_of("three", NULL, "e5")));
+	writes("page", 3, true);
+	sweeps_pages(3);
+	/* With one behind it, it is a page like any other. */
+	take((asks("box", NULL, NULL, "e1"), outcome(SYNC_SAME)));
+	take((asks("box", "b2", NULL, "e4"), outcome(SYNC_SAME)));
+}
+
 static void
 what_was_written_is_swept_even_if_the_pass_broke_off(void **unused)
 {
@@ -266,6 +292,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pages_that_are_as_they_were_are_not_written),
 		TEST(lists_grow_and_shrink),
+		TEST(of_a_last_page_that_is_full_no_etag_is_believed),
 		TEST(what_was_written_is_swept_even_if_the_pass_broke_off),
 		TEST(a_pass_that_is_due_believes_nothing),
 		TEST(pages_behind_those_that_are_known_are_written_each_time),
