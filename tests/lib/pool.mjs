@@ -8,6 +8,8 @@ import { childrenNamed, cleanEnv, killNow, start } from './process.mjs';
 import { program } from './program.mjs';
 import { until } from './wait.mjs';
 
+const TOLD_AGAIN_MS = 300;
+
 export class Pool {
   #supervisor;
 
@@ -72,8 +74,14 @@ export class Pool {
     this.#supervisor.signal(name);
   }
 
-  // Drains: multiwatch tells its children to end and waits for them.
+  // Drains: multiwatch tells its children to end and waits for them.  As the unit does, it is told again
+  // until it has ended: a child that it has just started misses what it is told before it is cronward.
   async stop(graceMs = 40_000) {
-    return this.#supervisor.stop('SIGTERM', graceMs);
+    const again = setInterval(() => this.signal('SIGTERM'), TOLD_AGAIN_MS);
+    try {
+      return await this.#supervisor.stop('SIGTERM', graceMs);
+    } finally {
+      clearInterval(again);
+    }
   }
 }
