@@ -79,5 +79,5 @@ SELECT name FROM cron_locks WHERE name = $1::text AND is_rung AND holder IS NULL
 
 -- name: unring
 -- Behind the beginning of the run $2, which finds by itself what was brought until now; so word that a
--- dead run has left is heard, too.
+-- dead run has left is heard, too.  One that was narrowed does not find all, and leaves the word to its end.
 UPDATE cron_locks SET is_rung = false WHERE name = $1::text AND is_rung AND holder = $2::uuid RETURNING name;

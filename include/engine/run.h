@@ -73,7 +73,7 @@ struct run {
 	int64_t busy_retry_s;
 	/* Only these queues, an array literal; NULL: all that are not paused. */
 	const char *queues;
-	/* After run_end(): somebody rang while this run had the lock (run_ring()). */
+	/* After run_end(): somebody rang, and another run of all is to follow (run_ring()). */
 	bool is_rung;
 
 	int64_t processed, succeeded, failed;
@@ -111,9 +111,9 @@ int run_work(struct run *r);
 int run_end(struct run *r);
 
 /*
- * For whoever was refused as busy and has brought work: lets the run that has the lock know, so
- * that whoever ends it begins another one.  *ret_heard: it will; else nobody has the lock by now.
- * 0, or -1 with run->err.
+ * For whoever was refused as busy and has brought work, or wants more than a run does that may have
+ * been narrowed: lets the run that has the lock know, so that whoever ends it begins another one.
+ * *ret_heard: it will; else nobody has the lock by now. 0, or -1 with run->err.
  */
 int run_ring(struct run *r, bool *ret_heard);
 

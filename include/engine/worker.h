@@ -23,8 +23,10 @@ struct worker {
 	const char *schedule;
 	/* What it counts besides run->processed, succeeded and failed; NULL ends the list. */
 	const char *tallies[WORKER_TALLIES_MAX];
-	/* Whether work may be brought while it runs, by run_ring(). */
+	/* Whether work may be brought while it runs, by run_ring() ... */
 	bool has_bell;
+	/* ... or none is, and who rings wants what a run that was narrowed leaves undone. */
+	bool bell_widens;
 	/*
 	 * Whether the settings let it work at all, asked before a run begins and anything is
 	 * touched.  0, or -1 with ERR_NOT_CONFIGURED.  NULL: they always do.

@@ -76,8 +76,8 @@ run_begin(struct run *r)
 	if (PQntuples(rows) == 0)
 		return run_refuse_busy(r);
 	run_start_clock(r, rows);
-	/* Whatever was brought until now, this run finds. */
-	if (r->worker->has_bell)
+	/* Whatever was brought until now, this run finds, unless it looks for a part alone. */
+	if (r->worker->has_bell && !r->queues)
 		run_unring(r);
 	return 0;
 }
@@ -310,14 +310,14 @@ run_end_write(struct run *r, const char *counts, struct err *e)
 	return rows != NULL;
 }
 
-/* Whether another run is wanted. */
+/* Whether another run is wanted, and would do what this one did not. */
 static void
 run_hear(struct run *r)
 {
 	AUTO(PQclear)
 	PGresult *rows = db_query(r->db, SQL_RUN_IS_RUNG, DB_ARGS(r->worker->name), NULL);
 
-	r->is_rung = rows && PQntuples(rows) > 0;
+	r->is_rung = rows && PQntuples(rows) > 0 && (r->queues || !r->worker->bell_widens);
 }
 
 /* Word that cannot be taken back makes for one run more than is needed. */

@@ -207,10 +207,11 @@ worker_begin_failed(struct call *c, const struct worker_wish *wish)
 	const bool is_busy = c->run.err.code == ERR_BUSY;
 
 	/*
-	 * Calls of different choices come at the same second, and have one lock: what this one is
-	 * about may not be what the run under way is about, so whoever ends that begins another.
+	 * Calls of different choices, and of all, come at the same second, and have one lock: what
+	 * this one is about may not be what the run under way is about, so whoever ends that, and
+	 * knows what it was about, begins another.
 	 */
-	if (is_busy && c->route->choices && wish->queues) {
+	if (is_busy && c->route->choices) {
 		c->rung = c->route->worker;
 		c->afterwards = worker_ring;
 	}

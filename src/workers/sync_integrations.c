@@ -79,6 +79,7 @@ const struct worker worker_sync_integrations = {
 	.schedule = "*/15 * * * *",
 	/* Calls of two intervals come at the same second: the second one rings. */
 	.has_bell = true,
+	.bell_widens = true,
 	.tallies = {
 		[SYNC_TALLY_USERS] = "users",
 		[SYNC_TALLY_INTEGRATIONS] = "integrations",

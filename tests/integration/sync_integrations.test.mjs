@@ -12,6 +12,8 @@ const ROUTE = '/api/cron/sync-integrations';
 const stand = await Stand.create({ env: { ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}` } });
 const { db } = stand;
 after(() => stand.end());
+const all = await Integrations.create();
+after(() => all.end());
 const pool = await stand.startPool({ size: 1 });
 beforeEach(() => db.rows('TRUNCATE cron_job_executions, cron_locks'));
 
@@ -60,6 +62,8 @@ test('a run under way is told, or skipped with zeros', async () => {
   const skipped = await call('GET', '?busy=200');
   assert.deepEqual([skipped.status, skipped.skipped, skipped.run, skipped.durationMs], [200, true, null, 0]);
   for (const name of Object.keys(NOTHING)) assert.equal(skipped[name], NOTHING[name], name);
+  // The only process takes another call when it has rung.
+  await call('POST', '?interval=none');
   await free();
   assert.equal(await runs(), 0);
 });
@@ -72,8 +76,6 @@ test('without the secret it does nothing', async () => {
 
 test('a call of one interval that meets a run of the other is followed by a run of all', async (t) => {
   const free = await holdLock((...query) => db.rows(...query), JOB);
-  for (const query of ['', '?busy=200']) await call('POST', query);
-  assert.equal(await db.value('SELECT is_rung FROM cron_locks WHERE name = $1', [JOB]), false, 'a call of all has nothing to add');
   assert.equal((await call('POST', '?interval=30min&busy=200')).skipped, true);
   await until(() => db.value('SELECT is_rung FROM cron_locks WHERE name = $1', [JOB]), { what: 'the bell' });
   await db.rows('UPDATE cron_locks SET is_rung = false');
@@ -92,18 +94,44 @@ test('a call of one interval that meets a run of the other is followed by a run 
   await until(async () => await runs() === 1, { what: 'a run' });
 });
 
-test('an account of the other interval is synced behind the reply of the run that was in the way', async (t) => {
-  const all = await Integrations.create();
-  t.after(() => all.end());
-  const [github, notion] = await all.add([{ provider: 'github', repositories: 3, issues: 3 }, { provider: 'notion', pages: 3 }]);
-  await all.vendors.github.fault({ fault: 'slow', ms: 1500 });
+const isSynced = (id) => all.db.value('SELECT last_synced_at IS NOT NULL FROM user_integrations WHERE id = $1', [id]);
+
+// GitHub's account, which takes a while, and Notion's.
+async function twoAccounts(ms) {
+  await all.reset();
+  const ids = await all.add([{ provider: 'github', repositories: 3, issues: 3 }, { provider: 'notion', pages: 3 }]);
+  await all.vendors.github.fault({ fault: 'slow', ms });
+  return ids;
+}
+const untilAsked = (id) => until(() => all.db.value('SELECT lease_until IS NOT NULL FROM user_integrations WHERE id = $1', [id]), { what: 'the first run', everyMs: 10 });
+
+test('an account of the other interval is synced behind the reply of the run that was in the way, whoever rang', async () => {
   const both = await all.stand.startPool({ size: 2 });
-  const ring = (interval) => both.call('POST', `${ROUTE}?interval=${interval}&busy=200`, { headers: { authorization: `Bearer ${all.stand.cronSecret}` } });
-  const first = ring('15min');
-  await until(() => all.db.value('SELECT lease_until IS NOT NULL FROM user_integrations WHERE id = $1', [github]), { what: 'the first run', everyMs: 10 });
-  assert.equal(JSON.parse((await ring('30min')).body).skipped, true);
-  const { usersProcessed, providersSync, successCount } = JSON.parse((await first).body);
-  assert.deepEqual([usersProcessed, providersSync, successCount], [1, 1, 1], 'GitHub alone');
-  await until(async () => await all.db.value('SELECT last_synced_at IS NOT NULL FROM user_integrations WHERE id = $1', [notion]), { what: 'Notion' });
-  assert.equal(await all.db.value(`SELECT count(*)::int FROM integration_items WHERE kind = 'page' AND integration_id = $1`, [notion]), 3);
+  const ring = (query) => both.call('POST', `${ROUTE}?busy=200${query}`, { headers: { authorization: `Bearer ${all.stand.cronSecret}` } });
+  for (const second of ['&interval=30min', '']) {
+    const [github, notion] = await twoAccounts(1000);
+    const first = ring('&interval=15min');
+    await untilAsked(github);
+    assert.equal(JSON.parse((await ring(second)).body).skipped, true);
+    const { usersProcessed, providersSync, successCount } = JSON.parse((await first).body);
+    assert.deepEqual([usersProcessed, providersSync, successCount], [1, 1, 1], 'GitHub alone');
+    await until(() => isSynced(notion), { what: `Notion, for "${second}"` });
+    assert.equal(await all.db.value(`SELECT count(*)::int FROM integration_items WHERE kind = 'page' AND integration_id = $1`, [notion]), 3);
+    await until(() => all.db.value('SELECT holder IS NULL FROM cron_locks WHERE name = $1', [JOB]), { what: 'its end' });
+  }
+});
+
+test('what was rung while all were synced asks for nothing more; a run of one interval does not take it for heard', async () => {
+  for (const [args, wanted] of [[[], 1], [['--interval', '15min'], 2]]) {
+    const [github] = await twoAccounts(300);
+    // Word that a dead run has left.
+    await all.db.rows('UPDATE cron_locks SET is_rung = true WHERE name = $1', [JOB]);
+    const run = all.run({ args });
+    if (wanted === 1) {
+      await untilAsked(github);
+      await all.db.rows('UPDATE cron_locks SET is_rung = true WHERE name = $1', [JOB]);
+    }
+    await run;
+    assert.equal(await all.db.value('SELECT count(*)::int FROM cron_job_executions WHERE job_name = $1', [JOB]), wanted, args.join(' '));
+  }
 });
