@@ -77,6 +77,22 @@ test('a package of another version than the Makefile\'s is not built', async () 
   assert.match(done.stderr, new RegExp(`Makefile says version 9\\.9\\.9, deploy/debian/changelog ${version.replaceAll('.', '\\.')}`));
 });
 
+test('without git, the package is made of all that was not made itself', async () => {
+  const tree = tempFolder('tree');
+  const made = ['build', 'var', '.git', 'tests/node_modules'];
+  await must('bash', ['-c', 'set -o pipefail; from=$1 to=$2; shift 2; tar -C "$from" "$@" -c . | tar -C "$to" -x', 'bash', root, tree, ...made.map((at) => `--exclude=./${at}`), '--exclude=node_modules']);
+  const list = async (at) => (await must('find', ['.', '-path', './debian', '-prune', '-o', '-type', 'f', '-print'], { cwd: at })).trim().split('\n').sort();
+  const wanted = await list(tree);
+  assert.ok(wanted.includes('./Makefile') && wanted.includes('./src/main.c'));
+  for (const at of made) await must('install', ['-D', '/dev/null', path.join(tree, at, 'made')]);
+  // What would compile it says what it was given.
+  const bin = tempFolder('bin');
+  writeFileSync(path.join(bin, 'dpkg-buildpackage'), '#!/bin/sh\ncp -a . ../given && touch ../cronward.deb\n', { mode: 0o755 });
+  const said = await must(path.join(tree, 'deploy/make-deb'), [version], { env: { ...env, PATH: `${bin}:${env.PATH}` } });
+  assert.equal(said, `${tree}/build/deb/cronward.deb\n`);
+  assert.deepEqual(await list(path.join(tree, 'build/deb/given')), wanted);
+});
+
 test('hardening-check says yes to the program, made either way', async () => {
   for (const at of [program(), path.join(unpacked, 'usr/bin/cronward')]) {
     const done = await run('hardening-check', [at], { env });
