@@ -133,7 +133,9 @@ RETURNING d.id;
 --           What is no object, or has no id, is passed over; of two of one id the last one counts.
 --   sweep   "kind", "part": what the first "page" pages did not list is deleted, and of kind "parts_kind"
 --           what is part of it; nothing where one of these pages was not noted.  The notes go, of what
---           "keeps" those of later pages alone.
+--           "keeps" those of later pages alone.  50,000 things are looked at, and as many parts deleted: where
+--           there are more, "swept" in the cursor that is there says where to go on, and the row is handed
+--           back ('park'), to whoever takes it next and finds that the same sweep is due.
 --   intent  a refresh is about to be sent.  tokens: {"tokens": {"access", "refresh", "expires_in_s"}},
 --           sealed, are stored; without a new refresh token the old one stays.  Both commit for sure.
 --   limited the vendor said to wait; counted as a try, so that who is not told how long waits longer.
@@ -151,7 +153,7 @@ WITH r AS MATERIALIZED (
 	          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
 	               WITH ORDINALITY AS r (id, token, verdict, retry_ms, error, result, effect, n)) r
 ), l AS MATERIALIZED (
-	SELECT r.*, d.user_id, d.provider
+	SELECT r.*, d.user_id, d.provider, CASE WHEN r.effect = 'sweep' THEN d.cursor ->> 'swept' END AS swept
 	  FROM user_integrations d JOIN r ON r.id = d.id
 	 WHERE d.id = ANY ($1::uuid[]) AND CASE WHEN d.claim_token = r.token THEN d.status = 'active' ELSE false END
 	 ORDER BY d.id
@@ -185,47 +187,67 @@ WITH r AS MATERIALIZED (
 	 WHERE i.data IS DISTINCT FROM EXCLUDED.data
 	RETURNING 1
 ), s AS MATERIALIZED (
-	SELECT l.id, l.kind, l.part, l.page, l.keeps, l.result ->> 'parts_kind' AS parts_kind,
-	       CASE WHEN l.part <> '' THEN l.part || ':' ELSE '' END AS low,
-	       CASE WHEN l.part <> '' THEN l.part || ';' ELSE chr(1114111) END AS high
-	  FROM l
+	SELECT l.id, l.kind, l.part, l.page, l.keeps, l.parts_kind, l.low, l.high, (
+		SELECT o.external_id FROM integration_items o
+		 WHERE o.integration_id = l.id AND o.kind = l.kind
+		   AND o.external_id COLLATE "C" >= l.low AND o.external_id COLLATE "C" < l.high
+		 ORDER BY o.external_id OFFSET 50000 / l.sweeps LIMIT 1) AS upto
+	  FROM (SELECT id, kind, part, page, keeps, result ->> 'parts_kind' AS parts_kind,
+		       GREATEST(CASE WHEN part <> '' THEN part || ':' ELSE '' END COLLATE "C", swept COLLATE "C") AS low,
+		       CASE WHEN part <> '' THEN part || ';' ELSE chr(1114111) END AS high, count(*) OVER () AS sweeps
+	          FROM l WHERE effect = 'sweep' AND page > 0) l
 	 CROSS JOIN LATERAL (
 		SELECT count(*) AS noted FROM integration_seen n
 		 WHERE n.integration_id = l.id AND n.kind = l.kind AND n.part = l.part AND n.page BETWEEN 1 AND l.page) n
-	 WHERE l.effect = 'sweep' AND l.page > 0 AND n.noted = l.page
+	 WHERE n.noted = l.page
 ), w AS MATERIALIZED (
 	SELECT s.id, s.kind, s.parts_kind, g.external_id
 	  FROM s
 	 CROSS JOIN LATERAL (
 		SELECT o.external_id FROM integration_items o
 		 WHERE o.integration_id = s.id AND o.kind = s.kind
-		   AND o.external_id COLLATE "C" >= s.low AND o.external_id COLLATE "C" < s.high
+		   AND o.external_id COLLATE "C" >= s.low AND o.external_id COLLATE "C" < COALESCE(s.upto, s.high)
 		EXCEPT
-		SELECT unnest(n.ids) FROM integration_seen n
-		 WHERE n.integration_id = s.id AND n.kind = s.kind AND n.part = s.part AND n.page <= s.page) g
+		SELECT x.id
+		  FROM integration_seen n
+		 CROSS JOIN LATERAL unnest(n.ids) AS x (id)
+		 WHERE n.integration_id = s.id AND n.kind = s.kind AND n.part = s.part AND n.page <= s.page
+		   AND x.id COLLATE "C" >= s.low AND x.id COLLATE "C" < COALESCE(s.upto, s.high)) g
+), o AS MATERIALIZED (
+	SELECT o.place
+	  FROM w
+	 CROSS JOIN LATERAL (
+		SELECT o.ctid AS place FROM integration_items o
+		 WHERE o.integration_id = w.id AND o.kind = w.parts_kind
+		   AND o.external_id COLLATE "C" >= w.external_id || ':' AND o.external_id COLLATE "C" < w.external_id || ';'
+		OFFSET 0) o
+	 LIMIT 50000
+), k AS MATERIALIZED (
+	-- Sweeps that do not get through, and where they go on; what has parts left is to be found again.
+	SELECT s.id, CASE WHEN o.are_left AND s.parts_kind IS NOT NULL THEN s.low ELSE s.upto END AS swept,
+	       o.are_left AND s.parts_kind IS NOT NULL AS has_parts_left
+	  FROM s, (SELECT count(*) = 50000 AS are_left FROM o) o
+	 WHERE s.upto IS NOT NULL OR (o.are_left AND s.parts_kind IS NOT NULL)
 ), g AS (
 	DELETE FROM integration_items i
 	 WHERE i.ctid = ANY (ARRAY(
 		SELECT o.place
-		  FROM (SELECT id, kind, external_id FROM t WHERE is_gone UNION ALL SELECT id, kind, external_id FROM w) x
+		  FROM (SELECT id, kind, external_id FROM t WHERE is_gone
+			UNION ALL
+			SELECT id, kind, external_id FROM w WHERE id <> ALL (ARRAY(SELECT id FROM k WHERE has_parts_left))) x
 		 CROSS JOIN LATERAL (
 			SELECT o.ctid AS place FROM integration_items o
 			 WHERE o.integration_id = x.id AND o.kind = x.kind AND o.external_id = x.external_id
 			 LIMIT 1) o
 		UNION ALL
-		SELECT o.place
-		  FROM w
-		 CROSS JOIN LATERAL (
-			SELECT o.ctid AS place FROM integration_items o
-			 WHERE o.integration_id = w.id AND o.kind = w.parts_kind
-			   AND o.external_id COLLATE "C" >= w.external_id || ':' AND o.external_id COLLATE "C" < w.external_id || ';'
-			OFFSET 0) o))
+		SELECT place FROM o))
 	RETURNING 1
 ), a AS (
 	DELETE FROM integration_seen n
 	 WHERE n.ctid = ANY (ARRAY(
 		SELECT o.place
 		  FROM (SELECT id, kind, part, CASE WHEN keeps THEN page ELSE -1 END AS page FROM s
+			 WHERE id <> ALL (ARRAY(SELECT id FROM k))
 			UNION ALL
 			SELECT id, parts_kind, external_id, -1 FROM w WHERE parts_kind IS NOT NULL
 			UNION ALL
@@ -249,7 +271,8 @@ WITH r AS MATERIALIZED (
 ), u AS (
 	UPDATE user_integrations d
 	   SET status = CASE WHEN l.verdict = 'dead' THEN 'needs_reauth' ELSE d.status END,
-	       cursor = CASE WHEN jsonb_typeof(l.result -> 'cursor') = 'object' THEN l.result -> 'cursor' ELSE d.cursor END,
+	       cursor = CASE WHEN l.goes_on_at IS NOT NULL THEN d.cursor || jsonb_build_object('swept', l.goes_on_at)
+	                     WHEN jsonb_typeof(l.result -> 'cursor') = 'object' THEN l.result -> 'cursor' ELSE d.cursor END,
 	       waits_until = CASE l.verdict WHEN 'go_on' THEN CASE WHEN l.retry_ms > 0 THEN clock_timestamp() + l.retry_ms * interval '1 millisecond'
 					ELSE d.waits_until END
 	                          WHEN 'done' THEN clock_timestamp() + interval '1 minute'
@@ -275,7 +298,9 @@ WITH r AS MATERIALIZED (
 	       last_synced_at = CASE WHEN l.verdict = 'done' THEN clock_timestamp() ELSE d.last_synced_at END,
 	       last_error = CASE l.verdict WHEN 'done' THEN NULL WHEN 'go_on' THEN d.last_error ELSE COALESCE(l.error, d.last_error) END,
 	       updated_at = clock_timestamp()
-	  FROM l
+	  FROM (SELECT l.id, CASE WHEN k.id IS NULL THEN l.verdict ELSE 'park' END AS verdict, l.retry_ms, l.error, l.effect, l.result,
+	               k.swept AS goes_on_at
+	          FROM l LEFT JOIN k ON k.id = l.id) l
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM l)) AND d.id = l.id AND (SELECT count(*) FROM y) >= 0
 	RETURNING d.id, l.verdict
 )

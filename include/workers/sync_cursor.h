@@ -13,6 +13,7 @@
  *  "part": "C1",             of a stream that has parts
  *  "is_all": true,           ... each of which is read whole; or no page counts as unchanged
  *  "todo": ["C1"],           parts that this stream has named so far
+ *  "swept": "C1:17",         how far a long sweep is: the settle statement's alone
  *  "streams": {"issue": {
  *    "since": "...",         what was read before
  *    "etag": "...",          of the first page since then

@@ -199,6 +199,34 @@ test('a whole pass: what no page has listed is swept, with what hangs on it, and
   assert.deepEqual(Object.keys(await items(row.id, 'message')), ['C20:1', 'C20:2']);
 });
 
+test('a sweep of very many takes several statements, each by whoever claims it then', async () => {
+  let row = await one({ provider: 'slack', cursor: '{"at": "message"}' });
+  const fill = (kind, part, count) => db.rows(`INSERT INTO integration_items SELECT $1, $2, $3 || lpad(n::text, 6, '0'), '{}' FROM generate_series(1, ${count}) n`, [row.id, kind, part]);
+  const swept = async (result, verdict) => {
+    const end = await settle([row], { effect: 'sweep', result: { cursor: { at: 'user' }, page: 1, ...result }, verdict });
+    const { cursor, status, last_synced_at: synced } = await rowOf(row.id);
+    if (end.park) [row] = await claim();
+    return [end, cursor, status, synced === null];
+  };
+  // Of a channel that was left two messages are listed still, the last ones.
+  await fill('message', 'C1:', 60_000);
+  await db.rows(`INSERT INTO integration_seen VALUES ($1, 'message', 'C1', 1, '{C1:049999,C1:060000}')`, [row.id]);
+  const messages = { kind: 'message', part: 'C1' };
+  assert.deepEqual(await swept(messages, 'done'), [{ park: 1, items_deleted: 49_999 }, { at: 'message', swept: 'C1:050001' }, 'active', true]);
+  assert.deepEqual(await swept(messages, 'done'), [{ done: 1, items_deleted: 9999 }, { at: 'user' }, 'active', false]);
+  assert.deepEqual(Object.keys(await items(row.id, 'message')), ['C1:049999', 'C1:060000']);
+  assert.equal(await db.value('SELECT count(*)::int FROM integration_seen'), 0);
+  // A channel is gone with its messages: they go first.
+  row = await one({ provider: 'slack', cursor: '{"at": "channel"}' });
+  await fill('message', 'C1:', 60_000);
+  await fill('channel', 'C', 1);
+  await db.rows(`UPDATE integration_items SET external_id = 'C1' WHERE kind = 'channel'`);
+  await db.rows(`INSERT INTO integration_seen VALUES ($1, 'channel', '', 1, '{}')`, [row.id]);
+  const channels = { kind: 'channel', parts_kind: 'message' };
+  assert.deepEqual(await swept(channels), [{ park: 1, items_deleted: 50_000 }, { at: 'channel', swept: '' }, 'active', true]);
+  assert.deepEqual(await swept(channels), [{ go_on: 1, going: [row.id], items_deleted: 10_001 }, { at: 'user' }, 'active', true]);
+});
+
 test('notes that are kept: a page is noted in its place, and a sweep goes by all pages there are', async () => {
   const row = await one();
   const list = (ids, number) => page(ids.map((id) => ({ id })), { is_whole: true, keeps: true, page: number });
