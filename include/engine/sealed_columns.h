@@ -1,6 +1,6 @@
 /*
  * sealed_columns - the columns in which secrets are kept, for everybody who opens one or looks
- * after all of them.  A new one is four statements in sql/sealed.sql and an entry in the list.
+ * after all of them.  A new one is a source in sql/sealed.sql and an entry in the list.
  */
 #ifndef CRONWARD_ENGINE_SEALED_COLUMNS_H
 #define CRONWARD_ENGINE_SEALED_COLUMNS_H

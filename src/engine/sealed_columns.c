@@ -9,74 +9,55 @@
 
 static bool sealed_columns_may_close(void *);
 
+/* Of a source in sql/sealed.sql. */
+#define SEALED_STATEMENTS(SOURCE)                                                                  \
+	.plain = SQL_SEALED_##SOURCE##_PLAIN, .stale = SQL_SEALED_##SOURCE##_STALE,                \
+	.put = SQL_SEALED_##SOURCE##_PUT, .keys = SQL_SEALED_##SOURCE##_KEYS
+
 const struct sealed_column sealed_columns[SEALED__MAX] = {
 	[SEALED_WEBHOOK_SECRET] = {
 		.table = "app_webhooks",
 		.column = "secret",
 		.moved_from = "previous_secret",
-		.plain = SQL_SEALED_WEBHOOK_SECRET_PLAIN,
-		.stale = SQL_SEALED_WEBHOOK_SECRET_STALE,
-		.put = SQL_SEALED_WEBHOOK_SECRET_PUT,
-		.keys = SQL_SEALED_WEBHOOK_SECRET_KEYS,
+		SEALED_STATEMENTS(WEBHOOK_SECRET),
 	},
 	[SEALED_WEBHOOK_PREVIOUS] = {
 		.table = "app_webhooks",
 		.column = "previous_secret",
 		.moved_from = "secret",
-		.plain = SQL_SEALED_WEBHOOK_PREVIOUS_PLAIN,
-		.stale = SQL_SEALED_WEBHOOK_PREVIOUS_STALE,
-		.put = SQL_SEALED_WEBHOOK_PREVIOUS_PUT,
-		.keys = SQL_SEALED_WEBHOOK_PREVIOUS_KEYS,
+		SEALED_STATEMENTS(WEBHOOK_PREVIOUS),
 	},
 	[SEALED_JOB_TYPE_SECRET] = {
 		.table = "job_types",
 		.column = "secret",
 		.is_named = true,
-		.plain = SQL_SEALED_JOB_TYPE_SECRET_PLAIN,
-		.stale = SQL_SEALED_JOB_TYPE_SECRET_STALE,
-		.put = SQL_SEALED_JOB_TYPE_SECRET_PUT,
-		.keys = SQL_SEALED_JOB_TYPE_SECRET_KEYS,
+		SEALED_STATEMENTS(JOB_TYPE_SECRET),
 	},
 	[SEALED_APOLLO_KEY] = {
 		.table = "workspace_settings",
 		.column = "apollo_api_key_encrypted",
-		.plain = SQL_SEALED_APOLLO_KEY_PLAIN,
-		.stale = SQL_SEALED_APOLLO_KEY_STALE,
-		.put = SQL_SEALED_APOLLO_KEY_PUT,
-		.keys = SQL_SEALED_APOLLO_KEY_KEYS,
+		SEALED_STATEMENTS(APOLLO_KEY),
 	},
 	[SEALED_EVENT_HANDLER_SECRET] = {
 		.table = "event_handlers",
 		.column = "secret",
 		.is_named = true,
-		.plain = SQL_SEALED_EVENT_HANDLER_SECRET_PLAIN,
-		.stale = SQL_SEALED_EVENT_HANDLER_SECRET_STALE,
-		.put = SQL_SEALED_EVENT_HANDLER_SECRET_PUT,
-		.keys = SQL_SEALED_EVENT_HANDLER_SECRET_KEYS,
+		SEALED_STATEMENTS(EVENT_HANDLER_SECRET),
 	},
 	[SEALED_WHATSAPP_TOKEN] = {
 		.table = "whatsapp_configs",
 		.column = "accesstoken",
-		.plain = SQL_SEALED_WHATSAPP_TOKEN_PLAIN,
-		.stale = SQL_SEALED_WHATSAPP_TOKEN_STALE,
-		.put = SQL_SEALED_WHATSAPP_TOKEN_PUT,
-		.keys = SQL_SEALED_WHATSAPP_TOKEN_KEYS,
+		SEALED_STATEMENTS(WHATSAPP_TOKEN),
 	},
 	[SEALED_INTEGRATION_ACCESS] = {
 		.table = "user_integrations",
 		.column = "access_token",
-		.plain = SQL_SEALED_INTEGRATION_ACCESS_PLAIN,
-		.stale = SQL_SEALED_INTEGRATION_ACCESS_STALE,
-		.put = SQL_SEALED_INTEGRATION_ACCESS_PUT,
-		.keys = SQL_SEALED_INTEGRATION_ACCESS_KEYS,
+		SEALED_STATEMENTS(INTEGRATION_ACCESS),
 	},
 	[SEALED_INTEGRATION_REFRESH] = {
 		.table = "user_integrations",
 		.column = "refresh_token",
-		.plain = SQL_SEALED_INTEGRATION_REFRESH_PLAIN,
-		.stale = SQL_SEALED_INTEGRATION_REFRESH_STALE,
-		.put = SQL_SEALED_INTEGRATION_REFRESH_PUT,
-		.keys = SQL_SEALED_INTEGRATION_REFRESH_KEYS,
+		SEALED_STATEMENTS(INTEGRATION_REFRESH),
 	},
 };
 
