@@ -122,6 +122,8 @@ enum run_outcome run_outcome(const struct run *r);
 json_t *run_counts(const struct run *r);
 /* For worker.reply, where there is nothing else to say: success, processed, succeeded, failed. */
 void run_reply_counts(const struct run *r, json_t *body);
+/* For worker.reply likewise, where the run is called a job: success, and jobId. */
+void run_reply_job(const struct run *r, json_t *body);
 /* What stands under "run" in a reply: id, worker, durationMs, more; null when it never began. */
 json_t *run_summary(const struct run *r);
 /* The whole JSON reply of a run that has ended: the worker's keys, then "run".  The caller's. */

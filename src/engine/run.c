@@ -162,6 +162,17 @@ run_reply_counts(const struct run *r, json_t *body)
 	json_object_set_new(body, "failed", json_integer(r->failed));
 }
 
+void
+run_reply_job(const struct run *r, json_t *body)
+{
+	/* A run that never began (?busy=200) has no start. */
+	int64_t began_ms = r->begun ? r->db_began_ms : 0;
+
+	json_object_set_new(body, "success", json_true());
+	json_object_set_new(
+	    body, "jobId", json_sprintf("%s-%lld", r->worker->name, (long long)began_ms));
+}
+
 json_t *
 run_summary(const struct run *r)
 {

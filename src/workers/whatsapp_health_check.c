@@ -168,12 +168,7 @@ whatsapp_health_check_work(struct run *r)
 static void
 whatsapp_health_check_reply(const struct run *r, json_t *body)
 {
-	/* A run that never began (?busy=200) has no start. */
-	int64_t began_ms = r->begun ? r->db_began_ms : 0;
-
-	json_object_set_new(body, "success", json_true());
-	json_object_set_new(
-	    body, "jobId", json_sprintf("%s-%lld", r->worker->name, (long long)began_ms));
+	run_reply_job(r, body);
 	json_object_set_new(body, "message", json_string("WhatsApp health check completed"));
 	for (int i = TALLY_CHECKED; i <= TALLY_UNKNOWN; i++)
 		json_object_set_new(body, r->worker->tallies[i], json_integer(r->tally[i]));

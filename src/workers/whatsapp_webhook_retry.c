@@ -29,12 +29,7 @@ whatsapp_webhook_retry_work(struct run *r)
 static void
 whatsapp_webhook_retry_reply(const struct run *r, json_t *body)
 {
-	/* A run that never began (?busy=200) has no start. */
-	int64_t began_ms = r->begun ? r->db_began_ms : 0;
-
-	json_object_set_new(body, "success", json_true());
-	json_object_set_new(
-	    body, "jobId", json_sprintf("%s-%lld", r->worker->name, (long long)began_ms));
+	run_reply_job(r, body);
 	json_object_set_new(body, "message",
 	    json_sprintf(
 		"%lld event%s processed", (long long)r->processed, r->processed == 1 ? "" : "s"));
