@@ -2,7 +2,7 @@
  * clock - monotonic time for deadlines, wall time for log lines.
  *
  * What is stored or compared in the database never comes from here: see
- * run_db_now_ms() in engine/run.h.
+ * run_db_now_s() in engine/run.h.
  */
 #ifndef CRONWARD_BASE_CLOCK_H
 #define CRONWARD_BASE_CLOCK_H

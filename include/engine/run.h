@@ -133,8 +133,8 @@ json_t *run_reply(const struct run *r);
 bool run_may_start(const struct run *r, int64_t item_ms);
 /* An item's time-out: ${timeout_s} of the settings, but never longer than the budget.  In ms. */
 int64_t run_item_timeout_ms(const struct run *r, int64_t timeout_s);
-/* Now on the database's clock, in ms since 1970: its time at the start, plus what has passed. */
-int64_t run_db_now_ms(const struct run *r);
+/* Now on the database's clock, in seconds since 1970: that at the start, plus what has passed. */
+int64_t run_db_now_s(const struct run *r);
 
 /* What a statement that is sent now may take: RUN_STATEMENT_MAX_MS, or less before the hard end. */
 int run_statement_ms(const struct run *r);

@@ -208,9 +208,9 @@ run_item_timeout_ms(const struct run *r, int64_t timeout_s)
 }
 
 int64_t
-run_db_now_ms(const struct run *r)
+run_db_now_s(const struct run *r)
 {
-	return r->db_began_ms + clock_mono_ms() - r->mono_began_ms;
+	return (r->db_began_ms + clock_mono_ms() - r->mono_began_ms) / 1000;
 }
 
 int

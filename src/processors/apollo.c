@@ -207,8 +207,7 @@ enrich_judge(struct enrich *e, const struct http_reply *reply)
 	struct err why = { .code = ERR_OK };
 	char *key = enrich_key(e, &why);
 
-	apollo_read(
-	    e->item->memory, e->kind->subject, reply, run_db_now_ms(e->run) / 1000, &answer);
+	apollo_read(e->item->memory, e->kind->subject, reply, run_db_now_s(e->run), &answer);
 	if (key) {
 		const struct pace_told told = apollo_told(&answer);
 

@@ -116,7 +116,7 @@ post_sign(struct run *r, const struct job_type *type, struct item *item, struct 
 		return VERDICT_SEND;
 	verdict = item_secret_key(r, item, &secret, &keys);
 	if (verdict == VERDICT_SEND)
-		sign_request(&keys, item_text(item, JOB_ID), run_db_now_ms(r) / 1000, q);
+		sign_request(&keys, item_text(item, JOB_ID), run_db_now_s(r), q);
 	crypto_wipe(&keys, sizeof keys);
 	return verdict;
 }
@@ -168,7 +168,7 @@ post_judge(
 	    excerpt);
 	if (reply->status == STATUS_GONE)
 		return VERDICT_DEAD;
-	return job_again(item, http_retry_after_s(reply->retry_after, run_db_now_ms(r) / 1000));
+	return job_again(item, http_retry_after_s(reply->retry_after, run_db_now_s(r)));
 }
 
 /* Without a token nobody could call back: then 202 is as good as 200. */

@@ -169,7 +169,7 @@ forward_sign(struct run *r, struct item *item, struct http_request *q)
 	const char *id = item_text(item, EVENT_ID);
 	const struct item_secret secret = { SEALED_EVENT_HANDLER_SECRET,
 		item_text(item, EVENT_HANDLER), item_text(item, EVENT_SECRET), "the handler" };
-	const struct sign_message message = { id, run_db_now_ms(r) / 1000, q->body, q->body_len };
+	const struct sign_message message = { id, run_db_now_s(r), q->body, q->body_len };
 	char timestamp[SIGN_TIMESTAMP_MAX], signature[SIGN_HEADER_MAX];
 	struct sign_keys keys = { .count = 0 };
 	enum verdict verdict;
@@ -246,7 +246,7 @@ forward_judge(struct run *r, struct item *item, const struct http_reply *reply)
 	    excerpt);
 	if (reply->status == STATUS_GONE)
 		return VERDICT_DEAD;
-	return event_again(item, http_retry_after_s(reply->retry_after, run_db_now_ms(r) / 1000));
+	return event_again(item, http_retry_after_s(reply->retry_after, run_db_now_s(r)));
 }
 
 /* The beginning of what the application said, without secrets that it repeats. */

@@ -29,7 +29,7 @@ static void health_end_write(struct item *, const char *status, const char *code
 enum verdict
 health_end_fine(const struct run *r, struct item *item, struct health_found *found)
 {
-	int64_t soon_s = run_db_now_ms(r) / 1000 + HEALTH_EXPIRES_S;
+	int64_t soon_s = run_db_now_s(r) + HEALTH_EXPIRES_S;
 	char at[CLOCK_TEXT_MAX];
 
 	if (found->expires_at_s > 0 && found->expires_at_s <= soon_s)

@@ -242,7 +242,7 @@ mail_step(struct run *r, struct item *item, const struct http_reply *reply, stru
 
 	if (!reply)
 		return mail_begin(r, item, q);
-	resend_read(item->memory, &request->ask, reply, run_db_now_ms(r) / 1000, &answer);
+	resend_read(item->memory, &request->ask, reply, run_db_now_s(r), &answer);
 	pace_learn(&mail_run.pace, &answer.told, clock_mono_ms());
 	return mail_judge(r, item, reply, &answer);
 }

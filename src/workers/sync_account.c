@@ -35,7 +35,7 @@ sync_account_create(struct run *r, const struct item *item, struct sync_vendor_r
 	sync_state_init(
 	    &a->state, of->vendor, item_text(item, SYNC_COLUMN_CURSOR), r->conf->sync_whole_h);
 	if (expires_in_s)
-		a->expires_s = run_db_now_ms(r) / 1000 + strtoll(expires_in_s, NULL, 10);
+		a->expires_s = run_db_now_s(r) + strtoll(expires_in_s, NULL, 10);
 	a->is_refresh_lost = item_text(item, SYNC_COLUMN_IS_REFRESH_LOST)[0] == 't';
 	return a;
 }

@@ -71,7 +71,6 @@ static enum verdict sync_page(struct run *, struct item *, const struct sync_ans
 static enum verdict sync_limited(struct run *, struct item *, const struct sync_answer *);
 static enum verdict sync_go_on(struct run *, struct item *, const struct sync_written *);
 static int64_t sync_pause_ms(const struct sync_account *);
-static int64_t sync_now_s(const struct run *);
 
 const struct worker worker_sync_integrations = {
 	.name = "sync-integrations",
@@ -283,12 +282,12 @@ sync_begin(struct run *r, struct item *item, struct http_request *q)
 		return sync_closed(r, item, wait_ms);
 	if (a->phase == SYNC_INTENDS)
 		return sync_token_ask(r, item, q);
-	switch (sync_state_next(&a->state, sync_now_s(r), &ask)) {
+	switch (sync_state_next(&a->state, run_db_now_s(r), &ask)) {
 	case SYNC_ASK:
 		return sync_token_is_due(r, item) ? sync_token_intend(item)
 						  : sync_ask(r, item, &ask, q);
 	case SYNC_SWEEP:
-		sync_state_sweep(&a->state, sync_now_s(r), &written);
+		sync_state_sweep(&a->state, run_db_now_s(r), &written);
 		return sync_go_on(r, item, &written);
 	case SYNC_OVER:
 		break;
@@ -370,10 +369,10 @@ sync_read(struct run *r, struct item *item, const struct http_reply *reply,
 
 	if (!token)
 		return -1;
-	sync_state_next(&a->state, sync_now_s(r), &ask);
+	sync_state_next(&a->state, run_db_now_s(r), &ask);
 	ask.conf = r->conf;
 	ask.token = token;
-	a->of->vendor->read(item->memory, &ask, reply, sync_now_s(r), ret_answer);
+	a->of->vendor->read(item->memory, &ask, reply, run_db_now_s(r), ret_answer);
 	sync_account_wipe(token);
 	return 0;
 }
@@ -412,7 +411,7 @@ sync_page(struct run *r, struct item *item, const struct sync_answer *answer)
 	struct sync_written written;
 
 	a->is_new = false;
-	if (sync_state_take(&a->state, answer, sync_now_s(r), &written, &e) != 0)
+	if (sync_state_take(&a->state, answer, run_db_now_s(r), &written, &e) != 0)
 		return sync_account_retry(item, e.message, -1);
 	a->pages++;
 	r->tally[SYNC_TALLY_PAGES] += answer->outcome == SYNC_PAGE || answer->outcome == SYNC_SAME;
@@ -460,7 +459,7 @@ sync_go_on(struct run *r, struct item *item, const struct sync_written *written)
 {
 	struct sync_account *a = sync_account_of(item);
 	struct sync_ask ask;
-	enum sync_move next = sync_state_next(&a->state, sync_now_s(r), &ask);
+	enum sync_move next = sync_state_next(&a->state, run_db_now_s(r), &ask);
 	char *result = sync_state_result(&a->state, written);
 
 	item->result = arena_text(item->memory, result);
@@ -488,10 +487,4 @@ sync_pause_ms(const struct sync_account *a)
 	int64_t left_ms = a->sent_ms + a->of->vendor->pause_ms - clock_mono_ms();
 
 	return left_ms > 0 ? left_ms : 0;
-}
-
-static int64_t
-sync_now_s(const struct run *r)
-{
-	return run_db_now_ms(r) / 1000;
 }

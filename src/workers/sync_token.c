@@ -42,7 +42,7 @@ bool
 sync_token_is_due(struct run *r, const struct item *item)
 {
 	const struct sync_account *a = sync_account_of(item);
-	int64_t left_s = a->expires_s - run_db_now_ms(r) / 1000;
+	int64_t left_s = a->expires_s - run_db_now_s(r);
 	/* One that lives shorter than that from its beginning is used up to its end. */
 	int64_t margin_s = a->access ? 0 : TOKEN_MARGIN_S;
 
@@ -131,8 +131,7 @@ sync_token_take(struct run *r, struct item *item, const struct http_reply *reply
 	if (reply->status == 0 && (reply->is_ours || reply->refused))
 		snprintf(tokens.says, sizeof tokens.says, "%s", reply->error);
 	else
-		oauth_read(item->memory, &who, token ? token : "", reply, run_db_now_ms(r) / 1000,
-		    &tokens);
+		oauth_read(item->memory, &who, token ? token : "", reply, run_db_now_s(r), &tokens);
 	if (token)
 		sync_account_wipe(token);
 	if (reply->status == 0 && (reply->is_ours || reply->refused))
@@ -208,7 +207,7 @@ token_hold(struct run *r, struct item *item, const char *says)
 	enum verdict verdict = sync_account_hold(item, says);
 
 	if (!a->is_refresh_lost) {
-		int64_t left_s = a->expires_s - run_db_now_ms(r) / 1000;
+		int64_t left_s = a->expires_s - run_db_now_s(r);
 
 		token_result(item, NULL, NULL, a->expires_s == 0 ? 0 : left_s == 0 ? -1 : left_s);
 	}
@@ -235,8 +234,7 @@ token_store(struct run *r, struct item *item, const struct sync_tokens *tokens)
 	token_keep(&a->access, access);
 	if (refresh)
 		token_keep(&a->refresh, refresh);
-	a->expires_s =
-	    tokens->expires_in_s > 0 ? run_db_now_ms(r) / 1000 + tokens->expires_in_s : 0;
+	a->expires_s = tokens->expires_in_s > 0 ? run_db_now_s(r) + tokens->expires_in_s : 0;
 	a->phase = SYNC_READS;
 	a->is_failing = false;
 	a->is_new = true;

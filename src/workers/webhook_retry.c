@@ -163,7 +163,7 @@ webhook_request(struct run *r, struct item *item, struct http_request *q)
 	http_header(q, "content-type", "application/json");
 	verdict = webhook_keys(r, item, &keys);
 	if (verdict == VERDICT_SEND)
-		sign_request(&keys, item_text(item, COLUMN_ID), run_db_now_ms(r) / 1000, q);
+		sign_request(&keys, item_text(item, COLUMN_ID), run_db_now_s(r), q);
 	crypto_wipe(&keys, sizeof keys);
 	if (verdict != VERDICT_SEND)
 		return verdict;
@@ -247,7 +247,7 @@ webhook_again(struct run *r, struct item *item, const struct http_reply *reply)
 
 	if (failures > c->webhook_retries_max)
 		return VERDICT_DEAD;
-	item->retry_ms = backoff_ms(
-	    &backoff, failures, http_retry_after_s(reply->retry_after, run_db_now_ms(r) / 1000));
+	item->retry_ms =
+	    backoff_ms(&backoff, failures, http_retry_after_s(reply->retry_after, run_db_now_s(r)));
 	return VERDICT_RETRY;
 }

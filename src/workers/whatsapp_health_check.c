@@ -312,7 +312,7 @@ health_judge(
 		found->latency_ms = reply->timing.total_ms;
 	if (health_open(r, item, check, &ask, &e) != 0)
 		return health_end_held(item, "sealed", e.message);
-	meta_read(&ask, reply, run_db_now_ms(r) / 1000, &answer);
+	meta_read(&ask, reply, run_db_now_s(r), &answer);
 	health_shut(item, &ask);
 	if (reply->status == 0 && reply->is_ours)
 		return health_end_held(item, "ours", answer.says);
