@@ -15,6 +15,7 @@
 #include "db/sql.h"
 #include "http/http.h"
 
+#include <jansson.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -111,6 +112,9 @@ enum verdict item_hold(struct item *item, const char *why);
 
 /* Says why the item failed; printf-like, cleaned and cut to ITEM_ERROR_MAX. */
 void item_fail(struct item *item, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says how the item ended: ${result} as text, in item->memory. */
+void item_result(struct item *item, const json_t *result);
 
 /* What a try has to say while it is under way; texts are copied.  NULL and -1 say nothing. */
 struct item_note {

@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -93,6 +94,15 @@ item_fail(struct item *item, const char *fmt, ...)
 	    : (size_t)len < sizeof raw ? (size_t)len
 				       : sizeof raw - 1);
 	item->error = clean;
+}
+
+void
+item_result(struct item *item, const json_t *result)
+{
+	char *text = json_dumps(result, JSON_COMPACT);
+
+	item->result = text ? arena_text(item->memory, text) : NULL;
+	free(text);
 }
 
 void

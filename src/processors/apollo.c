@@ -130,10 +130,8 @@ enrich_leave(struct enrich *e)
 {
 	const char *at = json_string_value(json_object_get(e->row, "enriched_at"));
 	json_auto_t *result = json_pack("{s:b,s:s}", "asked", 0, "enriched_at", at);
-	char *text = json_dumps(result, JSON_COMPACT);
 
-	e->item->result = text ? arena_text(e->item->memory, text) : NULL;
-	free(text);
+	item_result(e->item, result);
 	enrich_note(e, "info",
 	    arena_format(e->item->memory,
 		"nothing was asked: the %s was enriched at %s, after this job was made",

@@ -13,7 +13,6 @@
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -119,7 +118,6 @@ health_end_write(struct item *item, const char *status, const char *code,
     const struct health_found *found, const struct meta_answer *answer)
 {
 	json_auto_t *result = json_pack("{s:s}", "status", status);
-	char *text;
 
 	if (found && found->latency_ms >= 0)
 		json_object_set_new(result, "latency", json_integer(found->latency_ms));
@@ -129,7 +127,5 @@ health_end_write(struct item *item, const char *status, const char *code,
 		json_object_set_new(result, "code", json_string(code));
 	if (answer && answer->subcode > 0)
 		json_object_set_new(result, "subcode", json_integer(answer->subcode));
-	text = json_dumps(result, JSON_COMPACT);
-	item->result = text ? arena_text(item->memory, text) : NULL;
-	free(text);
+	item_result(item, result);
 }

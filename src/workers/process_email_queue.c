@@ -458,7 +458,6 @@ mail_write_result(struct item *item, const char *const *ids)
 	const struct mails *m = &request->mails;
 	json_auto_t *result = json_object(), *sent = json_object(), *refused = json_object();
 	size_t fit = 0;
-	char *text;
 
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->all[i].fault)
@@ -468,9 +467,7 @@ mail_write_result(struct item *item, const char *const *ids)
 	}
 	json_object_set(result, "sent", sent);
 	json_object_set(result, "refused", refused);
-	text = json_dumps(result, JSON_COMPACT);
-	item->result = text ? arena_text(item->memory, text) : NULL;
-	free(text);
+	item_result(item, result);
 }
 
 static bool

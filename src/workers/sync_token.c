@@ -270,7 +270,6 @@ token_result(struct item *item, const char *access, const char *refresh, int64_t
 {
 	json_auto_t *result = json_object();
 	json_t *tokens = json_object();
-	char *text;
 
 	json_object_set_new(result, "tokens", tokens);
 	if (access)
@@ -279,9 +278,7 @@ token_result(struct item *item, const char *access, const char *refresh, int64_t
 		json_object_set_new(tokens, "refresh", json_string(refresh));
 	if (expires_in_s != 0)
 		json_object_set_new(tokens, "expires_in_s", json_integer(expires_in_s));
-	text = json_dumps(result, JSON_COMPACT);
-	item->result = arena_text(item->memory, text);
-	free(text);
+	item_result(item, result);
 	item->effect = "tokens";
 }
 
