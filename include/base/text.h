@@ -41,6 +41,10 @@ bool text_to_int64(const char *s, int64_t min, int64_t max, int64_t *ret_value);
 bool text_to_duration_ms(const char *s, int64_t *ret_ms);
 /* Whether ${s} is a uuid in its usual form, 8-4-4-4-12 hex digits in any case. */
 bool text_is_uuid(const char *s);
+/* Whether ${s} is written like ${form}: with a digit for each '0' of it, and else the same. */
+bool text_has_form(const char *s, const char *form);
+/* Whether ${s} holds nothing but visible characters of ASCII. */
+bool text_is_visible(const char *s);
 /* How many characters the UTF-8 of ${s} is. */
 size_t text_characters(const char *s);
 /* Whether all ${len} bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms). */

@@ -16,6 +16,12 @@ enum {
 };
 
 /*
+ * What all requests for a page have: how long an answer may be, and ask->token, of which no other
+ * copy is left.
+ */
+void sync_page_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q);
+
+/*
  * Judges ${reply} by what means the same everywhere.  True: it is a success with sound JSON, all of
  * it, in *ret_root, and *ret_answer is a page without things.  In pages what json_mend() mends is.
  *
@@ -30,9 +36,6 @@ bool sync_page_open(struct arena *a, const struct sync_ask *ask, const struct ht
 /* A success that is not what was asked for: FAILED, and "the answer is ${why}". */
 void sync_page_garble(
     const struct http_reply *reply, const char *why, struct sync_answer *ret_answer);
-
-/* Adds "authorization: Bearer ${token}" to ${q}, and leaves no other copy of it. */
-void sync_bearer(struct arena *a, const char *token, struct http_request *q);
 
 /*
  * "HTTP 403 name: words", with the words for people that ${root}, or a plain body, has in one of

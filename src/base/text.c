@@ -218,6 +218,24 @@ text_is_uuid(const char *s)
 	return s[i] == '\0';
 }
 
+bool
+text_has_form(const char *s, const char *form)
+{
+	while (*form && (*form == '0' ? *s >= '0' && *s <= '9' : *s == *form)) {
+		form++;
+		s++;
+	}
+	return !*form && !*s;
+}
+
+bool
+text_is_visible(const char *s)
+{
+	while (*s > ' ' && *s <= '~')
+		s++;
+	return *s == '\0';
+}
+
 size_t
 text_characters(const char *s)
 {

@@ -151,10 +151,9 @@ enqueue_key(struct call *c, const char **ret_key)
 		if (len == 0 || len > JOBS_KEY_MAX)
 			return err_set(&c->err, ERR_BAD_REQUEST,
 			    "Idempotency-Key may have 1 to %d characters", JOBS_KEY_MAX);
-		for (size_t i = 0; i < len; i++)
-			if (value[i] <= ' ' || value[i] > '~')
-				return err_set(&c->err, ERR_BAD_REQUEST,
-				    "Idempotency-Key may only hold visible characters of ASCII");
+		if (!text_is_visible(value))
+			return err_set(&c->err, ERR_BAD_REQUEST,
+			    "Idempotency-Key may only hold visible characters of ASCII");
 		if (*ret_key && strcmp(*ret_key, value) != 0)
 			return err_set(
 			    &c->err, ERR_BAD_REQUEST, "Idempotency-Key is given more than once");

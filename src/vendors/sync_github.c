@@ -22,7 +22,6 @@
 enum {
 	GITHUB_WINDOW_S = 3600, /* of the primary limit */
 	GITHUB_ETAG_MAX = 256,
-	GITHUB_TIME_MAX = 21, /* "2026-11-22T20:00:00Z" with its NUL */
 	GITHUB_POLL_MAX_S = 3600,
 	GITHUB_MOVED = '!', /* before a page that another one was moved to: once is enough */
 };
@@ -35,7 +34,8 @@ enum {
 	STATUS_TOO_MANY = 429
 };
 
-#define GITHUB_NOT_IN_URLS "\"<>\\^`{|}#" /* besides spaces and controls: RFC 3986, 2 */
+#define GITHUB_TIME "0000-00-00T00:00:00Z" /* the one form that can be compared as text */
+#define GITHUB_NOT_IN_URLS "\"<>\\^`{|}#"  /* besides spaces and controls: RFC 3986, 2 */
 
 enum {
 	GITHUB_REPOSITORY,
@@ -72,7 +72,6 @@ static void github_read_next(
     struct arena *, const struct sync_ask *, const struct http_reply *, struct sync_answer *);
 static const char *github_place(struct arena *, const char *base, const char *url);
 static const char *github_newest(struct arena *, struct json_span items, int64_t now_unix_s);
-static bool github_is_time(const char *);
 static const char *github_etag(struct arena *, const char *value);
 static void github_read_moved(
     struct arena *, const struct sync_ask *, const struct http_reply *, struct sync_answer *);
@@ -106,12 +105,11 @@ static void
 github_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 {
 	q->url = arena_format(a, "%s%s", ask->conf->github_url, github_path(a, ask));
-	q->reply_max = SYNC_REPLY_MAX;
 	for (size_t i = 0; i < GITHUB_KEPT__MAX; i++)
 		q->keep[i] = github_kept[i];
 	http_header(q, "accept", "application/vnd.github+json");
 	http_header(q, "x-github-api-version", "2022-11-28");
-	sync_bearer(a, ask->token, q);
+	sync_page_ask(a, ask, q);
 	if (ask->etag)
 		http_header(q, "if-none-match", ask->etag);
 }
@@ -239,9 +237,8 @@ github_place(struct arena *a, const char *base, const char *url)
 	/* "//host" is another host. */
 	if (url[0] != '/' || url[1] == '/' || base_len + strlen(url) >= SYNC_TEXT_MAX)
 		return NULL;
-	for (const char *at = url; *at; at++)
-		if (*at <= ' ' || *at > '~' || strchr(GITHUB_NOT_IN_URLS, *at))
-			return NULL;
+	if (!text_is_visible(url) || strpbrk(url, GITHUB_NOT_IN_URLS))
+		return NULL;
 	return arena_text(a, url);
 }
 
@@ -253,7 +250,7 @@ static const char *
 github_newest(struct arena *a, struct json_span items, int64_t now_unix_s)
 {
 	struct json_span item = { .at = NULL };
-	char now[GITHUB_TIME_MAX] = "", at[GITHUB_TIME_MAX], newest[GITHUB_TIME_MAX] = "";
+	char now[sizeof(GITHUB_TIME)] = "", at[sizeof(now)], newest[sizeof(now)] = "";
 	time_t now_s = (time_t)now_unix_s;
 	struct tm tm;
 
@@ -261,32 +258,18 @@ github_newest(struct arena *a, struct json_span items, int64_t now_unix_s)
 		strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	while (json_next(items, &item))
 		if (json_string_of(json_member(item, "updated_at"), at, sizeof(at)) &&
-		    github_is_time(at) && strcmp(at, newest) > 0 && strcmp(at, now) <= 0)
+		    text_has_form(at, GITHUB_TIME) && strcmp(at, newest) > 0 &&
+		    strcmp(at, now) <= 0)
 			memcpy(newest, at, sizeof(newest));
 	return *newest ? arena_text(a, newest) : NULL;
-}
-
-/* In the one form that can be compared as text. */
-static bool
-github_is_time(const char *text)
-{
-	static const char form[] = "0000-00-00T00:00:00Z";
-	size_t i = 0;
-
-	while (form[i] && (form[i] == '0' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i]))
-		i++;
-	return !form[i] && !text[i];
 }
 
 /* NULL: none that could be sent back (RFC 9110, 8.8.3). */
 static const char *
 github_etag(struct arena *a, const char *value)
 {
-	if (!value || !*value || strlen(value) > GITHUB_ETAG_MAX)
+	if (!value || !*value || strlen(value) > GITHUB_ETAG_MAX || !text_is_visible(value))
 		return NULL;
-	for (const char *at = value; *at; at++)
-		if (*at <= ' ' || *at > '~')
-			return NULL;
 	return arena_text(a, value);
 }
 

@@ -68,9 +68,8 @@ google_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 	snprintf(size, sizeof(size), "%d", ask->size);
 	q->url = arena_format(a, "%s/calendar/v3/calendars/primary/events?%s",
 	    ask->conf->google_url, form_of(a, fields, sizeof(fields) / sizeof(*fields)));
-	q->reply_max = SYNC_REPLY_MAX;
 	http_header(q, "accept", "application/json");
-	sync_bearer(a, ask->token, q);
+	sync_page_ask(a, ask, q);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/text.h"
 #include "http/http.h"
 #include "vendors/oauth.h"
 #include "vendors/sync_page.h"
@@ -98,11 +99,10 @@ notion_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 	    notion_object[ask->stream - sync_notion.streams], ask->size,
 	    goes_on ? ",\"start_cursor\":\"" : "", goes_on ? ask->page : "", goes_on ? "\"" : "");
 	q->body_len = strlen(q->body);
-	q->reply_max = SYNC_REPLY_MAX;
 	http_header(q, "accept", "application/json");
 	http_header(q, "content-type", "application/json");
 	http_header(q, "notion-version", NOTION_VERSION);
-	sync_bearer(a, ask->token, q);
+	sync_page_ask(a, ask, q);
 }
 
 static void
@@ -176,15 +176,11 @@ notion_edited(struct json_span thing, char ret_text[static CLOCK_TEXT_MAX], int6
 static bool
 notion_time(const char *text, int64_t *ret_unix_s)
 {
-	static const char form[] = NOTION_TIME;
 	struct tm tm = { 0 };
 	const char *end;
 
-	if (strlen(text) != strlen(form))
+	if (!text_has_form(text, NOTION_TIME))
 		return false;
-	for (size_t i = 0; i < strlen(form); i++)
-		if (form[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
-			return false;
 	end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
 	if (!end || *end != '.')
 		return false;

@@ -37,6 +37,16 @@ static const char *sync_name(struct json_span value, char *to, size_t room);
 static const char *sync_words(
     struct arena *, const struct http_reply *, struct json_span root, struct json_span words);
 
+void
+sync_page_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
+{
+	char *bearer = arena_format(a, "Bearer %s", ask->token);
+
+	q->reply_max = SYNC_REPLY_MAX;
+	http_header(q, "authorization", bearer);
+	crypto_wipe(bearer, strlen(bearer));
+}
+
 bool
 sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_reply *reply,
     int64_t now_unix_s, struct sync_answer *ret_answer, struct json_span *ret_root)
@@ -47,9 +57,8 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 	*ret_answer = (struct sync_answer){ .outcome = SYNC_PAGE, .wait_s = -1 };
 	*ret_root = (struct json_span){ .at = NULL };
 	if (is_success && reply->truncated) {
+		sync_page_garble(reply, "longer than a page may be", ret_answer);
 		ret_answer->outcome = SYNC_SMALLER;
-		snprintf(ret_answer->says, sizeof(ret_answer->says),
-		    "HTTP %d, and the answer is longer than a page may be", reply->status);
 		return false;
 	}
 	*ret_root = sync_root(ask->stream ? a : NULL, reply);
@@ -66,15 +75,6 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 	ret_answer->wait_s = sync_wait_s(reply, now_unix_s);
 	sync_say(a, reply, *ret_root, hidden, ret_answer->says);
 	return false;
-}
-
-void
-sync_bearer(struct arena *a, const char *token, struct http_request *q)
-{
-	char *bearer = arena_format(a, "Bearer %s", token);
-
-	http_header(q, "authorization", bearer);
-	crypto_wipe(bearer, strlen(bearer));
 }
 
 void
@@ -136,11 +136,8 @@ sync_text(struct arena *a, struct json_span value, size_t max)
 	size_t room = value.len < max ? value.len : max;
 	char *text = arena_alloc(a, room + 1);
 
-	if (!json_string_of(value, text, room + 1) || !*text)
+	if (!json_string_of(value, text, room + 1) || !*text || !text_is_visible(text))
 		return NULL;
-	for (const char *at = text; *at; at++)
-		if (*at <= ' ' || *at > '~')
-			return NULL;
 	return text;
 }
 

@@ -24,15 +24,17 @@ enum {
 	SLACK_ERROR_MAX = 64,
 	SLACK_NEEDED_MAX = 128,
 	SLACK_CHANNEL_MAX = 32, /* characters of its id */
-	SLACK_SECONDS = 10,     /* digits of a ts before its point ... */
-	SLACK_FRACTION = 6,     /* ... and behind it */
 };
 
 enum { SLACK_CHANNEL, SLACK_MESSAGE, SLACK_USER, SLACK_STREAM__MAX };
 enum { SLACK_OK, SLACK_LIST, SLACK_METADATA, SLACK_MEMBER__MAX }; /* of a page */
 
-#define SLACK_DIGITS "0123456789"
-#define SLACK_ID_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" SLACK_DIGITS
+#define SLACK_ID_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+/*
+ * A ts: kept as text, since a double has no room for all of its digits.  Ten for the seconds will
+ * do until 2286, and let two be compared as texts.
+ */
+#define SLACK_TS "0000000000.000000"
 
 static void slack_ask(struct arena *, const struct sync_ask *, struct http_request *);
 static void slack_read(struct arena *, const struct sync_ask *, const struct http_reply *,
@@ -42,7 +44,6 @@ static void slack_members(
 static void slack_read_page(struct arena *, const struct sync_ask *, const struct http_reply *,
     const struct json_span found[static SLACK_MEMBER__MAX], struct sync_answer *);
 static const char *slack_since(struct arena *, struct json_span messages, int64_t now_unix_s);
-static bool slack_is_ts(const char *);
 static void slack_read_parts(struct arena *, struct json_span channels, struct sync_answer *);
 static bool slack_is(struct json_span, const char *word);
 static void slack_read_error(struct arena *, const struct sync_ask *, const struct http_reply *,
@@ -136,16 +137,15 @@ slack_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 						  : "public_channel,private_channel" },
 		{ "channel", ask->part },
 		/* The message of that ts itself is not listed again. */
-		{ "oldest", ask->since && slack_is_ts(ask->since) ? ask->since : NULL },
+		{ "oldest", ask->since && text_has_form(ask->since, SLACK_TS) ? ask->since : NULL },
 		{ "cursor", ask->page },
 	};
 
 	snprintf(size, sizeof(size), "%d", ask->size);
 	q->url = arena_format(a, "%s/api/%s?%s", ask->conf->slack_url, slack_methods[which].name,
 	    form_of(a, fields, sizeof(fields) / sizeof(*fields)));
-	q->reply_max = SYNC_REPLY_MAX;
 	http_header(q, "accept", "application/json");
-	sync_bearer(a, ask->token, q);
+	sync_page_ask(a, ask, q);
 }
 
 static void
@@ -209,27 +209,14 @@ slack_read_page(struct arena *a, const struct sync_ask *ask, const struct http_r
 static const char *
 slack_since(struct arena *a, struct json_span messages, int64_t now_unix_s)
 {
-	const char *ts = sync_text(
-	    a, json_member(json_first(messages), "ts"), SLACK_SECONDS + 1 + SLACK_FRACTION);
+	const char *ts = sync_text(a, json_member(json_first(messages), "ts"), strlen(SLACK_TS));
 
-	if (!ts || !slack_is_ts(ts))
+	if (!ts || !text_has_form(ts, SLACK_TS))
 		return NULL;
 	/* One from the future would hide all that is written until then. */
 	return strtoll(ts, NULL, 10) <= now_unix_s
 		   ? ts
 		   : arena_format(a, "%lld.000000", (long long)now_unix_s);
-}
-
-/*
- * Seconds, a point and six digits: kept as text, since a double has no room for all of them.  Ten
- * digits will do until 2286, and let two be compared as texts.
- */
-static bool
-slack_is_ts(const char *s)
-{
-	return strspn(s, SLACK_DIGITS) == SLACK_SECONDS && s[SLACK_SECONDS] == '.' &&
-	       strspn(s + SLACK_SECONDS + 1, SLACK_DIGITS) == SLACK_FRACTION &&
-	       s[SLACK_SECONDS + 1 + SLACK_FRACTION] == '\0';
 }
 
 /* The channels whose messages can be read: those that were joined and are in use. */

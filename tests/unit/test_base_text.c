@@ -296,6 +296,23 @@ words_are_looked_up(void **state)
 	assert_false(text_is_among_nocase("te", NULL));
 }
 
+static void
+forms_are_told(void **state)
+{
+	(void)state;
+	assert_true(text_has_form("2026-11-22T20:00:00Z", "0000-00-00T00:00:00Z"));
+	assert_true(text_has_form("", ""));
+	assert_false(text_has_form("2026-11-22T20:00:00", "0000-00-00T00:00:00Z"));
+	assert_false(text_has_form("2026-11-22T20:00:00Zz", "0000-00-00T00:00:00Z"));
+	assert_false(text_has_form("12/4", "00.0"));
+	assert_false(text_has_form("12.:", "00.0"));
+	assert_true(text_is_visible("!a~"));
+	assert_true(text_is_visible(""));
+	assert_false(text_is_visible("a b"));
+	assert_false(text_is_visible("a\x7f"));
+	assert_false(text_is_visible("\xc3\xa9"));
+}
+
 int
 main(void)
 {
@@ -313,6 +330,7 @@ main(void)
 		cmocka_unit_test(a_cut_never_splits_a_character),
 		cmocka_unit_test(prefixes_ignore_letter_case),
 		cmocka_unit_test(words_are_looked_up),
+		cmocka_unit_test(forms_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
