@@ -6,10 +6,18 @@
 -- The forms are not free: see README.md in this folder before changing one.
 
 -- name: heal
--- At a run's start: connections that were there before cronward came wait from now on.
+-- At a run's start: $1 of the connections that were there before cronward came wait from now on.
+WITH c AS MATERIALIZED (
+	SELECT id
+	  FROM whatsapp_connections
+	 WHERE waits_until IS NULL AND status = 'active'
+	 ORDER BY id
+	 LIMIT $1::int
+	   FOR NO KEY UPDATE SKIP LOCKED
+)
 UPDATE whatsapp_connections d
    SET waits_until = LEAST(d.created_at, (SELECT acquired_at FROM cron_locks WHERE name = 'whatsapp-health-check'), clock_timestamp())
- WHERE d.waits_until IS NULL AND d.status = 'active'
+ WHERE d.id = ANY (ARRAY(SELECT id FROM c))
 RETURNING d.id;
 
 -- name: look

@@ -49,10 +49,10 @@ COMMENT ON COLUMN whatsapp_health.status IS 'unknown: Meta did not say, and the 
 COMMENT ON COLUMN whatsapp_health.latencyms IS 'of the slowest of Meta''s answers; NULL: there was none';
 COMMENT ON COLUMN whatsapp_health.errorcode IS 'Meta''s code, or a word of ours: expires, quality, rate, slow, no_token, …';
 
--- No index or predicate mentions status, lease or token: a claim is a HOT update.
+-- No index or predicate mentions lease or token, nor what we write besides: a claim is a HOT update.
 CREATE INDEX IF NOT EXISTS whatsapp_connections_due ON whatsapp_connections (priority, waits_until, id) WHERE waits_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS whatsapp_connections_suspect ON whatsapp_connections (lost, waits_until, id) WHERE lost > 0 AND waits_until IS NOT NULL;
-CREATE INDEX IF NOT EXISTS whatsapp_connections_new ON whatsapp_connections (id) WHERE waits_until IS NULL;
+CREATE INDEX IF NOT EXISTS whatsapp_connections_new ON whatsapp_connections (id) WHERE waits_until IS NULL AND status = 'active';
 CREATE INDEX IF NOT EXISTS whatsapp_configs_plain ON whatsapp_configs (connection_id)
 	WHERE accesstoken <> '' AND NOT starts_with(accesstoken, 'cw1.');
 -- For the pruning of old rows, and for a connection's last ones.

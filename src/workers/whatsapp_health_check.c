@@ -41,6 +41,8 @@ enum {
 	CODE_APPLICATION = 101,   /* "Error validating application" */
 };
 
+#define HEALTH_HEALED "10000" /* connections by one statement */
+
 /* Columns of the claim, in the order of health_flow.columns. */
 enum { HEALTH_ID, HEALTH_ACCOUNT, HEALTH_NUMBER, HEALTH_TOKEN };
 
@@ -64,6 +66,7 @@ struct health_check {
 
 static int whatsapp_health_check_ready(struct conf *, struct err *);
 static int whatsapp_health_check_work(struct run *);
+static int health_heal(struct run *);
 static void whatsapp_health_check_reply(const struct run *, json_t *);
 static const char *health_target(struct run *, struct item *, const struct flow_carrier **);
 static enum verdict health_step(
@@ -147,7 +150,6 @@ whatsapp_health_check_work(struct run *r)
 {
 	const struct conf *c = r->conf;
 	char timeout_s[24];
-	AUTO(PQclear) PGresult *healed = NULL;
 	const struct flow_limits limits = {
 		.batch_size = HEALTH_BATCH,
 		.inflight_max = c->health_concurrent_max,
@@ -161,8 +163,24 @@ whatsapp_health_check_work(struct run *r)
 	snprintf(timeout_s, sizeof timeout_s, "%" PRId64, limits.timeout_ms / 1000);
 	health_run = (struct health_run){ .is_open = "t" };
 	sealed_columns_close(r, SEALED_WHATSAPP_TOKEN, SEALED_WHATSAPP_TOKEN);
-	healed = run_query(r, SQL_WHATSAPP_HEALTH_HEAL, DB_NONE);
-	return healed ? flow_run(r, &health_flow, &limits) : -1;
+	return health_heal(r) == 0 ? flow_run(r, &health_flow, &limits) : -1;
+}
+
+/* An application may have had a million of them. */
+static int
+health_heal(struct run *r)
+{
+	int healed;
+
+	do {
+		AUTO(PQclear)
+		PGresult *rows = run_query(r, SQL_WHATSAPP_HEALTH_HEAL, DB_ARGS(HEALTH_HEALED));
+
+		if (!rows)
+			return -1;
+		healed = PQntuples(rows);
+	} while (healed > 0 && run_may_start(r, 0));
+	return 0;
 }
 
 static void

@@ -5,6 +5,7 @@ import { beforeEach, test } from 'node:test';
 import { holdLock } from '../lib/callers.mjs';
 import { Health, JOB, scenarios } from '../lib/health.mjs';
 import { Meta } from '../lib/meta.mjs';
+import { statements } from '../lib/statements.mjs';
 import { until } from '../lib/wait.mjs';
 
 const ROUTE = '/api/v1/jobs/whatsapp-health-check';
@@ -160,6 +161,12 @@ test('connections that were there before cronward came are checked, too; those t
   await db.rows('UPDATE whatsapp_connections SET waits_until = NULL');
   assert.equal((await health.run()).checked, 1);
   assert.deepEqual([(await health.checks(ids[0])).length, (await health.checks(ids[1])).length], [1, 0]);
+  // A statement of a run has 4 s, which is too little for a million.
+  await db.rows(`INSERT INTO whatsapp_connections (phonenumberid) SELECT '1' FROM generate_series(1, 10000)`);
+  await db.rows(`UPDATE whatsapp_connections SET waits_until = NULL`);
+  const heal = statements().find(({ name }) => name === 'whatsapp_health_heal').text;
+  assert.equal((await db.rows(heal, [10])).length, 10);
+  assert.equal((await health.run()).checked, 10_001);
 });
 
 test("an application's own tables: its connections are checked once they are adopted, and its tokens are sealed", async (t) => {
