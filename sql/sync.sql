@@ -136,8 +136,9 @@ RETURNING d.id;
 --           "keeps" those of later pages alone.  50,000 things are looked at, and as many parts deleted: where
 --           there are more, "swept" in the cursor that is there says where to go on, and the row is handed
 --           back ('park'), to whoever takes it next and finds that the same sweep is due.
---   intent  a refresh is about to be sent.  tokens: {"tokens": {"access", "refresh", "expires_in_s"}},
---           sealed, are stored; without a new refresh token the old one stays.  Both commit for sure.
+--   intent  a refresh is about to be sent.  kept: it was not, or has failed, and the refresh token is as
+--           before.  tokens: {"tokens": {"access", "refresh", "expires_in_s"}}, sealed, are stored; without
+--           a new refresh token the old one stays.  Intents and tokens commit for sure.
 --   limited the vendor said to wait; counted as a try, so that who is not told how long waits longer.
 -- Things that are stored as they are stay untouched: they are looked at first, for a conflict that changes
 -- nothing would lock, and so write, each of them.
@@ -153,7 +154,7 @@ WITH r AS MATERIALIZED (
 	          FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
 	               WITH ORDINALITY AS r (id, token, verdict, retry_ms, error, result, effect, n)) r
 ), l AS MATERIALIZED (
-	SELECT r.*, d.user_id, d.provider, CASE WHEN r.effect = 'sweep' THEN d.cursor ->> 'swept' END AS swept
+	SELECT r.*, d.user_id, d.provider, CASE WHEN r.effect = 'sweep' THEN d.cursor ->> 'swept' END AS swept, clock_timestamp() AS now
 	  FROM user_integrations d JOIN r ON r.id = d.id
 	 WHERE d.id = ANY ($1::uuid[]) AND CASE WHEN d.claim_token = r.token THEN d.status = 'active' ELSE false END
 	 ORDER BY d.id
@@ -293,13 +294,13 @@ WITH r AS MATERIALIZED (
 	       token_expires_at = CASE WHEN l.effect = 'tokens'
 	                               THEN clock_timestamp() + NULLIF((l.result #>> '{tokens,expires_in_s}')::bigint, 0) * interval '1 second'
 	                               ELSE d.token_expires_at END,
-	       refresh_began_at = CASE WHEN l.effect = 'intent' THEN clock_timestamp()
-	                               WHEN l.effect = 'tokens' OR l.verdict = 'dead' THEN NULL ELSE d.refresh_began_at END,
+	       refresh_began_at = CASE WHEN l.effect = 'intent' THEN l.now
+	                               WHEN l.effect IN ('tokens', 'kept') OR l.verdict = 'dead' THEN NULL ELSE d.refresh_began_at END,
 	       last_synced_at = CASE WHEN l.verdict = 'done' THEN clock_timestamp() ELSE d.last_synced_at END,
 	       last_error = CASE l.verdict WHEN 'done' THEN NULL WHEN 'go_on' THEN d.last_error ELSE COALESCE(l.error, d.last_error) END,
-	       updated_at = clock_timestamp()
+	       updated_at = l.now
 	  FROM (SELECT l.id, CASE WHEN k.id IS NULL THEN l.verdict ELSE 'park' END AS verdict, l.retry_ms, l.error, l.effect, l.result,
-	               k.swept AS goes_on_at
+	               l.now, k.swept AS goes_on_at
 	          FROM l LEFT JOIN k ON k.id = l.id) l
 	 WHERE d.id = ANY (ARRAY(SELECT id FROM l)) AND d.id = l.id AND (SELECT count(*) FROM y) >= 0
 	RETURNING d.id, l.verdict
@@ -318,7 +319,8 @@ SELECT count(*) FILTER (WHERE verdict = 'done') AS done,
 
 -- name: release
 -- Hands back what was claimed and has not come to an end ($1 ids, $2 tokens): no try is counted.  What had
--- a turn meanwhile waits since its end, behind those that had none, or for as long as it is to rest.
+-- a turn meanwhile waits since its end, behind those that had none, or for as long as it is to rest.  Where a
+-- refresh was intended last, it was not sent; behind a lost lease nobody knows that.
 WITH l AS MATERIALIZED (
 	SELECT d.id
 	  FROM user_integrations d JOIN unnest($1::uuid[], $2::uuid[]) AS r (id, token) ON d.id = r.id
@@ -328,5 +330,6 @@ WITH l AS MATERIALIZED (
 )
 UPDATE user_integrations d
    SET lease_until = NULL, claim_token = NULL,
-       waits_until = GREATEST(d.waits_until, LEAST(d.updated_at, clock_timestamp()))
+       waits_until = GREATEST(d.waits_until, LEAST(d.updated_at, clock_timestamp())),
+       refresh_began_at = CASE WHEN d.lost > 0 OR d.refresh_began_at <> d.updated_at THEN d.refresh_began_at END
  WHERE d.id = ANY (ARRAY(SELECT id FROM l));

@@ -101,7 +101,8 @@ enum sync_refresh_outcome {
 	SYNC_REFRESHED,
 	SYNC_REFRESH_DEAD,   /* it is not accepted: the user has to connect again */
 	SYNC_REFRESH_OURS,   /* client id or secret are not: nobody's token is refreshed */
-	SYNC_REFRESH_FAILED, /* no answer, or an error: it is not known whether it was used up */
+	SYNC_REFRESH_FAILED, /* it was not asked, or says so: the refresh token is as before */
+	SYNC_REFRESH_LOST,   /* no answer, or none that can be read: it may be used up */
 	SYNC_REFRESH_OUTCOME__MAX
 };
 
@@ -110,7 +111,7 @@ struct sync_tokens {
 	const char *access;   /* in the arena; the caller wipes both */
 	const char *refresh;  /* NULL: the one that was used stays good */
 	int64_t expires_in_s; /* 0: it does not say */
-	int64_t wait_s;       /* FAILED, as above */
+	int64_t wait_s;       /* FAILED, LOST: as above */
 	char says[SYNC_SAYS_MAX];
 };
 

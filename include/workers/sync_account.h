@@ -61,6 +61,7 @@ struct sync_account {
 	int64_t sent_ms;        /* its last request, CLOCK_MONOTONIC */
 	int pages, repeats, rests; /* of this claim; rests: in a row */
 	bool is_new;               /* its token: nothing was read with it yet */
+	bool must_refresh;         /* its token; until a new one is stored */
 	bool is_refresh_lost;      /* the answer to one was, so that its token may be used up */
 	bool has_written;          /* in this claim: attempts counts from 0 */
 	bool is_failing;           /* its last request failed, and was to be repeated */

@@ -24,6 +24,8 @@ enum verdict sync_token_expired(struct run *r, struct item *item, const char *sa
 enum verdict sync_token_revoked(struct run *r, struct item *item, const char *says);
 /* Writes down that the next turn refreshes it. */
 enum verdict sync_token_intend(struct item *item);
+/* Its turn ends by ${verdict}, and without the refresh that it may have intended; is ${verdict}. */
+enum verdict sync_token_leave(struct item *item, enum verdict verdict);
 /* Refreshes it, and takes the answer. */
 enum verdict sync_token_ask(struct run *r, struct item *item, struct http_request *q);
 enum verdict sync_token_take(struct run *r, struct item *item, const struct http_reply *reply);

@@ -73,6 +73,7 @@ transfer_end(struct transfer *t, CURLcode code)
 		t->reply.is_ours = true;
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
 		t->reply.refused = true;
+	t->reply.is_unsent = (t->tls ? t->reply.timing.tls_ms : t->reply.timing.connect_ms) < 0;
 	transfer_explain(t, code);
 	t->reply.error = t->error;
 }
@@ -84,6 +85,7 @@ transfer_end_unsent(struct transfer *t, const char *why, bool refused)
 		.error = why,
 		.refused = refused,
 		.is_ours = !refused,
+		.is_unsent = true,
 		.body = "",
 		.timing = { -1, -1, -1, -1, -1 },
 		.certificate_ends_s = -1,

@@ -40,6 +40,7 @@ static const char *const oauth_ours[] = { "invalid_client", "unauthorized_client
 
 enum { STATUS_UNAUTHORIZED = 401 };
 
+#define OAUTH_SPACE " \t\r\n" /* of JSON */
 /* What would have to be escaped in JSON, of the visible characters of ASCII. */
 #define OAUTH_ESCAPED "\"\\"
 
@@ -50,6 +51,7 @@ static void oauth_take(
     struct arena *, struct json_span found[static OAUTH__MAX], struct sync_tokens *);
 static int64_t oauth_expires_s(struct json_span value);
 static enum sync_refresh_outcome oauth_judge(struct json_span found[static OAUTH__MAX]);
+static bool oauth_is_said(const struct http_reply *, struct json_span root);
 static void oauth_garble(const struct http_reply *, const char *why, struct sync_tokens *);
 
 const char *
@@ -131,7 +133,7 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
 	bool is_success = sync_page_open(a, &ask, reply, now_unix_s, &answer, &root);
 
 	*ret_tokens = (struct sync_tokens){
-		.outcome = SYNC_REFRESH_FAILED,
+		.outcome = SYNC_REFRESH_LOST,
 		.wait_s = sync_wait_s(reply, now_unix_s),
 	};
 	json_members(root, oauth_member, OAUTH__MAX, found);
@@ -147,8 +149,10 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
 		oauth_garble(reply, root.at ? "without tokens" : "no sound JSON", ret_tokens);
 		return;
 	}
+	if (oauth_is_said(reply, root))
+		ret_tokens->outcome = SYNC_REFRESH_FAILED;
 	/* A server in trouble may say anything. */
-	if (answer.outcome != SYNC_LIMITED && reply->status / 100 != 5)
+	if (answer.outcome != SYNC_LIMITED && reply->status > 0 && reply->status / 100 != 5)
 		ret_tokens->outcome = oauth_judge(found);
 	/* By RFC 6749, 5.2, what is not authorized by its "authorization" is the client. */
 	if (who->is_basic && reply->status == STATUS_UNAUTHORIZED &&
@@ -218,10 +222,23 @@ oauth_judge(struct json_span found[static OAUTH__MAX])
 	return text_is_among_nocase(name, oauth_ours) ? SYNC_REFRESH_OURS : SYNC_REFRESH_FAILED;
 }
 
+/*
+ * Whether it is certain that there are no new tokens: nothing was sent, it was refused, or what
+ * makes them says that it failed.  A 5xx that is no JSON object is of something between it and us.
+ */
+static bool
+oauth_is_said(const struct http_reply *reply, struct json_span root)
+{
+	if (reply->status == 0)
+		return reply->is_unsent;
+	return reply->status / 100 != 5 ||
+	       (root.at && root.at[strspn(root.at, OAUTH_SPACE)] == '{');
+}
+
 static void
 oauth_garble(const struct http_reply *reply, const char *why, struct sync_tokens *ret_tokens)
 {
-	*ret_tokens = (struct sync_tokens){ .outcome = SYNC_REFRESH_FAILED, .wait_s = -1 };
+	*ret_tokens = (struct sync_tokens){ .outcome = SYNC_REFRESH_LOST, .wait_s = -1 };
 	snprintf(ret_tokens->says, sizeof(ret_tokens->says), "HTTP %d, and the answer is %s",
 	    reply->status, why);
 }

@@ -279,7 +279,7 @@ sync_begin(struct run *r, struct item *item, struct http_request *q)
 	int64_t wait_ms;
 
 	if (!sync_vendor_is_open(a->of, &wait_ms))
-		return sync_closed(r, item, wait_ms);
+		return sync_token_leave(item, sync_closed(r, item, wait_ms));
 	if (a->phase == SYNC_INTENDS)
 		return sync_token_ask(r, item, q);
 	switch (sync_state_next(&a->state, run_db_now_s(r), &ask)) {

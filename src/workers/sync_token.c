@@ -28,7 +28,9 @@ static bool token_may_refresh(struct run *, const struct item *);
 static enum verdict token_refuse(
     struct run *, struct item *, const struct sync_tokens *, const struct http_reply *);
 static bool token_is_of_account(int status);
-static enum verdict token_hold(struct run *, struct item *, const char *says);
+static enum verdict token_fail(
+    struct run *, struct item *, const struct sync_tokens *, const struct http_reply *);
+static enum verdict token_hold(struct item *, const char *says);
 static enum verdict token_store(struct run *, struct item *, const struct sync_tokens *);
 static char *token_seal(
     struct run *, struct item *, enum sealed_column_id, const char *plain, struct err *);
@@ -50,7 +52,7 @@ sync_token_is_due(struct run *r, const struct item *item)
 	    !token_may_refresh(r, item))
 		return false;
 	/* Whoever began to refresh it may have made the old one useless. */
-	return a->is_refresh_lost || (a->expires_s != 0 && left_s <= margin_s) ||
+	return a->must_refresh || a->is_refresh_lost || (a->expires_s != 0 && left_s <= margin_s) ||
 	       !token_has(item, SEALED_INTEGRATION_ACCESS);
 }
 
@@ -88,8 +90,22 @@ sync_token_intend(struct item *item)
 	struct sync_account *a = sync_account_of(item);
 
 	a->phase = SYNC_INTENDS;
+	a->must_refresh = true;
 	item->effect = "intent";
 	return VERDICT_GO_ON;
+}
+
+/* The refresh token is as before then, which is written down: another refresh is intended anew. */
+enum verdict
+sync_token_leave(struct item *item, enum verdict verdict)
+{
+	struct sync_account *a = sync_account_of(item);
+
+	if (a->phase != SYNC_INTENDS || a->is_refresh_lost || verdict == VERDICT_WAIT)
+		return verdict;
+	a->phase = SYNC_READS;
+	item->effect = "kept";
+	return verdict;
 }
 
 enum verdict
@@ -101,7 +117,7 @@ sync_token_ask(struct run *r, struct item *item, struct http_request *q)
 	const struct oauth who = token_oauth(r, item);
 
 	if (!token)
-		return sync_account_hold(item, e.message);
+		return token_hold(item, e.message);
 	oauth_ask(item->memory, &who, token, q);
 	sync_account_wipe(token);
 	if (q->refused)
@@ -119,7 +135,7 @@ enum verdict
 sync_token_take(struct run *r, struct item *item, const struct http_reply *reply)
 {
 	struct sync_account *a = sync_account_of(item);
-	struct sync_tokens tokens = { .outcome = SYNC_REFRESH_FAILED };
+	struct sync_tokens tokens = { .wait_s = -1 };
 	struct err e = { .code = ERR_OK };
 	char *token = sync_account_token(r, item, SEALED_INTEGRATION_REFRESH, &e);
 	const struct oauth who = token_oauth(r, item);
@@ -135,7 +151,7 @@ sync_token_take(struct run *r, struct item *item, const struct http_reply *reply
 	if (token)
 		sync_account_wipe(token);
 	if (reply->status == 0 && (reply->is_ours || reply->refused))
-		return token_hold(r, item, tokens.says);
+		return token_hold(item, tokens.says);
 	if (tokens.outcome == SYNC_REFRESHED)
 		return token_store(r, item, &tokens);
 	return token_refuse(r, item, &tokens, reply);
@@ -163,24 +179,14 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 	const struct sync_vendor *v = a->of->vendor;
 	char says[SYNC_SAYS_MAX], text[SYNC_SAYS_MAX];
 
-	if (tokens->outcome == SYNC_REFRESH_FAILED) {
-		/* What we were not told may have been done. */
-		a->is_refresh_lost = true;
-		/* Who has something against one account does answer others. */
-		if (token_is_of_account(reply->status))
-			sync_vendor_answers(a->of);
-		else
-			sync_vendor_fails(a->of, tokens->says);
-		snprintf(says, sizeof says, "its access token could not be refreshed: %.240s",
-		    tokens->says);
-		return sync_account_repeat(r, item, says, tokens->wait_s);
-	}
+	if (tokens->outcome == SYNC_REFRESH_FAILED || tokens->outcome == SYNC_REFRESH_LOST)
+		return token_fail(r, item, tokens, reply);
 	if (reply->status > 0)
 		sync_vendor_answers(a->of);
 	if (tokens->outcome == SYNC_REFRESH_OURS) {
 		snprintf(says, sizeof says, "are not accepted: %.160s", tokens->says);
 		token_settings(item, says, text);
-		return token_hold(r, item, text);
+		return token_hold(item, text);
 	}
 	if (!a->is_refresh_lost || !v->burns) {
 		snprintf(
@@ -189,8 +195,32 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 	}
 	r->tally[SYNC_TALLY_REFRESHES_LOST]++;
 	snprintf(says, sizeof says,
-	    "the answer to a refresh was lost, and the tokens in it (%.200s)", tokens->says);
+	    "the answer to a refresh was lost, which may have used up its refresh token, and that "
+	    "is not accepted (%.160s)",
+	    tokens->says);
 	return sync_account_reauth(r, item, says);
+}
+
+static enum verdict
+token_fail(struct run *r, struct item *item, const struct sync_tokens *tokens,
+    const struct http_reply *reply)
+{
+	struct sync_account *a = sync_account_of(item);
+	char says[SYNC_SAYS_MAX];
+
+	/* What we were not told may have been done. */
+	if (tokens->outcome == SYNC_REFRESH_LOST)
+		a->is_refresh_lost = true;
+	/* Who has something against one account does answer others. */
+	if (token_is_of_account(reply->status))
+		sync_vendor_answers(a->of);
+	else
+		sync_vendor_fails(a->of, tokens->says);
+	snprintf(says, sizeof says, "its access token could not be refreshed%s: %.240s",
+	    a->is_refresh_lost && a->of->vendor->burns ? ", and its refresh token may be used up"
+						       : "",
+	    tokens->says);
+	return sync_token_leave(item, sync_account_repeat(r, item, says, tokens->wait_s));
 }
 
 static bool
@@ -201,17 +231,9 @@ token_is_of_account(int status)
 
 /* Ours to put right, and the refresh token is as good as before. */
 static enum verdict
-token_hold(struct run *r, struct item *item, const char *says)
+token_hold(struct item *item, const char *says)
 {
-	const struct sync_account *a = sync_account_of(item);
-	enum verdict verdict = sync_account_hold(item, says);
-
-	if (!a->is_refresh_lost) {
-		int64_t left_s = a->expires_s - run_db_now_s(r);
-
-		token_result(item, NULL, NULL, a->expires_s == 0 ? 0 : left_s == 0 ? -1 : left_s);
-	}
-	return verdict;
+	return sync_token_leave(item, sync_account_hold(item, says));
 }
 
 /* Sealed, and used when that is committed. */
@@ -238,7 +260,7 @@ token_store(struct run *r, struct item *item, const struct sync_tokens *tokens)
 	a->phase = SYNC_READS;
 	a->is_failing = false;
 	a->is_new = true;
-	a->is_refresh_lost = false;
+	a->must_refresh = a->is_refresh_lost = false;
 	r->tally[SYNC_TALLY_REFRESHED]++;
 	token_result(item, access, refresh, tokens->expires_in_s);
 	return VERDICT_GO_ON;
@@ -264,7 +286,7 @@ token_keep(char **place, const char *sealed)
 	*place = memcpy(mem_alloc(size), sealed, size);
 }
 
-/* What is to be stored; NULL: it stays as it is.  ${expires_in_s}: 0: not known. */
+/* What is to be stored; ${refresh} NULL: it stays as it is.  ${expires_in_s}: 0: not known. */
 static void
 token_result(struct item *item, const char *access, const char *refresh, int64_t expires_in_s)
 {
@@ -272,8 +294,7 @@ token_result(struct item *item, const char *access, const char *refresh, int64_t
 	json_t *tokens = json_object();
 
 	json_object_set_new(result, "tokens", tokens);
-	if (access)
-		json_object_set_new(tokens, "access", json_string(access));
+	json_object_set_new(tokens, "access", json_string(access));
 	if (refresh)
 		json_object_set_new(tokens, "refresh", json_string(refresh));
 	if (expires_in_s != 0)

@@ -109,6 +109,27 @@ test('refreshes that a vendor refuses, in words that nobody knows, close it for 
   assert.equal(await all.db.value(`SELECT count(*)::int FROM user_integrations WHERE last_error LIKE 'GitHub: its access token could not be refreshed: HTTP 404%'`), 12);
 });
 
+test('a refresh that surely used up nothing is none that was lost: what is refused after it is told as that', async () => {
+  for (const [fault, env, isLost] of [[{ fault: 500 }, {}, false], [null, { GITHUB_OAUTH_BASE_URL: 'http://127.0.0.2:1' }, false], [{ fault: 'html' }, {}, true], [{ fault: 'reset' }, {}, true]]) {
+    await all.reset();
+    const [id] = await githubs(1, { expiresInS: 1 });
+    if (fault) await github.fault({ ...fault, match: 'access_token', count: 9 });
+    await all.run({ budget: 1, env });
+    const { last_error: failed, refresh_began_at: began } = await all.row(id);
+    assert.match(failed, isLost ? /^GitHub: its access token could not be refreshed, and its refresh token may be used up: / : /^GitHub: its access token could not be refreshed: /);
+    assert.equal(began !== null, isLost, failed);
+    await github.clearFaults();
+    await github.act({ action: 'revoke', account: id });
+    await all.makeAllDue();
+    await all.run();
+    const { status, last_error: error } = await all.row(id);
+    assert.equal(status, 'needs_reauth');
+    assert.match(error, isLost ? /^GitHub: the answer to a refresh was lost, / : /^GitHub: its refresh token is not accepted /);
+    assert.deepEqual((await all.events()).map(({ payload }) => payload.error), [error]);
+    assert.equal((await counts()).counts.refreshes_lost, isLost ? 1 : 0);
+  }
+});
+
 test('a token that has expired, and no settings to refresh it with: it waits for them, and says which', async () => {
   const [id] = await githubs(1);
   await github.act({ action: 'expire' });

@@ -268,6 +268,9 @@ test('a refresh: its intent, then its tokens; an old refresh token stays where n
   assert.equal(await durable('turn'), 'off');
   assert.equal(await durable('intent'), 'on');
   assert.ok((await rowOf(row.id)).refresh_began_at);
+  await durable('kept');
+  assert.equal((await rowOf(row.id)).refresh_began_at, null);
+  await durable('intent');
   assert.equal(await durable('tokens', { tokens: { access: 'cw1.k1.a2', refresh: 'cw1.k1.r2', expires_in_s: 3600 } }), 'on');
   const got = await rowOf(row.id);
   assert.deepEqual([got.access_token, got.refresh_token, got.refresh_began_at, got.claim_token], ['cw1.k1.a2', 'cw1.k1.r2', null, row.claim_token]);
@@ -336,6 +339,23 @@ test('handed back: what had no turn keeps its place, what had one waits since th
   await release(again);
   assert.ok(await waits(first.id) > 4, 'what was told to rest is not early in the next run');
   assert.equal((await claim()).length, 1);
+});
+
+test('handed back with a refresh that was intended: it was not sent, unless somebody had it who died', async () => {
+  const row = await one();
+  const began = async () => (await rowOf(row.id)).refresh_began_at !== null;
+  await settle([row], { effect: 'intent' });
+  await release([row]);
+  assert.equal(await began(), false);
+  const [again] = await claim();
+  await settle([again], { effect: 'intent' });
+  await settle([again], {});
+  await release([again]);
+  assert.equal(await began(), true, 'it was sent, and nobody knows what became of it');
+  await settle(await claim(), { effect: 'intent' });
+  await expire();
+  await release(await claim());
+  assert.equal(await began(), true);
 });
 
 test('needs_reauth once, with an event that is delivered; new tokens make it active', async () => {

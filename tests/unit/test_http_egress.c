@@ -326,6 +326,7 @@ names_that_nobody_has_are_told(void **state)
 	reply = get("http://nobody.test/");
 	assert_string_equal(reply.error, "the host name does not resolve");
 	assert_false(reply.refused);
+	assert_true(reply.is_unsent);
 	assert_int_equal(reply.timing.connect_ms, -1);
 }
 

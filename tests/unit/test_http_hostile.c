@@ -145,6 +145,7 @@ ask(struct http **h, void (*serve)(struct server *, int), int64_t timeout_ms)
 	if (reply.error) {
 		assert_int_equal(reply.status, 0);
 		assert_int_equal(reply.body_len, 0);
+		assert_false(reply.is_unsent);
 		assert_null(reply.retry_after);
 	}
 	return reply;
@@ -232,6 +233,7 @@ a_closed_port_is_told(void **state)
 	server_stop(&server);
 	reply = client_post(h, &server, LONG_MS);
 	assert_string_equal(reply.error, "could not connect: Connection refused");
+	assert_true(reply.is_unsent);
 	assert_int_equal(reply.timing.connect_ms, -1);
 	assert_int_equal(reply.timing.first_byte_ms, -1);
 	http_destroy(h);

@@ -139,6 +139,7 @@ refuses(const struct tls_server *s, const char *ca, const char *error)
 	if (strncmp(reply.error, error, strlen(error)) != 0)
 		fail_msg("%s", reply.error);
 	assert_false(reply.refused);
+	assert_true(reply.is_unsent);
 	assert_int_equal(reply.timing.first_byte_ms, -1);
 	http_destroy(h);
 }

@@ -132,7 +132,7 @@ what_is_no_token_is_not_taken(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		tokens = read_tokens(200, bodies[i]);
-		assert_int_equal(tokens.outcome, SYNC_REFRESH_FAILED);
+		assert_int_equal(tokens.outcome, SYNC_REFRESH_LOST);
 		assert_string_equal(
 		    tokens.says, "HTTP 200, and the answer is without tokens that can be used");
 		assert_null(tokens.access);
@@ -141,7 +141,7 @@ what_is_no_token_is_not_taken(void **state)
 	end = stpcpy(longer, "{\"access_token\":\"");
 	memset(end, 'a', OAUTH_TOKEN_MAX + 1);
 	stpcpy(end + OAUTH_TOKEN_MAX + 1, "\"}");
-	assert_int_equal(read_tokens(200, longer).outcome, SYNC_REFRESH_FAILED);
+	assert_int_equal(read_tokens(200, longer).outcome, SYNC_REFRESH_LOST);
 	stpcpy(end + OAUTH_TOKEN_MAX, "\"}");
 	assert_int_equal(read_tokens(200, longer).outcome, SYNC_REFRESHED);
 	free(longer);
@@ -157,7 +157,7 @@ answers_of_another_form_leave_it_open(void **state)
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		struct sync_tokens tokens = read_tokens(200, bodies[i]);
 
-		assert_int_equal(tokens.outcome, SYNC_REFRESH_FAILED);
+		assert_int_equal(tokens.outcome, SYNC_REFRESH_LOST);
 		assert_int_equal(tokens.wait_s, -1);
 		assert_null(tokens.access);
 		assert_memory_equal(tokens.says, "HTTP 200, and the answer is ", 28);
@@ -202,7 +202,11 @@ errors_are_told_apart_by_their_names(void **state)
 		    "HTTP 400 invalid_request" },
 		{ 404, "<html>", SYNC_REFRESH_FAILED, "HTTP 404" },
 		{ 302, "", SYNC_REFRESH_FAILED, "HTTP 302" },
-		{ 0, "", SYNC_REFRESH_FAILED, "timed out" },
+		{ 0, "", SYNC_REFRESH_LOST, "timed out" },
+		/* Something in between, and the vendor itself. */
+		{ 502, "<html>", SYNC_REFRESH_LOST, "HTTP 502" },
+		{ 504, "[]", SYNC_REFRESH_LOST, "HTTP 504" },
+		{ 500, " {\"message\":\"Oh.\"}", SYNC_REFRESH_FAILED, "HTTP 500: Oh." },
 		/* Neither is the user's fault, whatever is said besides. */
 		{ 503, "{\"error\":\"invalid_grant\"}", SYNC_REFRESH_FAILED,
 		    "HTTP 503 invalid_grant" },
@@ -220,6 +224,18 @@ errors_are_told_apart_by_their_names(void **state)
 		if (errors[i].status == 503 || errors[i].status == 429)
 			assert_int_equal(tokens.wait_s, 17);
 	}
+}
+
+static void
+what_was_not_sent_is_used_up_by_nobody(void **state)
+{
+	const struct http_reply reply = { .error = "refused", .body = "", .is_unsent = true };
+	struct sync_tokens tokens;
+
+	(void)state;
+	oauth_read(arena, &in_form, refresh_token, &reply, 0, &tokens);
+	assert_int_equal(tokens.outcome, SYNC_REFRESH_FAILED);
+	assert_string_equal(tokens.says, "refused");
 }
 
 static void
@@ -258,6 +274,7 @@ main(void)
 		WITH_ARENA(what_is_no_token_is_not_taken),
 		WITH_ARENA(answers_of_another_form_leave_it_open),
 		WITH_ARENA(errors_are_told_apart_by_their_names),
+		WITH_ARENA(what_was_not_sent_is_used_up_by_nobody),
 		WITH_ARENA(no_secret_is_repeated),
 	};
 

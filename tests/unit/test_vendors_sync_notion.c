@@ -333,7 +333,7 @@ an_answer_to_a_refresh_has_tokens_or_an_error(void **state)
 		{ 400, ERROR("validation_error", ""), SYNC_REFRESH_FAILED, NULL },
 		{ 429, ERROR("rate_limited", ""), SYNC_REFRESH_FAILED, NULL },
 		{ 500, ERROR("internal_server_error", ""), SYNC_REFRESH_FAILED, NULL },
-		{ 200, "{}", SYNC_REFRESH_FAILED, NULL },
+		{ 200, "{}", SYNC_REFRESH_LOST, NULL },
 	};
 	const struct oauth who = sync_notion.oauth(arena, &conf);
 

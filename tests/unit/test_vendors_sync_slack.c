@@ -430,8 +430,8 @@ an_answer_to_a_refresh_has_tokens_or_an_error(void **state)
 		{ "{\"ok\":false,\"error\":\"invalid_client_id\"}", SYNC_REFRESH_OURS },
 		{ "{\"ok\":false,\"error\":\"internal_error\"}", SYNC_REFRESH_FAILED },
 		{ "{\"ok\":false,\"error\":\"ratelimited\"}", SYNC_REFRESH_FAILED },
-		{ "{\"ok\":true}", SYNC_REFRESH_FAILED },
-		{ "<html>", SYNC_REFRESH_FAILED },
+		{ "{\"ok\":true}", SYNC_REFRESH_LOST },
+		{ "<html>", SYNC_REFRESH_LOST },
 	};
 	const struct oauth who = sync_slack.oauth(arena, &conf);
 
