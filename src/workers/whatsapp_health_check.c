@@ -7,9 +7,10 @@
  * healthy, warning or error; what it does not say changes nothing but whatsapp_health, where each
  * check has a row.
  *
- * Politeness: a limit of the application's, or ten checks in a row that brought nothing, end the
- * run for Meta; what was claimed is handed back, and the next run begins with it.  A limit of one
- * account's leaves that account alone for as long as Meta says.  No check is repeated in its run.
+ * Politeness: a limit of the application's, or ten checks in a row that Meta failed to answer, end
+ * the run for Meta; what was claimed is handed back, and the next run begins with it.  A limit of
+ * one account's leaves that account alone for as long as Meta says, and nobody else.  No check is
+ * repeated in its run.
  *
  * Tables: whatsapp_connections, whatsapp_configs, whatsapp_health.  SQL: sql/whatsapp_health.sql;
  * migration 0019 keeps to what the application changes.
@@ -363,7 +364,10 @@ health_learn(struct run *r, const struct meta_answer *answer)
 		health_close(r, answer->says);
 	else if (answer->app_usage >= HEALTH_USAGE_ENDS)
 		health_close(r, "the application has used up what it may use");
-	if (!is_limited && answer->outcome != META_FAILED)
+	/* One account may have more numbers than that, and says nothing of the others. */
+	if (is_limited)
+		return;
+	if (answer->outcome != META_FAILED)
 		health_run.failures = 0;
 	else if (++health_run.failures >= HEALTH_FAILURES_MAX)
 		health_close(r, answer->says);

@@ -88,6 +88,13 @@ test('single failures among others end nothing', async () => {
   assert.ok(reply.unknown >= 1 && reply.unknown <= 6, `${reply.unknown} unknown`);
 });
 
+test('an account with many numbers that is over its limit keeps no other from being checked', async () => {
+  await addMany(30);
+  await vendor.fault({ fault: 'business-rate-limit', minutes: 5, count: 12 });
+  const reply = await health.run({ WHATSAPP_HEALTH_MAX_CONCURRENT: '1' });
+  assert.deepEqual([reply.checked, reply.unknown, reply.healthy, reply.run.more], [30, 12, 18, false]);
+});
+
 for (const [what, begin] of [
   ["the application's limit", () => vendor.fault({ fault: '429', after: 10 })],
   ['what the application may use, used up', async () => { vendor.appUsage = 100; }],
