@@ -17,7 +17,7 @@ enum {
 
 static void counts_id(const char *uuid, unsigned char id[static SYNC_COUNT_ID]);
 static struct sync_count *counts_find(
-    struct sync_count *all, size_t room, const unsigned char id[static SYNC_COUNT_ID]);
+    struct sync_count *all, size_t room, const unsigned char id[static SYNC_COUNT_ID], int group);
 static void counts_grow(struct sync_counts *);
 
 void
@@ -36,7 +36,7 @@ sync_counts_add(struct sync_counts *c, const char *uuid, int group, bool has_fai
 	if (c->used >= c->room / 2)
 		counts_grow(c);
 	counts_id(uuid, id);
-	one = counts_find(c->all, c->room, id);
+	one = counts_find(c->all, c->room, id, group);
 	if (!one->is_used) {
 		memcpy(one->id, id, sizeof id);
 		one->is_used = true;
@@ -75,9 +75,10 @@ counts_id(const char *uuid, unsigned char id[static SYNC_COUNT_ID])
 	}
 }
 
-/* Its place, or the free one where it belongs. */
+/* Its place, or the free one where it belongs.  What is of two groups may have one id. */
 static struct sync_count *
-counts_find(struct sync_count *all, size_t room, const unsigned char id[static SYNC_COUNT_ID])
+counts_find(
+    struct sync_count *all, size_t room, const unsigned char id[static SYNC_COUNT_ID], int group)
 {
 	uint64_t hash = 14695981039346656037U; /* FNV-1a */
 	size_t at;
@@ -85,7 +86,7 @@ counts_find(struct sync_count *all, size_t room, const unsigned char id[static S
 	for (int i = 0; i < SYNC_COUNT_ID; i++)
 		hash = (hash ^ id[i]) * 1099511628211U;
 	for (at = hash % room; all[at].is_used; at = (at + 1) % room)
-		if (memcmp(all[at].id, id, SYNC_COUNT_ID) == 0)
+		if (all[at].group == group && memcmp(all[at].id, id, SYNC_COUNT_ID) == 0)
 			break;
 	return &all[at];
 }
@@ -98,7 +99,7 @@ counts_grow(struct sync_counts *c)
 
 	for (size_t i = 0; i < c->room; i++)
 		if (c->all[i].is_used)
-			*counts_find(all, room, c->all[i].id) = c->all[i];
+			*counts_find(all, room, c->all[i].id, c->all[i].group) = c->all[i];
 	free(c->all);
 	c->all = all;
 	c->room = room;

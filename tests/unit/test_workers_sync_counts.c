@@ -27,6 +27,10 @@ each_is_counted_once(void **unused)
 	assert_int_equal(sync_counts_of(&c, 1, false), 2);
 	assert_int_equal(sync_counts_of(&c, 1, true), 1);
 	assert_int_equal(sync_counts_of(&c, 2, false), 1);
+	/* An application may call an integration what it calls its user. */
+	sync_counts_add(&c, "01234567-89ab-cdef-0123-456789abcdef", 2, false);
+	assert_int_equal(sync_counts_of(&c, 1, true), 1);
+	assert_int_equal(sync_counts_of(&c, 2, false), 2);
 	/* It succeeded when it was tried again. */
 	sync_counts_add(&c, "01234567-89ab-cdef-0123-456789abcdef", 1, false);
 	assert_int_equal(sync_counts_of(&c, 1, true), 0);
