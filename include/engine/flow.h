@@ -43,7 +43,8 @@ enum verdict {
 	 * that wait and are as urgent, after item->retry_ms; step is then called as at its
 	 * beginning.  Where it has lost its lease it is let go of.  Where it could not begin within
 	 * limits->wait_max_ms of its settling, or before the run's end, it is handed back: who has
-	 * to rest for longer says so by another verdict.
+	 * to rest for longer says so by another verdict.  So is what has bulk, by whatever verdict,
+	 * and could not be written by the run's hard end: another run brings that again.
 	 */
 	VERDICT_GO_ON,
 	VERDICT__MAX

@@ -338,6 +338,8 @@ int64_t flow_claim_timeout_max_ms(const struct run *);
 /* flow_settle.c */
 /* Whether something that failed before is to be sent again by now. */
 bool flow_settle_is_due(const struct flow_state *, int64_t now_ms);
+/* Hands back what is large and not sent by now: for the hard end of flows that go on. */
+void flow_settle_cut(struct flow_state *);
 /* Sends what failed before and is due again, else what has ended since. */
 void flow_settle_send(struct flow_state *, struct flow_writer *);
 void flow_settle_take(struct flow_state *, struct flow_writer *);

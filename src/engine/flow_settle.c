@@ -51,6 +51,7 @@ static void flow_settle_add_known(struct text *, int64_t number);
 static void flow_settle_count(
     struct flow_state *, const struct flow_settlement *, const PGresult *);
 static void flow_settle_tally(struct run *, const PGresult *);
+static bool flow_settle_strip(struct flow_state *, struct flow_list *);
 static void flow_settle_again(struct flow_state *, struct flow_settlement *, const struct err *why);
 static void flow_settle_split(struct flow_state *, struct flow_settlement *, enum verdict apart);
 
@@ -61,6 +62,23 @@ flow_settle_is_due(const struct flow_state *s, int64_t now_ms)
 		if (again->not_before_ms <= now_ms)
 			return true;
 	return false;
+}
+
+void
+flow_settle_cut(struct flow_state *s)
+{
+	flow_settle_strip(s, &s->ended);
+	for (struct flow_settlement **at = &s->again; *at;) {
+		struct flow_settlement *again = *at;
+
+		flow_settle_strip(s, &again->items);
+		if (again->items.count > 0) {
+			at = &again->next;
+		} else {
+			*at = again->next;
+			free(again);
+		}
+	}
 }
 
 void
@@ -377,6 +395,26 @@ flow_settle_tally(struct run *r, const PGresult *rows)
 }
 
 /*
+ * Hands back what has bulk, which takes long to write and is soon brought again, so that what
+ * cannot be, such as tokens that were used, is written in the little time that is left.  Whether
+ * there was any.
+ */
+static bool
+flow_settle_strip(struct flow_state *s, struct flow_list *items)
+{
+	struct flow_list all = *items;
+	int back = s->back.count;
+
+	*items = (struct flow_list){ .count = 0 };
+	for (struct flow_item *item; (item = flow_list_shift(&all));)
+		if (item->item.bulk_len > 0)
+			flow_end_item(s, item, VERDICT_BACK);
+		else
+			flow_list_push(items, item);
+	return s->back.count > back;
+}
+
+/*
  * The server refused ${refused}.  What may pass, a lock or a deadlock, is tried again after a
  * pause, apart from items that the lock may not concern; a value that it does not take is looked
  * for by halves.  What is left over, or not written by the hard end, is let go, and its leases run
@@ -389,6 +427,13 @@ flow_settle_again(struct flow_state *s, struct flow_settlement *refused, const s
 	bool may_try =
 	    is_transient ? refused->tries + 1 < FLOW_SETTLE_TRIES : refused->items.count > 1;
 
+	if (is_transient && s->flow->goes_on && clock_mono_ms() > s->run->hard_end_ms &&
+	    flow_settle_strip(s, &refused->items)) {
+		/* It is smaller than it was. */
+		refused->next = s->again;
+		s->again = refused;
+		return;
+	}
 	if (!may_try || clock_mono_ms() > s->run->hard_end_ms) {
 		/* A lock that somebody holds for long is no error of the run. */
 		if (!is_transient)

@@ -107,6 +107,8 @@ flow_store_send(struct flow_state *s)
 	bool reads_are_away = flow_store_reads_are_away(s);
 	struct flow_flight f = { .claims = false };
 
+	if (s->flow->goes_on && now_ms > s->run->hard_end_ms)
+		flow_settle_cut(s);
 	/* Over one connection all travels together. */
 	if (!s->writers[0].db && (writes_are_away || reads_are_away))
 		writes_are_away = reads_are_away = true;

@@ -30,6 +30,7 @@ enum {
 	TABLE_LINKS_MAX = 16,
 	TABLE_WAITS_MAX = 100000, /* more of them: the flow does not end */
 	TABLE_TIMEOUT_S = 5,
+	TABLE_STATEMENT_MIN_MS = 500, /* as run.c has it */
 	TABLE_ID_MAX = 40,
 };
 
@@ -69,7 +70,8 @@ static struct table {
 	} replies[TABLE_ROWS_MAX];
 	int replies_count, waits;
 	int64_t reply_ms;  /* that the vendor takes */
-	int64_t settle_ms; /* that a settlement takes */
+	int64_t settle_ms; /* that a settlement takes ... */
+	int64_t large_ms;  /* ... and one of more than a MB besides */
 	int64_t look_ms;   /* that other statements take */
 	/* Faults. */
 	int loses_settlement;           /* this one is committed, and its connection lost; from 1 */

@@ -7,6 +7,8 @@
 
 #include "flow_table.h"
 
+#define WORLD_LATE "it took too long"
+
 /* db */
 
 static bool
@@ -102,10 +104,23 @@ db_send(struct db *db, struct db_unit *unit, struct err *e)
 }
 
 static int64_t
+world_takes_ms(const struct db_unit *unit)
+{
+	if (unit->sql != SQL_JOB_QUEUE_SETTLE)
+		return table.look_ms;
+	return table.settle_ms + (strlen(unit->args[3]) > 1 << 20 ? table.large_ms : 0);
+}
+
+static bool
+world_is_late(const struct db_unit *unit)
+{
+	return unit->timeout_ms > 0 && world_takes_ms(unit) > unit->timeout_ms;
+}
+
+static int64_t
 world_answer_ms(const struct db_unit *unit)
 {
-	return unit->sent_ms +
-	       (unit->sql == SQL_JOB_QUEUE_SETTLE ? table.settle_ms : table.look_ms);
+	return unit->sent_ms + (world_is_late(unit) ? unit->timeout_ms : world_takes_ms(unit));
 }
 
 int
@@ -117,7 +132,12 @@ db_pump(struct db *db, struct err *e)
 	while (db->units_count > 0 && world_answer_ms(db->units[0]) <= table.now_ms) {
 		struct db_unit *unit = db->units[0];
 
-		table_take(unit);
+		if (world_is_late(unit)) {
+			unit->state = DB_UNIT_FAILED;
+			err_set(&unit->err, ERR_DATABASE, WORLD_LATE);
+		} else {
+			table_take(unit);
+		}
 		if (table.loses_settlement > 0 && table.settlements == table.loses_settlement) {
 			table.loses_settlement = 0;
 			table.lost_link = db;
@@ -168,8 +188,7 @@ db_bool(const PGresult *rows, int row, const char *column)
 bool
 db_err_is_transient(const struct err *e)
 {
-	(void)e;
-	return false;
+	return strcmp(e->message, WORLD_LATE) == 0;
 }
 
 /* http */
@@ -273,8 +292,11 @@ run_renew(struct run *r)
 int
 run_statement_ms(const struct run *r)
 {
-	(void)r;
-	return RUN_STATEMENT_MAX_MS;
+	int64_t left_ms = r->hard_end_ms - table.now_ms;
+
+	if (left_ms > RUN_STATEMENT_MAX_MS)
+		return RUN_STATEMENT_MAX_MS;
+	return left_ms > TABLE_STATEMENT_MIN_MS ? (int)left_ms : TABLE_STATEMENT_MIN_MS;
 }
 
 void

@@ -3,6 +3,7 @@
 
 enum {
 	PAGE_BYTES = 100 << 10, /* so large that two are shared out */
+	LARGE_BYTES = 3 << 20,  /* ... and that each goes alone */
 };
 
 static void
@@ -232,6 +233,39 @@ at_the_end_all_are_waited_for(void **state)
 	assert_in_range(table.now_ms - run.mono_began_ms, 100, 190);
 }
 
+/* F brings nothing that could be brought again. */
+static void
+what_is_large_is_handed_back_at_the_hard_end(void **state)
+{
+	static const struct table_row rows[] = {
+		{ .name = "A", .turns = 9, .bulk_len = LARGE_BYTES },
+		{ .name = "F", .turns = 1, .is_bare = true },
+		{ .name = "B", .turns = 9, .bulk_len = LARGE_BYTES },
+		{ .name = "C", .turns = 1, .bulk_len = LARGE_BYTES },
+		{ .name = "D", .turns = 9, .bulk_len = LARGE_BYTES },
+		{ .name = "E", .turns = 9, .bulk_len = LARGE_BYTES },
+	};
+
+	(void)state;
+	for (int late_ms = -300; late_ms <= 100; late_ms += 400) {
+		table_end(state);
+		table_make(state);
+		table.settle_ms = 10;
+		table.large_ms = 690;
+		run.soft_end_ms = table.now_ms + 500;
+		run.hard_end_ms = table.now_ms + 5500;
+		table.reply_ms = 5500 + late_ms;
+		assert_int_equal(work(rows, 6, (struct flow_limits){ .writers_max = 3 }, 6), 0);
+		assert_int_equal(run.succeeded, 1);
+		for (int i = 0; i < 6; i++) {
+			assert_int_equal(table.rows[i].written, i == 1);
+			assert_int_equal(table.rows[i].released, i != 1);
+		}
+		assert_true(run.more);
+		assert_in_range(table.now_ms - run.mono_began_ms, 5500, 5500 + 500 + 200);
+	}
+}
+
 /* B ends while A is being written, and waits for that. */
 static void
 none_is_opened_for_what_is_left(void **state)
@@ -268,6 +302,7 @@ main(void)
 		TEST(all_that_were_lost_are_let_go_of_at_the_hard_end),
 		TEST(a_value_that_is_refused_is_found),
 		TEST(at_the_end_all_are_waited_for),
+		TEST(what_is_large_is_handed_back_at_the_hard_end),
 		TEST(none_is_opened_for_what_is_left),
 	};
 
