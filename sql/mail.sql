@@ -47,7 +47,8 @@ SELECT CASE WHEN l.priority IS NOT NULL THEN 'mail' END AS queue, l.priority, t.
 -- request must not become part of another one while nobody knows whether the first was accepted, so
 -- this is to be committed for sure before anything is sent.
 --
--- unsure_since says since when that is so: a lease that ran out may have seen its request sent.
+-- unsure_since says since when that is so: a lease that ran out may have seen its request sent.  From then on
+-- a batch is_sound, and may be sent, once somebody has composed it and lived.
 -- What is too long to be sent is not brought, and says so: all that a claim brings has to go into
 -- values of 1 GB, and a row that it stumbled over would keep all other mail from being sent for good.
 -- pg_column_size() is that of jsonb as it is stored, which may be a hundredth of its text.
@@ -129,7 +130,7 @@ SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NO
        (date_part('epoch', min(u.waits_until)) * 1000000)::bigint AS cursor_at, $12::int AS timeout_s,
        false AS is_parked, false AS frees, count(*) AS mails_count, max(u.resends) AS resends,
        max(u.attempts) AS attempts, min(u.max_attempts) AS max_attempts,
-       bool_and(u.is_sound) OR NOT (SELECT $10::boolean) AS is_sound,
+       bool_and(u.is_sound OR u.unsure_since IS NULL) AS is_sound,
        COALESCE(min(u.unsure_since) < clock_timestamp() - interval '23 hours', false) AS is_stale,
        json_agg(CASE WHEN f.fault IS NOT NULL THEN json_build_object('id', u.id, 'fault', f.fault)
 		ELSE json_build_object('id', u.id, 'to', left(u.to_address, 1000), 'reply_to', left(u.reply_to, 1000),
@@ -153,9 +154,11 @@ SELECT u.leader AS id, COALESCE(u.batch_id, u.leader) AS owner, u.batch_id IS NO
 -- Gives up requests that were lost five times: they killed, or outlived, every process that took
 -- them.  A batch that was seen to be sound was lost while it was sent: any of those processes may have
 -- sent it, so its mails fail together; alone, under other keys, they might arrive twice.  One that
--- never was, though from its second loss on it is sent only after that, kills whoever composes it,
--- and so was never sent: its mails go on alone, taken one at a time, and only the one
--- that is poison is given up.
+-- never was, though after its first loss it is sent only after that, kills whoever composes it: its mails
+-- go on alone, taken one at a time, and only the one that is poison is given up.
+-- Only who had it first may have sent it all the same.  Mails would arrive twice where he was killed with
+-- it in the air, and the four behind him before they had composed it, or by what was changed meanwhile.  To
+-- rule that out, too, each batch would have to be written once more before it is first sent.
 WITH c AS MATERIALIZED (
 	SELECT id, batch_id, is_sound OR batch_id IS NULL AS is_over
 	  FROM email_queue
@@ -215,8 +218,8 @@ RETURNING d.id;
 -- token.  A result is {"sent": {mail: the vendor's id}, "refused": {mail: why}}: what is refused
 -- was not part of the request and has failed, whatever became of the others.  The effect "split"
 -- lets the mails of a batch go alone from now on: the vendor has refused the batch, so none of it
--- was sent; "unsure" says of what is held that it may have been sent; "sound" of what was lost
--- twice that it could be composed, and may be sent.  Counts mails.
+-- was sent; "unsure" says of what is held that it may have been sent; "sound" of a batch that was
+-- lost that it could be composed, and may be sent.  Counts mails.
 WITH r AS MATERIALIZED (
 	SELECT id, token, owner, verdict, retry_ms, error, effect, result::jsonb -> 'sent' AS sent, result::jsonb -> 'refused' AS refused
 	  FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[])

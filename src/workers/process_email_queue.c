@@ -10,10 +10,10 @@
  * - Which mails a request has is written to their rows (batch_id) by the claim, which is
  *   committed for sure before anything is sent.  A mail leaves its batch only when it has ended:
  *   it was sent, it failed, or the vendor said that it takes nothing of this batch (422),
- *   whereupon the others go alone under keys of their own.  A batch that was lost twice is
- *   composed once without being sent, and marked as sound.  One that dies before that mark was
- *   never sent, and lost five times it comes apart; one that dies behind it fails as a whole, for
- *   each of those who lost it may have sent it.
+ *   whereupon the others go alone under keys of their own.  A batch that was lost is composed
+ *   once without being sent, and marked as sound.  One that is lost four times more before that
+ *   mark comes apart: it kills who composes it, and so did not live to be sent.  One that is lost
+ *   behind it fails as a whole, for each of those who lost it may have sent it.
  * - The key is made of batch_id, or of the id of a mail that goes alone; of one that was sent, and
  *   is made pending again by whoever wants another one, also of how often that was.
  * - The bytes are made of the rows in the order of their ids, their templates and EMAIL_FROM, and
@@ -72,7 +72,7 @@ enum {
 	MAIL_ATTEMPTS,
 	MAIL_MAX_ATTEMPTS,
 	MAIL_IS_STALE,
-	MAIL_IS_SOUND, /* or was not lost twice */
+	MAIL_IS_SOUND, /* or was never lost */
 	MAIL_MAILS,
 };
 
@@ -99,6 +99,7 @@ static const char *mail_target(struct run *, struct item *, const struct flow_ca
 static enum verdict mail_step(
     struct run *, struct item *, const struct http_reply *, struct http_request *);
 static enum verdict mail_begin(struct run *, struct item *, struct http_request *);
+static bool mail_must_prove(const struct item *);
 static bool mail_must_wait(const struct run *, struct item *);
 static enum verdict mail_ask(struct run *, struct item *, struct http_request *);
 static void mail_write_key(struct item *, struct mail_request *);
@@ -258,9 +259,16 @@ mail_begin(struct run *r, struct item *item, struct http_request *q)
 		    "and Resend no longer knows a repeat for one");
 		return VERDICT_REFUSE;
 	}
-	if (mail_must_wait(r, item))
+	if (!mail_must_prove(item) && mail_must_wait(r, item))
 		return mail_run.is_closed ? VERDICT_BACK : VERDICT_WAIT;
 	return mail_ask(r, item, q);
+}
+
+/* Whether ${item} is only composed this time, to see that it can be. */
+static bool
+mail_must_prove(const struct item *item)
+{
+	return mail_says(item, MAIL_IS_BATCH) && !mail_says(item, MAIL_IS_SOUND);
 }
 
 /* Whether ${item} would be one request too many; where that lasts beyond the run, the run ends. */
@@ -309,7 +317,7 @@ mail_ask(struct run *r, struct item *item, struct http_request *q)
 		return VERDICT_REFUSE;
 	if (q->refused)
 		return mail_misconfigured(r, item, q->refused);
-	if (request->ask.is_batch && !mail_says(item, MAIL_IS_SOUND)) {
+	if (mail_must_prove(item)) {
 		/* Nothing of it has killed us.  That is written down before it is sent. */
 		item->effect = "sound";
 		return VERDICT_PARK;

@@ -290,10 +290,10 @@ test('the five templates that come along, with all that they ask for', async () 
 });
 
 // A run that is killed while the vendor, who accepts it, is at its first request.
-async function killInTheAir() {
-  await vendor.fault({ fault: 'slow', ms: 500 });
+async function killInTheAir({ requests = 1, ...fault } = {}) {
+  await vendor.fault({ fault: 'slow', ms: 500, ...fault });
   const running = start(program(), ['run', 'process-email-queue'], { env: cleanEnv(mails.stand.env()) });
-  await until(async () => (await vendor.requests()).length > 0, { what: 'the request', everyMs: 2 });
+  await until(async () => (await vendor.requests()).length >= requests, { what: 'the request', everyMs: 2 });
   killNow(running.pid);
   await mails.stand.backendsGone();
 }
@@ -335,4 +335,15 @@ test('a process that is killed with a request in the air: the next one repeats i
   await mails.expire();
   await mails.run();
   assert.deepEqual([await mails.counts(), (await mails.once()).length, (await vendor.requests()).length], [{ sent: 8 }, 8, 2]);
+});
+
+test('a batch that was lost twice in the air, and three times before it was composed again, stays one: no mail twice', async () => {
+  await mails.addMany(4);
+  for (const requests of [1, 2]) {
+    await killInTheAir({ requests, accepted: true });
+    await mails.expire();
+  }
+  await lose(5);
+  await mails.run();
+  assert.deepEqual([await mails.counts(), (await mails.once()).length], [{ failed: 4 }, 4]);
 });
