@@ -24,7 +24,8 @@ SELECT id, user_id, provider, status,
 -- name: resync
 -- One batch: $1 audit, $2 provider, $3 status, $4 user, $5 ids, $6 where the batch before ended, $7 its size,
 -- $8 whether all is read anew.  That voids a claim under way, which knows the old cursor, but not one that is
--- refreshing the token, whose answer would be lost; else it goes on.
+-- refreshing the token, whose answer would be lost; else it goes on.  Of the cursor the names of parts stay: who
+-- does not know that a channel was read does not see that it has been left, and its messages are to go.
 -- What needs_reauth is tried once more.  Of each: why not, or NULL.
 WITH c AS MATERIALIZED (
 	SELECT id, CASE WHEN status = 'disconnected' THEN 'it is disconnected'
@@ -43,7 +44,12 @@ WITH c AS MATERIALIZED (
 u AS (
 	UPDATE user_integrations i
 	   SET waits_until = clock_timestamp(), status = 'active', attempts = 0, lost = 0, last_error = NULL,
-	       cursor = CASE WHEN (SELECT $8::boolean) THEN '{}' ELSE i.cursor END,
+	       cursor = CASE WHEN NOT (SELECT $8::boolean) THEN i.cursor ELSE COALESCE((
+			SELECT jsonb_build_object('streams', jsonb_object_agg(s.key, jsonb_build_object('parts', (
+				SELECT jsonb_object_agg(p.key, '{}'::jsonb) FROM jsonb_each(s.value -> 'parts') p))))
+			  FROM jsonb_each(CASE WHEN jsonb_typeof(i.cursor -> 'streams') = 'object' THEN i.cursor -> 'streams' END) s
+			 WHERE CASE WHEN jsonb_typeof(s.value -> 'parts') = 'object' THEN s.value -> 'parts' <> '{}' END
+			HAVING count(*) > 0), '{}') END,
 	       claim_token = CASE WHEN (SELECT $8::boolean) THEN NULL ELSE i.claim_token END,
 	       lease_until = CASE WHEN (SELECT $8::boolean) THEN NULL ELSE i.lease_until END,
 	       updated_at = clock_timestamp()

@@ -86,6 +86,13 @@ test('resync: due now and on from where it was; --whole from the beginning, and 
     ['integrations.resync', 'user_integrations', { filter: { all: true }, count: 3, skipped: 0 }]]);
 });
 
+test('resync --whole: a channel that was left before is known by its name, and its messages go', async () => {
+  const streams = { message: { whole_at: 1, parts: { C1: { since: '1.000000' }, C2: {} }, drop: [] }, channel: { whole_at: 1 }, user: 'x' };
+  const [slack, odd] = [await integration({ provider: 'slack', cursor: { at: 'user', streams } }), await integration({ cursor: { streams: [1] } })];
+  assert.equal(await told('resync', slack, odd, '--whole'), 'made due 2\n');
+  assert.deepEqual([(await rowOf(slack)).cursor, (await rowOf(odd)).cursor], [{ streams: { message: { parts: { C1: {}, C2: {} } } } }, {}]);
+});
+
 test('resync: what was refused is tried once more when that is said; what is disconnected is not, and why', async () => {
   const [refused, off, bare] = [await integration({ status: 'needs_reauth' }), await integration({ status: 'disconnected' }), await integration({ access_token: null, refresh_token: '' })];
   assert.equal(await told('resync', '--provider', 'github'), 'made due 0, skipped 1\n');
