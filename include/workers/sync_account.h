@@ -69,16 +69,18 @@ struct sync_account {
 	size_t form_len;
 };
 
+/* As the row of ${item} has it, at the vendor ${of}, which it borrows; the caller's. */
 struct sync_account *sync_account_create(
     struct run *r, const struct item *item, struct sync_vendor_run *of);
 void sync_account_destroy(struct sync_account *a);
+/* What hangs on ${item}; NULL before its first step. */
 struct sync_account *sync_account_of(const struct item *item);
 
 /* What ${column}, SEALED_INTEGRATION_ACCESS or _REFRESH, has by now; NULL: nothing. */
 const char *sync_account_sealed(const struct item *item, enum sealed_column_id column);
 /*
- * The token in ${column}, plain; "" where there is none;
- * NULL with ${e} where it does not open.  For sync_account_wipe() as soon as it was used.
+ * The token in ${column}, plain; "" where there is none; NULL with ${e} where it does not open.
+ * For sync_account_wipe() as soon as it was used.
  */
 char *sync_account_token(
     struct run *r, const struct item *item, enum sealed_column_id column, struct err *e);
@@ -86,6 +88,8 @@ void sync_account_wipe(char *token);
 
 /* It has failed as ${says} says: again after a while, or after ${wait_s} if that is more. */
 enum verdict sync_account_retry(struct item *item, const char *says, int64_t wait_s);
+/* That while: longer each time in a row, or ${wait_s} if that is more; -1: nobody says. */
+int64_t sync_account_backoff_ms(const struct item *item, int64_t wait_s);
 /*
  * A request was not answered, or with an error of theirs: once more within this claim, where that
  * may help, else sync_account_retry().

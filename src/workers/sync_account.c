@@ -23,6 +23,7 @@ enum {
 	ACCOUNT_JITTER_PERCENT = 10,
 };
 
+static void account_wait(struct item *, int64_t wait_ms, const char *says);
 static const char *account_span(int64_t ms, char to[static ACCOUNT_SPAN_MAX]);
 
 struct sync_account *
@@ -83,15 +84,19 @@ sync_account_wipe(char *token)
 enum verdict
 sync_account_retry(struct item *item, const char *says, int64_t wait_s)
 {
-	static const struct backoff backoff = { .first_s = 60, .factor = 2, .cap_s = 3600 };
-	const struct sync_account *a = sync_account_of(item);
-	int64_t failures = strtoll(item_text(item, SYNC_COLUMN_ATTEMPTS), NULL, 10);
-	char span[ACCOUNT_SPAN_MAX];
-
-	item->retry_ms = backoff_ms(&backoff, a->has_written ? 1 : failures + 1, wait_s);
-	item_fail(item, "%s: %s; again in %s", a->of->vendor->label, says,
-	    account_span(item->retry_ms, span));
+	account_wait(item, sync_account_backoff_ms(item, wait_s), says);
 	return VERDICT_RETRY;
+}
+
+int64_t
+sync_account_backoff_ms(const struct item *item, int64_t wait_s)
+{
+	static const struct backoff backoff = { .first_s = 60, .factor = 2, .cap_s = 3600 };
+	int64_t attempts = strtoll(item_text(item, SYNC_COLUMN_ATTEMPTS), NULL, 10);
+
+	if (sync_account_of(item)->has_written)
+		attempts = 0;
+	return backoff_ms(&backoff, attempts + 1, wait_s);
 }
 
 enum verdict
@@ -140,11 +145,7 @@ sync_account_spread_ms(int64_t wait_ms)
 enum verdict
 sync_account_park(struct item *item, int64_t wait_ms, const char *says)
 {
-	char span[ACCOUNT_SPAN_MAX];
-
-	item->retry_ms = wait_ms;
-	item_fail(item, "%s: %s; again in %s", sync_account_of(item)->of->vendor->label, says,
-	    account_span(item->retry_ms, span));
+	account_wait(item, wait_ms, says);
 	return VERDICT_PARK;
 }
 
@@ -156,6 +157,16 @@ sync_account_sealed(const struct item *item, enum sealed_column_id column)
 	if (column == SEALED_INTEGRATION_ACCESS)
 		return a->access ? a->access : item_text(item, SYNC_COLUMN_ACCESS);
 	return a->refresh ? a->refresh : item_text(item, SYNC_COLUMN_REFRESH);
+}
+
+static void
+account_wait(struct item *item, int64_t wait_ms, const char *says)
+{
+	char span[ACCOUNT_SPAN_MAX];
+
+	item->retry_ms = wait_ms;
+	item_fail(item, "%s: %s; again in %s", sync_account_of(item)->of->vendor->label, says,
+	    account_span(wait_ms, span));
 }
 
 /* As people say it. */

@@ -22,7 +22,6 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/keyring.h"
-#include "engine/backoff.h"
 #include "engine/run.h"
 #include "workers/sync_account.h"
 #include "workers/sync_counts.h"
@@ -430,13 +429,10 @@ sync_page(struct run *r, struct item *item, const struct sync_answer *answer)
 static enum verdict
 sync_limited(struct run *r, struct item *item, const struct sync_answer *answer)
 {
-	static const struct backoff backoff = { .first_s = 60, .factor = 2, .cap_s = 3600 };
 	struct sync_account *a = sync_account_of(item);
-	int64_t attempts = strtoll(item_text(item, SYNC_COLUMN_ATTEMPTS), NULL, 10);
-	int64_t wait_ms = answer->wait_s * 1000;
+	int64_t wait_ms =
+	    answer->wait_s < 0 ? sync_account_backoff_ms(item, -1) : answer->wait_s * 1000;
 
-	if (answer->wait_s < 0)
-		wait_ms = backoff_ms(&backoff, a->has_written ? 1 : attempts + 1, -1);
 	if (answer->is_everybodys)
 		sync_vendor_limits(a->of, wait_ms, answer->says);
 	if (wait_ms <= SYNC_REST_MAX_MS && a->rests < SYNC_RESTS_MAX &&

@@ -135,23 +135,21 @@ enum verdict
 sync_token_take(struct run *r, struct item *item, const struct http_reply *reply)
 {
 	struct sync_account *a = sync_account_of(item);
-	struct sync_tokens tokens = { .wait_s = -1 };
-	struct err e = { .code = ERR_OK };
-	char *token = sync_account_token(r, item, SEALED_INTEGRATION_REFRESH, &e);
 	const struct oauth who = token_oauth(r, item);
+	struct sync_tokens tokens;
+	struct err e = { .code = ERR_OK };
+	char *token;
 
 	if (a->form)
 		crypto_wipe(a->form, a->form_len);
 	a->form = NULL;
 	a->phase = SYNC_INTENDS;
 	if (reply->status == 0 && (reply->is_ours || reply->refused))
-		snprintf(tokens.says, sizeof tokens.says, "%s", reply->error);
-	else
-		oauth_read(item->memory, &who, token ? token : "", reply, run_db_now_s(r), &tokens);
+		return token_hold(item, reply->error);
+	token = sync_account_token(r, item, SEALED_INTEGRATION_REFRESH, &e);
+	oauth_read(item->memory, &who, token ? token : "", reply, run_db_now_s(r), &tokens);
 	if (token)
 		sync_account_wipe(token);
-	if (reply->status == 0 && (reply->is_ours || reply->refused))
-		return token_hold(item, tokens.says);
 	if (tokens.outcome == SYNC_REFRESHED)
 		return token_store(r, item, &tokens);
 	return token_refuse(r, item, &tokens, reply);
