@@ -213,8 +213,8 @@ health_begin(struct run *r, struct item *item, struct http_request *q)
 {
 	struct health_found *found;
 	struct health_check check = { .subject = META_TOKEN };
-	const char *number = item_text(item, HEALTH_NUMBER);
-	const char *account = item_text(item, HEALTH_ACCOUNT);
+	enum meta_subject subject;
+	const char *id = health_object(item, &subject);
 
 	if (health_run.is_closed)
 		return VERDICT_BACK;
@@ -226,12 +226,11 @@ health_begin(struct run *r, struct item *item, struct http_request *q)
 	if (!item_text(item, HEALTH_TOKEN))
 		return health_end_fault(
 		    item, "no_token", "no access token is stored for it in whatsapp_configs");
-	if (number && *number && !meta_is_id(number))
-		return health_end_fault(
-		    item, "no_id", "phonenumberid is no id of Meta's, which consists of digits");
-	if ((!number || !*number) && account && *account && !meta_is_id(account))
-		return health_end_fault(
-		    item, "no_id", "wabaid is no id of Meta's, which consists of digits");
+	if (id && !meta_is_id(id))
+		return health_end_fault(item, "no_id",
+		    subject == META_PHONE_NUMBER
+			? "phonenumberid is no id of Meta's, which consists of digits"
+			: "wabaid is no id of Meta's, which consists of digits");
 	return health_ask(r, item, &check, q);
 }
 
