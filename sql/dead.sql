@@ -7,14 +7,6 @@
 -- $1 since, $2 until, as the operator wrote them; until is now at the latest.
 SELECT $1::timestamptz::text AS since, LEAST($2::timestamptz, clock_timestamp())::text AS until;
 
--- name: audit
--- Written before the first batch, counted up by each batch in its own transaction, so what it
--- says is what was done, however the command ended.  $1 actor, $2 action, $3 table, $4 filter.
-INSERT INTO audit_log (actor, action, target, detail)
-VALUES ($1::text, $2::text, $3::text,
-        jsonb_build_object('filter', $4::jsonb, 'count', 0, 'skipped', 0))
-RETURNING id;
-
 -- name: find
 -- In which kinds' tables the rows with the ids $1 lie; those of a delivery are no uuids.
 SELECT string_agg(DISTINCT kind, ', ') AS kinds, count(DISTINCT kind) AS count

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -37,8 +38,11 @@ void print_rows(const PGresult *rows, int columns);
  * through, DEL and U+0080 to U+009F, is escaped, too. */
 void print_json(const json_t *value);
 void print_json_text(const char *json);
-/* The column json of each row, as one array with a line for each. */
-void print_json_rows(const PGresult *rows);
+/*
+ * A list, whose last column is json: the others as a table, or that of each row, as one array with
+ * a line for each.
+ */
+void print_list(const PGresult *rows, bool as_json);
 /* One row of a result, a line for each column that is not NULL. */
 void print_record(const PGresult *rows, int row);
 /* Such a line: a name in a column of ${width}, and its value. */

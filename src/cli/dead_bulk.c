@@ -92,7 +92,7 @@ dead_audit(
 {
 	char actor[CLI_ACTOR_MAX], *filter = dead_filter_json(run->filter);
 	AUTO(PQclear)
-	PGresult *rows = db_query(s->db, SQL_DEAD_AUDIT,
+	PGresult *rows = db_query(s->db, SQL_AUDIT_BEGIN,
 	    DB_ARGS(cli_actor(actor), run->action, run->filter->kind->table, filter), e);
 
 	free(filter);

@@ -33,10 +33,7 @@ dead_list(struct cli_session *s, const struct dead_filter *f)
 	    &e);
 	if (!rows)
 		return dead_fail(&e);
-	if (f->json)
-		print_json_rows(rows);
-	else
-		print_rows(rows, PQnfields(rows) - 1);
+	print_list(rows, f->json);
 	PQclear(rows);
 	return CLI_DONE;
 }

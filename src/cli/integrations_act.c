@@ -59,10 +59,7 @@ integrations_list(struct cli_session *s, const struct integrations_wish *wish)
 	    &e);
 	if (!rows)
 		return cli_fail(&e);
-	if (given[INTEGRATIONS_JSON])
-		print_json_rows(rows);
-	else
-		print_rows(rows, PQnfields(rows) - 1);
+	print_list(rows, given[INTEGRATIONS_JSON] != NULL);
 	PQclear(rows);
 	return CLI_DONE;
 }
@@ -122,7 +119,7 @@ integrations_audit(struct cli_session *s, struct integrations_run *run, struct e
 {
 	char actor[CLI_ACTOR_MAX], *filter = integrations_filter(run);
 	AUTO(PQclear)
-	PGresult *rows = db_query(s->db, SQL_DEAD_AUDIT,
+	PGresult *rows = db_query(s->db, SQL_AUDIT_BEGIN,
 	    DB_ARGS(cli_actor(actor), run->action, "user_integrations", filter), e);
 
 	free(filter);

@@ -155,8 +155,12 @@ print_json_text(const char *json)
 }
 
 void
-print_json_rows(const PGresult *rows)
+print_list(const PGresult *rows, bool as_json)
 {
+	if (!as_json) {
+		print_rows(rows, PQnfields(rows) - 1);
+		return;
+	}
 	putchar('[');
 	for (int row = 0; row < PQntuples(rows); row++) {
 		fputs(row > 0 ? ",\n" : "\n", stdout);
