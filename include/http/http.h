@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct conf;
 struct http;
 
@@ -93,6 +94,9 @@ void http_request_reset(struct http_request *q);
  * room left sets q->refused instead.  User-Agent and Content-Type take the place of our own.
  */
 void http_header(struct http_request *q, const char *name, const char *value);
+/* Adds "authorization: ${scheme} ${credentials}", of which no copy is left in ${a}. */
+void http_authorize(
+    struct arena *a, struct http_request *q, const char *scheme, const char *credentials);
 
 /*
  * Starts ${q}; ${owner} comes back with its reply.  Always 0 while fewer than inflight_max are in

@@ -7,6 +7,8 @@
  */
 #include "transfer.h"
 
+#include "base/arena.h"
+#include "base/crypto.h"
 #include "base/text.h"
 
 #include <limits.h>
@@ -88,6 +90,15 @@ http_header(struct http_request *q, const char *name, const char *value)
 	}
 	q->headers[q->headers_count++] = at;
 	q->headers_len += strlen(at) + 1;
+}
+
+void
+http_authorize(struct arena *a, struct http_request *q, const char *scheme, const char *credentials)
+{
+	char *value = arena_format(a, "%s %s", scheme, credentials);
+
+	http_header(q, "authorization", value);
+	crypto_wipe(value, strlen(value));
 }
 
 size_t

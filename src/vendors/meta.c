@@ -108,9 +108,7 @@ meta_ask(struct arena *a, const struct meta_request *request, struct http_reques
 	q->keep[META_KEPT_APP] = "x-app-usage:";
 	q->keep[META_KEPT_BUSINESS] = "x-business-use-case-usage:";
 	http_header(q, "accept", "application/json");
-	escaped = arena_format(a, "Bearer %s", asks);
-	http_header(q, "authorization", escaped);
-	crypto_wipe(escaped, strlen(escaped));
+	http_authorize(a, q, "Bearer", asks);
 }
 
 void

@@ -108,18 +108,14 @@ oauth_form(struct arena *a, const struct oauth *who, const char *refresh_token)
 	return form_of(a, fields, sizeof(fields) / sizeof(*fields));
 }
 
-/*
- * "authorization: Basic ..." of the client's id and secret (RFC 6749, 2.3.1), of which no other
- * copy is left.
- */
+/* The client's id and secret, of which no other copy is left (RFC 6749, 2.3.1). */
 static void
 oauth_basic(struct arena *a, const struct oauth *who, struct http_request *q)
 {
-	char *pair = oauth_pair(a, who), *basic = arena_format(a, "Basic %s", pair);
+	char *pair = oauth_pair(a, who);
 
-	http_header(q, "authorization", basic);
+	http_authorize(a, q, "Basic", pair);
 	crypto_wipe(pair, strlen(pair));
-	crypto_wipe(basic, strlen(basic));
 }
 
 void

@@ -80,7 +80,7 @@ resend_ask(struct arena *a, const struct resend_request *request, struct http_re
 	http_header(q, "accept", "application/json");
 	http_header(q, "content-type", "application/json");
 	http_header(q, "idempotency-key", request->idempotency_key);
-	http_header(q, "authorization", arena_format(a, "Bearer %s", request->api_key));
+	http_authorize(a, q, "Bearer", request->api_key);
 }
 
 void

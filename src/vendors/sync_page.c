@@ -4,7 +4,6 @@
 #include "vendors/sync_page.h"
 
 #include "base/arena.h"
-#include "base/crypto.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "http/echo.h"
@@ -40,11 +39,8 @@ static const char *sync_words(
 void
 sync_page_ask(struct arena *a, const struct sync_ask *ask, struct http_request *q)
 {
-	char *bearer = arena_format(a, "Bearer %s", ask->token);
-
 	q->reply_max = SYNC_REPLY_MAX;
-	http_header(q, "authorization", bearer);
-	crypto_wipe(bearer, strlen(bearer));
+	http_authorize(a, q, "Bearer", ask->token);
 }
 
 bool
