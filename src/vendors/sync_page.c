@@ -13,14 +13,14 @@
 #include <string.h>
 
 enum {
-	SYNC_NAME_MAX = 64,
+	PAGE_NAME_MAX = 64,
 	/* Of a body's words: no secret that begins where they are shown ends behind these. */
-	SYNC_WORDS_MAX = 8192,
+	PAGE_WORDS_MAX = 8192,
 };
 
 enum { STATUS_UNAUTHORIZED = 401, STATUS_TIMED_OUT = 408, STATUS_TOO_MANY = 429 };
 
-#define SYNC_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+#define PAGE_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 enum { SAYS_ERROR, SAYS_CODE, SAYS_MESSAGE, SAYS_DESCRIPTION, SAYS__MAX };
 static const char *const says_member[SAYS__MAX] = {
@@ -30,10 +30,10 @@ static const char *const says_member[SAYS__MAX] = {
 	[SAYS_DESCRIPTION] = "error_description",
 };
 
-static struct json_span sync_root(struct arena *, const struct http_reply *);
-static enum sync_outcome sync_judge(int status);
-static const char *sync_name(struct json_span value, char *to, size_t room);
-static const char *sync_words(
+static struct json_span page_root(struct arena *, const struct http_reply *);
+static enum sync_outcome page_judge(int status);
+static const char *page_name(struct json_span value, char *to, size_t room);
+static const char *page_words(
     struct arena *, const struct http_reply *, struct json_span root, struct json_span words);
 
 void
@@ -57,14 +57,14 @@ sync_page_open(struct arena *a, const struct sync_ask *ask, const struct http_re
 		ret_answer->outcome = SYNC_SMALLER;
 		return false;
 	}
-	*ret_root = sync_root(ask->stream ? a : NULL, reply);
+	*ret_root = page_root(ask->stream ? a : NULL, reply);
 	if (is_success && ret_root->at)
 		return true;
 	if (is_success) {
 		sync_page_garble(reply, reply->body_len ? "no sound JSON" : "empty", ret_answer);
 		return false;
 	}
-	ret_answer->outcome = sync_judge(reply->status);
+	ret_answer->outcome = page_judge(reply->status);
 	/* Of something between them and us: no word about the token, which is not to be burnt. */
 	if (ret_answer->outcome == SYNC_EXPIRED && !ret_root->at)
 		ret_answer->outcome = SYNC_FAILED;
@@ -86,7 +86,7 @@ sync_say(struct arena *a, const struct http_reply *reply, struct json_span root,
     const char *const *hidden, char ret_says[static SYNC_SAYS_MAX])
 {
 	struct json_span found[SAYS__MAX], words, inner;
-	char buffer[SYNC_NAME_MAX + 1];
+	char buffer[PAGE_NAME_MAX + 1];
 	const char *name, *shown;
 	char *line;
 
@@ -96,17 +96,17 @@ sync_say(struct arena *a, const struct http_reply *reply, struct json_span root,
 	}
 	json_members(root, says_member, SAYS__MAX, found);
 	inner = json_first(json_member(found[SAYS_ERROR], "errors"));
-	name = sync_name(found[SAYS_ERROR], buffer, sizeof(buffer));
+	name = page_name(found[SAYS_ERROR], buffer, sizeof(buffer));
 	if (!name)
-		name = sync_name(found[SAYS_CODE], buffer, sizeof(buffer));
+		name = page_name(found[SAYS_CODE], buffer, sizeof(buffer));
 	if (!name)
-		name = sync_name(json_member(inner, "reason"), buffer, sizeof(buffer));
+		name = page_name(json_member(inner, "reason"), buffer, sizeof(buffer));
 	words = found[SAYS_MESSAGE];
 	if (!words.at)
 		words = found[SAYS_DESCRIPTION];
 	if (!words.at)
 		words = json_member(found[SAYS_ERROR], "message");
-	shown = sync_words(a, reply, root, words);
+	shown = page_words(a, reply, root, words);
 	line = arena_format(a, "HTTP %d%s%s%s%s", reply->status, name ? " " : "", name ? name : "",
 	    *shown ? ": " : "", shown);
 	/* Whole first: a token that the end of the line cuts would not be known again. */
@@ -143,7 +143,7 @@ sync_text(struct arena *a, struct json_span value, size_t max)
  * tokens are taken as they are, and not copied.
  */
 static struct json_span
-sync_root(struct arena *a, const struct http_reply *reply)
+page_root(struct arena *a, const struct http_reply *reply)
 {
 	const struct json_span none = { .at = NULL };
 	char *mended;
@@ -162,7 +162,7 @@ sync_root(struct arena *a, const struct http_reply *reply)
 }
 
 static enum sync_outcome
-sync_judge(int status)
+page_judge(int status)
 {
 	if (status == STATUS_UNAUTHORIZED)
 		return SYNC_EXPIRED;
@@ -175,23 +175,23 @@ sync_judge(int status)
 
 /* NULL: nothing that looks like one. */
 static const char *
-sync_name(struct json_span value, char *to, size_t room)
+page_name(struct json_span value, char *to, size_t room)
 {
-	if (!json_string_of(value, to, room) || !*to || to[strspn(to, SYNC_NAME_CHARS)] != '\0')
+	if (!json_string_of(value, to, room) || !*to || to[strspn(to, PAGE_NAME_CHARS)] != '\0')
 		return NULL;
 	return to;
 }
 
 /* "": a page for browsers, or JSON of another form, says nothing to people. */
 static const char *
-sync_words(
+page_words(
     struct arena *a, const struct http_reply *reply, struct json_span root, struct json_span words)
 {
-	char *text = arena_alloc(a, SYNC_WORDS_MAX);
-	size_t len = reply->body_len < SYNC_WORDS_MAX - 1 ? reply->body_len : SYNC_WORDS_MAX - 1;
+	char *text = arena_alloc(a, PAGE_WORDS_MAX);
+	size_t len = reply->body_len < PAGE_WORDS_MAX - 1 ? reply->body_len : PAGE_WORDS_MAX - 1;
 
 	if (root.at) {
-		json_string_of(words, text, SYNC_WORDS_MAX);
+		json_string_of(words, text, PAGE_WORDS_MAX);
 		return text;
 	}
 	memcpy(text, reply->body, len);

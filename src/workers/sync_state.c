@@ -21,25 +21,25 @@ enum {
 	SYNC_THINGS_MAX = 1000,
 };
 
-static int sync_take_page(struct sync_state *, const struct sync_stream *,
+static int state_take_page(struct sync_state *, const struct sync_stream *,
     const struct sync_answer *, int64_t now_s, struct sync_written *, struct err *);
-static int sync_check_next(
+static int state_check_next(
     const struct sync_state *, const struct sync_ask *, const char *next, struct err *);
-static int sync_check_things(struct json_span items, struct err *);
+static int state_check_things(struct json_span items, struct err *);
 static int sync_count_things(struct json_span items);
-static bool sync_note_page(struct sync_state *, const struct sync_stream *, const struct sync_ask *,
-    const struct sync_answer *);
-static bool sync_note_known(struct sync_state *, const struct sync_stream *,
+static bool state_note_page(struct sync_state *, const struct sync_stream *,
     const struct sync_ask *, const struct sync_answer *);
-static void sync_note_parts(struct sync_state *, const struct sync_answer *);
-static int sync_take_same(struct sync_state *, const struct sync_stream *,
+static bool state_note_known(struct sync_state *, const struct sync_stream *,
+    const struct sync_ask *, const struct sync_answer *);
+static void state_note_parts(struct sync_state *, const struct sync_answer *);
+static int state_take_same(struct sync_state *, const struct sync_stream *,
     const struct sync_answer *, int64_t now_s, struct err *);
-static int sync_take_narrow(
+static int state_take_narrow(
     struct sync_state *, const struct sync_stream *, int64_t now_s, struct err *);
-static int sync_take_restart(struct sync_state *, const struct sync_stream *, struct err *);
-static int sync_take_smaller(struct sync_state *, const struct sync_stream *, struct err *);
-static void sync_take_skip(struct sync_state *, const struct sync_stream *, int64_t now_s);
-static void sync_note_poll(json_t *known, const struct sync_answer *, int64_t now_s);
+static int state_take_restart(struct sync_state *, const struct sync_stream *, struct err *);
+static int state_take_smaller(struct sync_state *, const struct sync_stream *, struct err *);
+static void state_take_skip(struct sync_state *, const struct sync_stream *, int64_t now_s);
+static void state_note_poll(json_t *known, const struct sync_answer *, int64_t now_s);
 
 void
 sync_state_init(
@@ -91,17 +91,17 @@ sync_state_take(struct sync_state *s, const struct sync_answer *answer, int64_t 
 	*ret_written = (struct sync_written){ .stream = stream };
 	switch (answer->outcome) {
 	case SYNC_PAGE:
-		return sync_take_page(s, stream, answer, now_unix_s, ret_written, e);
+		return state_take_page(s, stream, answer, now_unix_s, ret_written, e);
 	case SYNC_SAME:
-		return sync_take_same(s, stream, answer, now_unix_s, e);
+		return state_take_same(s, stream, answer, now_unix_s, e);
 	case SYNC_NARROW:
-		return sync_take_narrow(s, stream, now_unix_s, e);
+		return state_take_narrow(s, stream, now_unix_s, e);
 	case SYNC_RESTART:
-		return sync_take_restart(s, stream, e);
+		return state_take_restart(s, stream, e);
 	case SYNC_SMALLER:
-		return sync_take_smaller(s, stream, e);
+		return state_take_smaller(s, stream, e);
 	case SYNC_SKIP:
-		sync_take_skip(s, stream, now_unix_s);
+		state_take_skip(s, stream, now_unix_s);
 		return 0;
 	case SYNC_LIMITED:
 	case SYNC_EXPIRED:
@@ -171,18 +171,18 @@ sync_state_result(const struct sync_state *s, const struct sync_written *written
 }
 
 static int
-sync_take_page(struct sync_state *s, const struct sync_stream *stream,
+state_take_page(struct sync_state *s, const struct sync_stream *stream,
     const struct sync_answer *answer, int64_t now_s, struct sync_written *written, struct err *e)
 {
 	bool is_whole, is_stored, is_end;
 	struct sync_ask ask;
 
 	sync_pass_ask(s, stream, &ask);
-	if (sync_check_next(s, &ask, answer->next, e) != 0 ||
-	    sync_check_things(answer->items, e) != 0)
+	if (state_check_next(s, &ask, answer->next, e) != 0 ||
+	    state_check_things(answer->items, e) != 0)
 		return -1;
-	is_stored = sync_note_page(s, stream, &ask, answer);
-	sync_note_poll(sync_cursor_of(s->cursor, stream), answer, now_s);
+	is_stored = state_note_page(s, stream, &ask, answer);
+	state_note_poll(sync_cursor_of(s->cursor, stream), answer, now_s);
 	is_whole = sync_cursor_says(s->cursor, "is_whole");
 	if (ask.part)
 		snprintf(s->part, sizeof s->part, "%s", ask.part);
@@ -202,7 +202,7 @@ sync_take_page(struct sync_state *s, const struct sync_stream *stream,
 }
 
 static int
-sync_check_next(
+state_check_next(
     const struct sync_state *s, const struct sync_ask *ask, const char *next, struct err *e)
 {
 	if (next && !sync_cursor_fits(next))
@@ -216,7 +216,7 @@ sync_check_next(
 }
 
 static int
-sync_check_things(struct json_span items, struct err *e)
+state_check_things(struct json_span items, struct err *e)
 {
 	if (sync_count_things(items) > SYNC_THINGS_MAX)
 		return err_set(e, ERR_INTERNAL, "a page has more than %d things", SYNC_THINGS_MAX);
@@ -237,17 +237,17 @@ sync_count_things(struct json_span items)
 
 /* What a page says besides its things; whether it is stored as it is. */
 static bool
-sync_note_page(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
+state_note_page(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
     const struct sync_answer *answer)
 {
 	const char *until = sync_cursor_text(s->cursor, "until");
 	int64_t pages = sync_cursor_number(s->cursor, "pages");
-	bool is_stored = stream->is_whole && sync_note_known(s, stream, ask, answer);
+	bool is_stored = stream->is_whole && state_note_known(s, stream, ask, answer);
 
 	if (answer->since && (!until || strcmp(answer->since, until) > 0))
 		sync_cursor_set_text(s->cursor, "until", answer->since);
 	if (stream->parts_kind)
-		sync_note_parts(s, answer);
+		state_note_parts(s, answer);
 	if (pages == 0 && stream->has_etags && !stream->has_parts && ask->since)
 		sync_cursor_set_text(s->cursor, "etag", answer->etag);
 	sync_cursor_set_number(s->cursor, "pages", pages + 1);
@@ -263,7 +263,7 @@ sync_note_page(struct sync_state *s, const struct sync_stream *stream, const str
  * time: its ETag would not tell that.
  */
 static bool
-sync_note_known(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
+state_note_known(struct sync_state *s, const struct sync_stream *stream, const struct sync_ask *ask,
     const struct sync_answer *answer)
 {
 	json_t *known = sync_cursor_of(s->cursor, stream), *pages = json_object_get(known, "pages");
@@ -295,7 +295,7 @@ sync_note_known(struct sync_state *s, const struct sync_stream *stream, const st
 }
 
 static void
-sync_note_parts(struct sync_state *s, const struct sync_answer *answer)
+state_note_parts(struct sync_state *s, const struct sync_answer *answer)
 {
 	json_t *todo = json_object_get(s->cursor, "todo");
 
@@ -305,7 +305,7 @@ sync_note_parts(struct sync_state *s, const struct sync_answer *answer)
 }
 
 static int
-sync_take_same(struct sync_state *s, const struct sync_stream *stream,
+state_take_same(struct sync_state *s, const struct sync_stream *stream,
     const struct sync_answer *answer, int64_t now_s, struct err *e)
 {
 	json_t *known = sync_cursor_of(s->cursor, stream);
@@ -317,13 +317,13 @@ sync_take_same(struct sync_state *s, const struct sync_stream *stream,
 	if (!ask.etag)
 		return err_set(e, ERR_INTERNAL, "unchanged, it says, but was not asked for that");
 	if (!stream->is_whole) {
-		sync_note_poll(known, answer, now_s);
+		state_note_poll(known, answer, now_s);
 		sync_pass_leave(s, stream);
 		return 0;
 	}
-	if (sync_check_next(s, &ask, next, e) != 0)
+	if (state_check_next(s, &ask, next, e) != 0)
 		return -1;
-	sync_note_poll(known, answer, now_s);
+	state_note_poll(known, answer, now_s);
 	sync_cursor_set_number(s->cursor, "pages", pages + 1);
 	/* It may leave out where to go on: that was said with the ETag. */
 	if (!next)
@@ -335,7 +335,7 @@ sync_take_same(struct sync_state *s, const struct sync_stream *stream,
 }
 
 static int
-sync_take_narrow(
+state_take_narrow(
     struct sync_state *s, const struct sync_stream *stream, int64_t now_s, struct err *e)
 {
 	json_t *known = sync_cursor_of(s->cursor, stream);
@@ -349,7 +349,7 @@ sync_take_narrow(
 }
 
 static int
-sync_take_restart(struct sync_state *s, const struct sync_stream *stream, struct err *e)
+state_take_restart(struct sync_state *s, const struct sync_stream *stream, struct err *e)
 {
 	struct sync_ask ask;
 
@@ -368,7 +368,7 @@ sync_take_restart(struct sync_state *s, const struct sync_stream *stream, struct
 }
 
 static int
-sync_take_smaller(struct sync_state *s, const struct sync_stream *stream, struct err *e)
+state_take_smaller(struct sync_state *s, const struct sync_stream *stream, struct err *e)
 {
 	json_t *known = sync_cursor_of(s->cursor, stream);
 	struct sync_ask ask;
@@ -387,7 +387,7 @@ sync_take_smaller(struct sync_state *s, const struct sync_stream *stream, struct
 }
 
 static void
-sync_take_skip(struct sync_state *s, const struct sync_stream *stream, int64_t now_s)
+state_take_skip(struct sync_state *s, const struct sync_stream *stream, int64_t now_s)
 {
 	if (stream->has_parts) {
 		if (!sync_pass_next_part(s, stream))
@@ -399,7 +399,7 @@ sync_take_skip(struct sync_state *s, const struct sync_stream *stream, int64_t n
 }
 
 static void
-sync_note_poll(json_t *known, const struct sync_answer *answer, int64_t now_s)
+state_note_poll(json_t *known, const struct sync_answer *answer, int64_t now_s)
 {
 	int64_t poll_s = answer->poll_s < SYNC_DAY_S ? answer->poll_s : SYNC_DAY_S;
 
