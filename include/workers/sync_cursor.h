@@ -73,7 +73,10 @@ void sync_cursor_forget(json_t *from, const char *const *names);
 /* Those that belong to the pass of one stream. */
 extern const char *const sync_cursor_of_pass[];
 
-/* Whether ${text} can be kept: no longer than SYNC_PLACE_MAX, and UTF-8. */
+/*
+ * Whether ${text} can be kept: no longer than SYNC_PLACE_MAX, and UTF-8 without control characters,
+ * which no header may hold.
+ */
 bool sync_cursor_fits(const char *text);
 /* Whether ${name} can be the name of a part: "PART:ID" tells whose a thing is. */
 bool sync_cursor_is_part(const char *name);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "vendors/sync.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum cursor_kind {
@@ -189,6 +190,9 @@ sync_cursor_fits(const char *text)
 {
 	size_t len = strnlen(text, SYNC_PLACE_MAX + 1);
 
+	for (size_t i = 0; i < len; i++)
+		if (iscntrl((unsigned char)text[i]))
+			return false;
 	return len <= SYNC_PLACE_MAX && text_is_utf8(text, len);
 }
 

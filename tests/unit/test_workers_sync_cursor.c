@@ -95,6 +95,7 @@ what_is_damaged_is_begun_anew(void **unused)
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":1}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"pages\":1000001}",
 		"{\"at\":\"doc\",\"began\":5,\"is_whole\":true,\"page\":{}}",
+		"{\"streams\":{\"doc\":{\"since\":\"s\",\"etag\":\"a\\nb\"}}}",
 		"{\"streams\":{\"box\":{\"pages\":{}}}}",
 		"{\"streams\":{\"box\":{\"pages\":[{}]}}}",
 		"{\"streams\":{\"box\":{\"pages\":[{\"etag\":\"e\"}]}}}",
