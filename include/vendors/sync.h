@@ -90,7 +90,7 @@ struct sync_answer {
 	const char *const *parts; /* for a later stream that has parts */
 	size_t parts_count;
 	int64_t poll_s; /* not to be asked again for so long; 0: nothing about that */
-	/* LIMITED, FAILED: seconds that it asks for; -1: it does not say.  */
+	/* LIMITED, FAILED: seconds that it asks for; -1: it does not say. */
 	int64_t wait_s;
 	bool is_everybodys; /* LIMITED: it concerns all accounts of this vendor */
 	/* Unless PAGE or SAME: what went wrong, fit for a row, without the token. */

@@ -26,8 +26,9 @@ enum verdict sync_token_revoked(struct run *r, struct item *item, const char *sa
 enum verdict sync_token_intend(struct item *item);
 /* Its turn ends by ${verdict}, and without the refresh that it may have intended; is ${verdict}. */
 enum verdict sync_token_leave(struct item *item, enum verdict verdict);
-/* Refreshes it, and takes the answer. */
+/* Where that is written down: fills in ${q}, for VERDICT_SEND, or says why it cannot be. */
 enum verdict sync_token_ask(struct run *r, struct item *item, struct http_request *q);
+/* Takes the answer: new tokens are stored before they are used, by VERDICT_GO_ON. */
 enum verdict sync_token_take(struct run *r, struct item *item, const struct http_reply *reply);
 
 #endif

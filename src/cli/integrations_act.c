@@ -13,7 +13,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	INTEGRATIONS_NUMBER_MAX = 24,

@@ -20,7 +20,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	/* No time-out reaches beyond the hard end; this is for a process that was frozen. */

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/provider.h"
-#include "base/text.h"
 #include "db/db.h"
 #include "gateway/call.h"
 #include "gateway/inbound_event.h"

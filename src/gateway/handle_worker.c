@@ -20,7 +20,6 @@
 #include "http/http.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
 	/* A caller gives up after 30 s: a call that is older than this when taken up is refused. */

@@ -21,7 +21,6 @@
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/crypto.h"
-#include "base/text.h"
 #include "engine/run.h"
 #include "engine/sealed_columns.h"
 #include "http/echo.h"

@@ -8,7 +8,6 @@
  *
  * Tests: tests/integration/processor_http.test.mjs.
  */
-#include "base/arena.h"
 #include "base/callback_token.h"
 #include "base/conf.h"
 #include "base/crypto.h"

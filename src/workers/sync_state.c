@@ -9,7 +9,6 @@
 #include "workers/sync_cursor.h"
 #include "workers/sync_pass.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
