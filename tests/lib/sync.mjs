@@ -37,7 +37,9 @@ export async function syncsAll(t, all, { users, most, budget, slowMs }) {
   const replies = await all.pass({ budget, env: { SYNC_MAX_CONCURRENT: '4' } });
   await all.each((vendor) => vendor.storm(null));
   for (const { run } of replies) assert.ok(run.durationMs < (budget + 2) * 1000, `a run took ${run.durationMs} ms of ${budget} s`);
-  assert.ok(replies.length > 1 && replies.slice(0, -1).every(({ run }) => run.more), `and says when there is more: ${JSON.stringify(replies.map(({ run }) => [run.durationMs, run.more]))}`);
+  // One that was not cut off has left nothing that was due: what rests for a moment is the next one's.
+  const cut = replies.slice(0, -1).filter(({ run }, n) => n === 0 || run.durationMs >= budget * 1000);
+  assert.ok(cut.length > 0 && cut.every(({ run }) => run.more), `it says when there is more: ${JSON.stringify(replies.map(({ run }) => [run.durationMs, run.more]))}`);
   const items = await all.mustBeEqual();
   const first = await all.mustBeFair();
   report(t, 'first sync', { integrations: all.rows.length, runs: replies.length, ...short({ items, ...first }) });
