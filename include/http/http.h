@@ -69,7 +69,7 @@ struct http_reply {
 	const char *error; /* NULL, or what went wrong below HTTP, fit for a row */
 	bool is_ours;      /* this host had no descriptor or memory left: try again later */
 	bool refused;      /* ours, before a byte was sent: scheme, address, form of the URL */
-	bool is_unsent;    /* no connection was made, so that nothing of the request went out */
+	bool is_unsent;    /* of what is_once: no connection was made, so nothing went out */
 	bool truncated;    /* the body was longer than asked for and was cut off */
 	const char *retry_after; /* the header's text, or NULL */
 	/* Of each name in request.keep the first value that is not empty and that fits, or NULL. */

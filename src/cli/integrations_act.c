@@ -29,7 +29,6 @@ struct integrations_run {
 	const char *size;          /* of a batch */
 	enum sql_id batch;
 	bool thoroughly; /* --whole, --purge */
-	bool purges;     /* ... which is this */
 	char audit[INTEGRATIONS_NUMBER_MAX], last_id[INTEGRATIONS_ID_MAX];
 	int64_t found, refused;
 };
@@ -93,7 +92,6 @@ integrations_disconnect(struct cli_session *s, const struct integrations_wish *w
 		    wish->given[INTEGRATIONS_PURGE] ? INTEGRATIONS_PURGE_BATCH : INTEGRATIONS_BATCH,
 		.batch = SQL_INTEGRATIONS_CLI_DISCONNECT,
 		.thoroughly = wish->given[INTEGRATIONS_PURGE] != NULL,
-		.purges = wish->given[INTEGRATIONS_PURGE] != NULL,
 	};
 
 	return integrations_work(s, &run);
@@ -171,7 +169,7 @@ integrations_batches(struct cli_session *s, struct integrations_run *run, struct
 		found = rows ? PQntuples(rows) : 0;
 		if (found > 0)
 			integrations_step(run, rows);
-		if (found > 0 && run->purges)
+		if (found > 0 && wish->given[INTEGRATIONS_PURGE])
 			rc = integrations_purge(s, run, rows, e);
 		PQclear(rows);
 	} while (rc == 0 && found > 0 && !stop_requested());

@@ -37,8 +37,7 @@ sync_pass_enter(struct sync_state *s, const struct sync_stream *stream, int64_t 
 		return false;
 	json_object_set_new(s->cursor, "began", json_integer(now_s));
 	if (!stream->has_parts) {
-		/* What was changed here, by whomever, is put right by a pass that believes nothing.
-		 */
+		/* Whatever was changed here is put right by a pass that believes nothing. */
 		if (is_due)
 			json_object_del(known, "pages");
 		if (sync_cursor_number(known, "noted") > 0)

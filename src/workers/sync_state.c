@@ -15,8 +15,10 @@
 enum {
 	SYNC_RESTARTS_MAX = 3, /* of one claim */
 	SYNC_SUM_LEN = 32,     /* digits of a page's sum */
-	/* Several times what is asked for: hundreds of thousands that are no longer than a page
-	 * would keep the database from what others have. */
+	/*
+	 * Several times what is asked for: hundreds of thousands that are no longer than a page
+	 * would keep the database from what others have.
+	 */
 	SYNC_THINGS_MAX = 1000,
 };
 
@@ -25,7 +27,7 @@ static int state_take_page(struct sync_state *, const struct sync_stream *,
 static int state_check_next(
     const struct sync_state *, const struct sync_ask *, const char *next, struct err *);
 static int state_check_things(struct json_span items, struct err *);
-static int sync_count_things(struct json_span items);
+static int state_count_things(struct json_span items);
 static bool state_note_page(struct sync_state *, const struct sync_stream *,
     const struct sync_ask *, const struct sync_answer *);
 static bool state_note_known(struct sync_state *, const struct sync_stream *,
@@ -217,14 +219,14 @@ state_check_next(
 static int
 state_check_things(struct json_span items, struct err *e)
 {
-	if (sync_count_things(items) > SYNC_THINGS_MAX)
+	if (state_count_things(items) > SYNC_THINGS_MAX)
 		return err_set(e, ERR_INTERNAL, "a page has more than %d things", SYNC_THINGS_MAX);
 	return 0;
 }
 
 /* Those beyond what a page may have are not counted. */
 static int
-sync_count_things(struct json_span items)
+state_count_things(struct json_span items)
 {
 	struct json_span thing = { .at = NULL };
 	int count = 0;
@@ -269,7 +271,7 @@ state_note_known(struct sync_state *s, const struct sync_stream *stream, const s
 	size_t at = (size_t)sync_cursor_number(s->cursor, "pages");
 	const char *was = sync_cursor_text(sync_pass_page(s, stream), "sum");
 	char sum[CRYPTO_HEX_MAX(CRYPTO_SHA256_BYTES)];
-	bool is_full_end = !answer->next && sync_count_things(answer->items) >= ask->size;
+	bool is_full_end = !answer->next && state_count_things(answer->items) >= ask->size;
 	json_t *page = json_object();
 	bool is_same;
 
