@@ -112,6 +112,7 @@ struct sync_tokens {
 	const char *refresh;  /* NULL: the one that was used stays good */
 	int64_t expires_in_s; /* 0: it does not say */
 	int64_t wait_s;       /* FAILED, LOST: as above */
+	bool is_of_account;   /* FAILED, LOST: the vendor may well answer others */
 	char says[SYNC_SAYS_MAX];
 };
 

@@ -38,7 +38,7 @@ static const char *const oauth_ours[] = { "invalid_client", "unauthorized_client
 	"unsupported_grant_type", "incorrect_client_credentials", "bad_client_secret",
 	"invalid_client_id", NULL };
 
-enum { STATUS_UNAUTHORIZED = 401 };
+enum { STATUS_UNAUTHORIZED = 401, STATUS_TIMED_OUT = 408, STATUS_TOO_MANY = 429 };
 
 #define OAUTH_SPACE " \t\r\n" /* of JSON */
 /* What would have to be escaped in JSON, of the visible characters of ASCII. */
@@ -51,6 +51,7 @@ static void oauth_take(
     struct arena *, struct json_span found[static OAUTH__MAX], struct sync_tokens *);
 static int64_t oauth_expires_s(struct json_span value);
 static enum sync_refresh_outcome oauth_judge(struct json_span found[static OAUTH__MAX]);
+static bool oauth_is_of_account(int status);
 static bool oauth_is_said(const struct http_reply *, struct json_span root);
 static void oauth_garble(const struct http_reply *, const char *why, struct sync_tokens *);
 
@@ -131,6 +132,7 @@ oauth_read(struct arena *a, const struct oauth *who, const char *refresh_token,
 	*ret_tokens = (struct sync_tokens){
 		.outcome = SYNC_REFRESH_LOST,
 		.wait_s = sync_wait_s(reply, now_unix_s),
+		.is_of_account = oauth_is_of_account(reply->status),
 	};
 	json_members(root, oauth_member, OAUTH__MAX, found);
 	if (json_span_is_null(found[OAUTH_ERROR]))
@@ -216,6 +218,12 @@ oauth_judge(struct json_span found[static OAUTH__MAX])
 	if (text_is_among_nocase(name, oauth_dead))
 		return SYNC_REFRESH_DEAD;
 	return text_is_among_nocase(name, oauth_ours) ? SYNC_REFRESH_OURS : SYNC_REFRESH_FAILED;
+}
+
+static bool
+oauth_is_of_account(int status)
+{
+	return status / 100 == 4 && status != STATUS_TIMED_OUT && status != STATUS_TOO_MANY;
 }
 
 /*

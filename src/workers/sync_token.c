@@ -21,15 +21,11 @@ enum {
 	TOKEN_SETTING_MAX = 16,
 };
 
-enum { STATUS_TIMED_OUT = 408, STATUS_TOO_MANY = 429 };
-
 static struct oauth token_oauth(struct run *, const struct item *);
 static bool token_may_refresh(struct run *, const struct item *);
 static enum verdict token_refuse(
     struct run *, struct item *, const struct sync_tokens *, const struct http_reply *);
-static bool token_is_of_account(int status);
-static enum verdict token_fail(
-    struct run *, struct item *, const struct sync_tokens *, const struct http_reply *);
+static enum verdict token_fail(struct run *, struct item *, const struct sync_tokens *);
 static enum verdict token_hold(struct item *, const char *says);
 static enum verdict token_store(struct run *, struct item *, const struct sync_tokens *);
 static char *token_seal(
@@ -178,7 +174,7 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 	char says[SYNC_SAYS_MAX], text[SYNC_SAYS_MAX];
 
 	if (tokens->outcome == SYNC_REFRESH_FAILED || tokens->outcome == SYNC_REFRESH_LOST)
-		return token_fail(r, item, tokens, reply);
+		return token_fail(r, item, tokens);
 	if (reply->status > 0)
 		sync_vendor_answers(a->of);
 	if (tokens->outcome == SYNC_REFRESH_OURS) {
@@ -200,8 +196,7 @@ token_refuse(struct run *r, struct item *item, const struct sync_tokens *tokens,
 }
 
 static enum verdict
-token_fail(struct run *r, struct item *item, const struct sync_tokens *tokens,
-    const struct http_reply *reply)
+token_fail(struct run *r, struct item *item, const struct sync_tokens *tokens)
 {
 	struct sync_account *a = sync_account_of(item);
 	char says[SYNC_SAYS_MAX];
@@ -210,7 +205,7 @@ token_fail(struct run *r, struct item *item, const struct sync_tokens *tokens,
 	if (tokens->outcome == SYNC_REFRESH_LOST)
 		a->is_refresh_lost = true;
 	/* Who has something against one account does answer others. */
-	if (token_is_of_account(reply->status))
+	if (tokens->is_of_account)
 		sync_vendor_answers(a->of);
 	else
 		sync_vendor_fails(a->of, tokens->says);
@@ -219,12 +214,6 @@ token_fail(struct run *r, struct item *item, const struct sync_tokens *tokens,
 						       : "",
 	    tokens->says);
 	return sync_token_leave(item, sync_account_repeat(r, item, says, tokens->wait_s));
-}
-
-static bool
-token_is_of_account(int status)
-{
-	return status / 100 == 4 && status != STATUS_TIMED_OUT && status != STATUS_TOO_MANY;
 }
 
 /* Ours to put right, and the refresh token is as good as before. */

@@ -239,6 +239,27 @@ what_was_not_sent_is_used_up_by_nobody(void **state)
 }
 
 static void
+what_is_said_of_one_account_is_told_from_trouble(void **state)
+{
+	static const struct {
+		int status;
+		bool is_of_account;
+	} cases[] = { { 0, false }, { 400, true }, { 403, true }, { 404, true }, { 408, false },
+		{ 429, false }, { 500, false }, { 503, false } };
+	struct sync_tokens tokens;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct http_reply reply = {
+			.status = cases[i].status, .error = "timed out", .body = ""
+		};
+
+		oauth_read(arena, &in_form, refresh_token, &reply, 0, &tokens);
+		assert_int_equal(tokens.is_of_account, cases[i].is_of_account);
+	}
+}
+
+static void
 no_secret_is_repeated(void **state)
 {
 	static const char body[] =
@@ -275,6 +296,7 @@ main(void)
 		WITH_ARENA(answers_of_another_form_leave_it_open),
 		WITH_ARENA(errors_are_told_apart_by_their_names),
 		WITH_ARENA(what_was_not_sent_is_used_up_by_nobody),
+		WITH_ARENA(what_is_said_of_one_account_is_told_from_trouble),
 		WITH_ARENA(no_secret_is_repeated),
 	};
 
