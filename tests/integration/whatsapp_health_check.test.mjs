@@ -176,6 +176,19 @@ test('connections that were there before cronward came are checked, too; those t
   assert.equal((await health.run()).checked, 10_001);
 });
 
+test('a connection that the application holds locked keeps no other from being checked', async () => {
+  const held = await health.add();
+  await health.add();
+  await db.rows('UPDATE whatsapp_connections SET waits_until = NULL');
+  await db.session(async (query) => {
+    await query('BEGIN');
+    await query('SELECT FROM whatsapp_connections WHERE id = $1 FOR UPDATE', [held]);
+    assert.equal((await health.run()).checked, 1);
+    await query('ROLLBACK');
+  });
+  assert.equal((await health.run()).checked, 2);
+});
+
 test("an application's own tables: its connections are checked once they are adopted, and its tokens are sealed", async (t) => {
   const theirs = await Health.create(vendor, { empty: true });
   t.after(() => theirs.stand.end());
